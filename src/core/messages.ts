@@ -1,0 +1,32 @@
+// Whole messages in order, text or binary: WebSocket and WebRTC data channels.
+import type { Peer } from './peer.ts';
+import type { Cause, Why } from './pipe.ts';
+import type { Clock, Instant } from './time.ts';
+
+export interface Messages {
+  readonly id: number;
+  readonly peer: Peer;
+  readonly subprotocol: string;
+  /** Sends one message. The bytes may be shared: they are immutable from now on. Text has been checked to be UTF-8. */
+  send(bytes: Uint8Array, start: number, end: number, text: boolean): void;
+  readonly queued: number;
+  readonly room: number;
+  /** No more messages until `resume()`. */
+  pause(): void;
+  resume(): void;
+  /** On the turn's list: what was sent goes out when it ends, and the deadline is read again. */
+  flush(): void;
+  /** Closes with a code of RFC 6455 §7.4 and a reason of at most 123 bytes. */
+  end(code: number, reason?: string): void;
+}
+
+export interface MessageSession {
+  readonly deadline: Instant;
+  /** One whole message; the bytes are borrowed. Text was checked to be UTF-8. */
+  receive(input: Uint8Array, start: number, end: number, text: boolean, clock: Clock): void;
+  writable(clock: Clock): void;
+  tick(clock: Clock): void;
+  leave(why: Why, clock: Clock): void;
+  /** Exactly once, the last call ever; `wire` is the peer's close code, 1005 for none, 1006 for a lost connection. */
+  lost(cause: Cause, wire: number, clock: Clock): void;
+}

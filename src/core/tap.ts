@@ -1,0 +1,34 @@
+// What the inspector is told. A pipe's tap is null unless somebody watches, so that seeing costs nothing otherwise.
+import type { Fault } from './fault.ts';
+import type { Outcome } from './outcome.ts';
+import type { Peer } from './peer.ts';
+import type { Instant } from './time.ts';
+
+export type Direction = 'in' | 'out';
+
+export interface Tap {
+  opened(pipe: number, peer: Peer, protocol: string, at: Instant): void;
+  /** Bytes as they cross the pipe; borrowed. */
+  bytes(pipe: number, direction: Direction, bytes: Uint8Array, start: number, end: number, at: Instant): void;
+  /** Another protocol now speaks on the pipe: after an upgrade, STARTTLS, CONNECT. */
+  layer(pipe: number, protocol: string, at: Instant): void;
+  fault(pipe: number, fault: Fault, at: Instant): void;
+  /** What a request did: verb, resource path, outcome. */
+  effect(pipe: number, verb: string, path: string, outcome: Outcome, at: Instant): void;
+  closed(pipe: number, cause: string, at: Instant): void;
+}
+
+/** One labelled piece of a frame, with the offsets it was read from and the pieces in it. */
+export interface Piece {
+  readonly label: string;
+  readonly value: string;
+  readonly start: number;
+  readonly end: number;
+  readonly pieces?: readonly Piece[];
+}
+
+/** The codec again, as a labelled tree. Stateful; secrets come out masked. */
+export interface Dissector {
+  /** Adds bytes and answers the frames that are complete now; offsets count from the first byte ever pushed. */
+  push(bytes: Uint8Array, start: number, end: number): readonly Piece[];
+}

@@ -1,0 +1,172 @@
+// Storage as resources see it: keyed logs (`Space`), large bytes (`Blobs`) and a folder tree (`Tree`), small enough that
+// memory, SQLite and JetStream can each do all of it. A table is a log that keeps one record a key.
+import type { Outcome, Waiter } from '../core/outcome.ts';
+import type { Batch } from './batch.ts';
+
+/** One committed record. `bytes` is immutable and may be kept and shared. */
+export interface Entry {
+  readonly key: string;
+  /** Ever growing within the space, never reused, also not after a crash. */
+  readonly sequence: number;
+  /** Milliseconds since 1970, as the batch said. */
+  readonly time: number;
+  readonly bytes: Uint8Array;
+  /** The key was removed; `bytes` is empty. Only followers see this. */
+  readonly removed: boolean;
+}
+
+/**
+ * What is kept of appended records whose key begins with `prefix`; the first that fits counts. Nothing younger is dropped;
+ * what is older goes at the latest with `sweep`. Records that were put are kept until they are replaced or removed.
+ */
+export interface Keep {
+  readonly prefix: string;
+  /** Records of one key; Infinity for all. */
+  readonly last: number;
+  readonly ageMs: number;
+  /** Bytes of all records below the prefix together. */
+  readonly bytes: number;
+}
+
+export interface Follower {
+  /** In sequence order, first what is stored, then what is committed, each exactly once. */
+  entry(entry: Entry): void;
+  /** All that was stored when `follow` was called has been given. */
+  live(head: number): void;
+  /** The stored part could not be read; nothing more will come. */
+  failed(outcome: Outcome): void;
+}
+
+export interface Following {
+  stop(): void;
+}
+
+/** A keyed log. What must be atomic lives in one space. */
+export interface Space {
+  readonly name: string;
+  /** The sequence of the last committed record, 0 at first. */
+  readonly head: number;
+  /**
+   * Commits all of a batch or nothing of it. Settles after it is durable, in sequence order, after the followers were
+   * given its records: OK with the sequence of its last record (its records are consecutive), or with the head for a
+   * batch of trims alone; STALE when a condition does not hold; BUSY, FULL, FAILED, GONE. The batch belongs to the space
+   * from now on.
+   */
+  commit(batch: Batch, waiter: Waiter, token: number): void;
+  /** The last record of a key that is not removed. Rejects with an Error when the store cannot be read. */
+  last(key: string): Promise<Entry | null>;
+  /**
+   * Visits records whose key begins with `prefix` and whose sequence is above `after`, in sequence order and in slices of
+   * at most 5 ms, until `visit` answers false. Answers the last sequence that was visited, or `after`.
+   */
+  scan(prefix: string, after: number, visit: (entry: Entry) => boolean): Promise<number>;
+  /** As `scan`, of one key. */
+  scanKey(key: string, after: number, visit: (entry: Entry) => boolean): Promise<number>;
+  /** Replays what is stored above `after` and goes on with what is committed, without a gap. */
+  follow(prefix: string, after: number, follower: Follower): Following;
+  /** Drops what `Keep` no longer keeps at `wall`, milliseconds since 1970. */
+  sweep(wall: number): Promise<void>;
+}
+
+/** Takes bytes that are read, at its own pace. */
+export interface Sink {
+  readonly room: number;
+  /** The bytes are immutable and may be shared. */
+  bytes(data: Uint8Array, start: number, end: number): void;
+  /** Once: OK after the last byte, MISSING, FAILED. Not called after `stop`. */
+  end(outcome: Outcome): void;
+}
+
+/** A read in progress: it waits while the sink has no room. */
+export interface Reading {
+  /** The sink has room again. */
+  more(): void;
+  stop(): void;
+}
+
+/** Bytes on their way into the store; nothing of them is seen before `commit` has settled OK. */
+export interface BlobWriter {
+  /** Copies what fits and answers how much that was; fewer than offered means full: wait for `onRoom`. */
+  write(input: Uint8Array, start: number, end: number): number;
+  onRoom: (() => void) | null;
+  /** Makes them durable. Settles OK with the blob's id; FULL, FAILED. */
+  commit(waiter: Waiter, token: number): void;
+  abort(): void;
+}
+
+export interface Blobs {
+  writer(): BlobWriter;
+  /** Gives `[start, end)` to the sink; an end past the blob's own is that. */
+  read(id: number, start: number, end: number, sink: Sink): Reading;
+  /** OK or MISSING. A read in progress ends as it would have. */
+  remove(id: number): Promise<Outcome>;
+  /** The length in bytes, or null. */
+  size(id: number): Promise<number | null>;
+  /** Removes each blob that `wanted` denies: what a crash left between a blob's commit and its record's. Answers how many. */
+  sweep(wanted: (id: number) => boolean): Promise<number>;
+}
+
+export interface Stat {
+  readonly path: string;
+  readonly folder: boolean;
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+  /** Changes whenever the content does; opaque. */
+  readonly version: string;
+}
+
+export interface WriteOptions {
+  /** The file must be at this version; `''`: must not exist. */
+  readonly ifVersion?: string;
+  /** Continues the pending copy of the same `owner` at this offset, which must be its size; 0 or absent begins anew. */
+  readonly offset?: number;
+  /** Whose pending copy it is: one for each path and owner. */
+  readonly owner: string;
+  readonly modified?: number;
+}
+
+/** A file on its way in: a pending copy that appears whole on `commit`. */
+export interface TreeWriter {
+  write(input: Uint8Array, start: number, end: number): number;
+  onRoom: (() => void) | null;
+  /** Makes it durable and visible. Settles OK with its size; STALE, MISSING (the folder is gone), FULL, FAILED. */
+  commit(waiter: Waiter, token: number): void;
+  /** Leaves the pending copy, to be continued at its size. */
+  suspend(): void;
+  /** Drops the pending copy. */
+  abort(): void;
+}
+
+/**
+ * A folder, on disk or in memory. Paths have no leading slash; the root is `''`. A path with an empty, `.` or `..` level, a
+ * NUL or a control character, or over 255 bytes in a level, is INVALID.
+ */
+export interface Tree {
+  stat(path: string): Promise<Stat | null>;
+  /** A folder's own entries by name, those after `after`, at most `most`. Null when it is no folder. */
+  list(path: string, after: string, most: number): Promise<Stat[] | null>;
+  /** OK, EXISTS, MISSING (its parent), INVALID. */
+  makeFolder(path: string): Promise<Outcome>;
+  /** OK, MISSING, STALE, or EXISTS for a folder that is not empty. */
+  remove(path: string, ifVersion?: string): Promise<Outcome>;
+  /** OK, MISSING, EXISTS when `to` is there and `replace` is not set, INVALID when `to` is below `from`. */
+  rename(from: string, to: string, replace: boolean): Promise<Outcome>;
+  read(path: string, start: number, end: number, sink: Sink): Reading;
+  /** A writer, or why there is none: INVALID, MISSING (its folder), EXISTS (a folder is there), STALE (the offset). */
+  write(path: string, options: WriteOptions): Promise<TreeWriter | Outcome>;
+  /** The size of a pending copy, or null. */
+  pending(path: string, owner: string): Promise<number | null>;
+}
+
+/** A store: its spaces and blobs, opened together. */
+export interface Engine {
+  readonly name: 'memory' | 'sqlite' | 'nats';
+  /** Whether what was acknowledged survives the process and a loss of power. */
+  readonly durable: boolean;
+  readonly blobs: Blobs;
+  /** Opens a space, making it when it is new. A name is opened once. */
+  space(name: string, keeps: readonly Keep[]): Promise<Space>;
+  /** Commits what is on its way, then lets go. Later commits settle with GONE. */
+  close(): Promise<void>;
+}
