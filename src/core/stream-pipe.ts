@@ -296,7 +296,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   get due(): Instant {
     if (!this.alive) return NEVER;
     const deadline = this.securing || this.failed ? NEVER : this.session.deadline;
-    return deadline < this.cutAt ? deadline : this.cutAt;
+    return Math.min(deadline, this.cutAt);
   }
 
   work(clock: Clock): void {

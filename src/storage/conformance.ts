@@ -87,7 +87,9 @@ function spaceBasics(on: On): void {
     assert.equal(space.head, 0);
     const first = await commit(
       space,
-      batchOf((batch) => ['a', 'b', 'c'].forEach((key) => append(batch, key, key))),
+      batchOf((batch) => {
+        for (const key of ['a', 'b', 'c']) append(batch, key, key);
+      }),
     );
     assert.deepEqual(first, { outcome: OK, value: 3 });
     assert.equal(space.head, 3);
@@ -237,7 +239,9 @@ function spaceBasics(on: On): void {
     const value = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
     await commit(
       space,
-      batchOf((batch) => keys.forEach((key) => batch.put(key, value, 0, 256))),
+      batchOf((batch) => {
+        for (const key of keys) batch.put(key, value, 0, 256);
+      }),
     );
     for (const key of keys) assert.deepEqual(Buffer.from((await space.last(key))!.bytes), value, JSON.stringify(key));
     assert.equal((await entriesOf(space, '%')).length, 1);
