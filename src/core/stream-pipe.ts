@@ -24,7 +24,10 @@ export interface PipeBounds {
   readonly lowMark: number;
   /** The arena's hard cap; above `highMark` by what replies within their own bound need. */
   readonly outMax: number;
-  /** How long after the end a peer may take to end too. */
+  /**
+   * How long after our end a peer may neither take what was sent nor send anything. A session with a deadline of its own
+   * that still reads waits as long as it likes.
+   */
   readonly lingerMs: number;
 }
 
@@ -96,7 +99,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private gathered = 0;
   private inTransport = 0;
   private wasFull = false;
+  /** When the pipe is cut because it was asked to leave. */
   private cutAt: Instant = NEVER;
+  /** When the pipe is cut because we have ended and the peer does not. */
+  private lingerAt: Instant = NEVER;
   private cutCause: Cause = ENDED;
   private failed = false;
 
@@ -142,9 +148,11 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (this.input >= FINISHED || !this.alive) return;
     const { clock } = this.turn;
     this.tap?.bytes(this.id, 'in', input, start, end, clock.now);
-    if (this.kept.length > 0 || this.input === PAUSED || this.running || this.securing) {
+    if (this.output === SHUT) this.linger(clock);
+    if (this.securing) this.refusePlaintext();
+    else if (this.kept.length > 0 || this.input === PAUSED || this.running) {
       this.kept.append(input, start, end);
-      if (this.input === READING && !this.running && !this.securing) this.feedKept(clock);
+      if (this.input === READING && !this.running) this.feedKept(clock);
     } else {
       const at = this.feed(input, start, end, clock);
       if (at < end && this.alive && this.input < FINISHED) {
@@ -166,6 +174,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** `total` transmitted bytes have left. */
   protected sent(total: number): void {
     this.inTransport -= total;
+    if (this.output === SHUT && this.alive) {
+      this.linger(this.turn.clock);
+      this.turn.touch(this);
+    }
     if (!this.wasFull || this.queued >= this.bounds.lowMark || !this.alive || this.failed) return;
     this.wasFull = false;
     this.guarded(() => this.session.writable(this.turn.clock));
@@ -296,7 +308,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   get due(): Instant {
     if (!this.alive) return NEVER;
     const deadline = this.securing || this.failed ? NEVER : this.session.deadline;
-    return Math.min(deadline, this.cutAt);
+    return Math.min(deadline, this.cutAt, this.lingerAt);
   }
 
   work(clock: Clock): void {
@@ -307,15 +319,14 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (this.output === ENDING) {
       this.output = SHUT;
       this.shut();
-      // After a fault the peer's ending is not waited for longer than the linger either; `room` is 0 from now on.
-      this.cutAt = Math.min(this.cutAt, clock.now + this.bounds.lingerMs);
+      this.linger(clock);
     }
     if (this.output === SHUT && this.peerEnded && this.inTransport === 0) this.closeNow();
   }
 
   tick(clock: Clock): void {
     if (!this.alive) return;
-    if (clock.now >= this.cutAt) {
+    if (clock.now >= this.cutAt || clock.now >= this.lingerAt) {
       this.abort(0);
       this.die(this.cutCause === ENDED ? TIMEOUT : this.cutCause, 0);
       return;
@@ -420,6 +431,12 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.turn.touch(this);
   }
 
+  /** We have ended: a peer that neither takes what was sent nor sends is waited for this long, and no longer. */
+  private linger(clock: Clock): void {
+    const patient = this.input < FINISHED && !this.failed && this.session.deadline !== NEVER;
+    this.lingerAt = patient ? NEVER : clock.now + this.bounds.lingerMs;
+  }
+
   private startSecuring(policy: TlsPolicy): void {
     this.policy = null;
     this.push();
@@ -431,6 +448,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private refusePlaintext(): void {
     this.policy = null;
     this.successor = null;
+    this.securing = false;
     this.fail(PLAINTEXT_BEFORE_TLS);
   }
 
