@@ -23,6 +23,8 @@ export interface PipesUnderTest {
   readonly bugs: unknown[];
   /** Policies with which the two sides can handshake; null where the carrier has no TLS. */
   readonly tls: { server: TlsPolicy; client: TlsPolicy } | null;
+  /** Whether the peer of a reset can tell it from an end. */
+  readonly resets: boolean;
   dispose(): Promise<void>;
 }
 
@@ -333,20 +335,24 @@ function endings(on: On): void {
     a.pipe.end();
     await until(() => a.isLost);
     assert.deepEqual(a.told, ['lost timeout']);
+    // A carrier may show a reset behind the end only to one that writes or ends.
+    b.pipe.end();
     await until(() => b.isLost);
     assert.equal(b.text, 'bye');
   });
 
-  on('a reset is seen by both, once', async ({ until }, join) => {
+  on('a reset is seen by both, once', async ({ until, resets }, join) => {
     const { a, b } = await join();
     a.say('x');
     await until(() => b.text === 'x');
     a.pipe.reset(5);
-    await until(() => a.isLost && b.isLost);
+    await until(() => a.isLost && (b.isLost || b.told.includes('finish')));
     assert.equal(a.told.length, 1);
     assert.match(a.told[0]!, /^lost reset/);
+    if (resets) assert.match(b.told.join(), /^lost reset/);
+    b.pipe.end();
+    await until(() => b.isLost);
     assert.equal(b.told.filter((line) => line.startsWith('lost')).length, 1);
-    assert.match(b.told.at(-1)!, /^lost reset/);
     // Late calls on a dead pipe do nothing.
     a.say('late');
     a.pipe.pause();
@@ -364,6 +370,7 @@ function endings(on: On): void {
     far.leave(SHUTDOWN, 100);
     await until(() => b.isLost && a.text === 'goodbye');
     assert.equal(b.told[0], `leave ${SHUTDOWN}`);
+    a.pipe.end();
     await until(() => a.isLost);
   });
 }
@@ -393,7 +400,9 @@ function failing(on: On): void {
       throw new Error('a bug of ours');
     };
     a.say('x');
-    await until(() => a.isLost && b.isLost);
+    await until(() => b.isLost);
+    a.pipe.end();
+    await until(() => a.isLost);
     assert.equal(bugs.length, 1);
     assert.deepEqual(b.told, ['lost bug']);
     other.a.say('still here');

@@ -84,6 +84,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private running = false;
   private successor: Session | null = null;
   private policy: TlsPolicy | null = null;
+  private maker: ((pipe: Pipe) => Session) | null = null;
   private securing = false;
   /** The end that was asked for inside a call into the session. */
   private pendingCause: Cause | null = null;
@@ -143,6 +144,13 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.turn.touch(this);
   }
 
+  /** TLS from the first byte: the session is made once the handshake is done, or `refused` is called when it fails. */
+  beginSecured(policy: TlsPolicy, make: (pipe: Pipe) => Session, refused: (cause: Cause) => void): void {
+    this.session = { ...UNBORN, lost: refused };
+    this.maker = make;
+    this.startSecuring(policy);
+  }
+
   /** Bytes came in. They are borrowed: nothing keeps them after this call. */
   protected offer(input: Uint8Array, start: number, end: number): void {
     if (this.input >= FINISHED || !this.alive) return;
@@ -189,7 +197,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     this.peer = peer;
     this.securing = false;
-    this.session = this.successor ?? this.session;
+    this.session = this.maker?.(this) ?? this.successor ?? this.session;
+    this.maker = null;
     this.successor = null;
     this.again = true;
     this.turn.touch(this);

@@ -60,7 +60,8 @@ export class TimerWheel {
       this.tick = next;
       for (let level = LEVELS - 1; level > 0; level--) {
         const span = SPAN[level]!;
-        if (next % span === 0) this.empty(level * SLOTS + (Math.floor(next / span) % SLOTS), (item, at) => this.insert(item, at));
+        if (next % span === 0)
+          this.empty(level * SLOTS + (Math.floor(next / span) % SLOTS), (item, at) => this.insert(item, at));
       }
       this.empty(next % SLOTS, (item, at) => {
         if (at > now) this.insert(item, at);
@@ -76,7 +77,8 @@ export class TimerWheel {
     // The far end of the wheel is 49 days; what is later is looked at then and goes round again.
     const tick = Math.min(Math.max(Math.floor(at), this.tick), this.tick + SPAN[3] * (SLOTS - 1));
     let level = 0;
-    while (level < LEVELS - 1 && Math.floor(tick / SPAN[level + 1]!) !== Math.floor(this.tick / SPAN[level + 1]!)) level++;
+    while (level < LEVELS - 1 && Math.floor(tick / SPAN[level + 1]!) !== Math.floor(this.tick / SPAN[level + 1]!))
+      level++;
     const slot = level * SLOTS + (Math.floor(tick / SPAN[level]!) % SLOTS);
     const first = this.slots[slot]!;
     if (first === null) this.filled[level]!++;

@@ -18,6 +18,7 @@ for (const cut of [0, 1, 7]) {
       },
       bugs: world.bugs,
       tls: { server: { role: 'server' as const }, client: { role: 'client' as const } },
+      resets: true,
       dispose: async () => {},
     };
   });

@@ -1,0 +1,128 @@
+// A simulated datagram network: ports at addresses, with latency, loss, duplication and reordering from the world's seed.
+import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
+import { type Address, addressText } from '../core/peer.ts';
+import { ENDED } from '../core/pipe.ts';
+import { type Clock, type Instant, NEVER } from '../core/time.ts';
+import { Turned } from '../core/turn.ts';
+import type { World } from './world.ts';
+
+export interface NetworkOptions {
+  readonly latencyMs?: number;
+  /** Probabilities from 0 to 1. */
+  readonly loss?: number;
+  readonly duplicate?: number;
+  readonly reorder?: number;
+  /** One bit of the datagram is turned over. */
+  readonly corrupt?: number;
+  /** Larger datagrams are lost. */
+  readonly mtu?: number;
+  /** Bytes that a port may send in one turn. */
+  readonly perTurn?: number;
+}
+
+export class DatagramNetwork {
+  options: NetworkOptions;
+  readonly world: World;
+  private readonly ports = new Map<string, SimulatedPort>();
+
+  constructor(world: World, options: NetworkOptions = {}) {
+    this.world = world;
+    this.options = options;
+  }
+
+  /** Opens a port. Throws when the address is taken. */
+  open(local: Address, session: (port: DatagramPort) => DatagramSession): SimulatedPort {
+    const name = addressText(local);
+    if (this.ports.has(name)) throw new Error(`${name} is in use`);
+    const port = new SimulatedPort(this, local, session);
+    this.ports.set(name, port);
+    return port;
+  }
+
+  carry(from: Address, to: Address, datagram: Buffer): void {
+    const { world, options } = this;
+    const { random } = world;
+    if (datagram.length > (options.mtu ?? 65_535) || random.chance(options.loss ?? 0)) return;
+    if (datagram.length > 0 && random.chance(options.corrupt ?? 0))
+      datagram[random.below(datagram.length)]! ^= 1 << random.below(8);
+    const copies = random.chance(options.duplicate ?? 0) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      const extra = random.chance(options.reorder ?? 0) ? 1 + random.below(20) : 0;
+      world.after((options.latencyMs ?? 1) + extra, () =>
+        this.ports.get(addressText(to))?.arrive(Buffer.from(datagram), from),
+      );
+    }
+  }
+
+  forget(local: Address): void {
+    this.ports.delete(addressText(local));
+  }
+}
+
+export class SimulatedPort extends Turned implements DatagramPort {
+  readonly local: Address;
+  readonly ecn = false;
+  private readonly network: DatagramNetwork;
+  private readonly session: DatagramSession;
+  private used = 0;
+  private alive = true;
+
+  constructor(network: DatagramNetwork, local: Address, session: (port: DatagramPort) => DatagramSession) {
+    super();
+    this.network = network;
+    this.local = local;
+    this.session = session(this);
+    network.world.turn.touch(this);
+  }
+
+  get room(): number {
+    return this.alive ? (this.network.options.perTurn ?? 1_000_000) - this.used : 0;
+  }
+
+  send(to: Address, _local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean {
+    if (end - start > this.room) return false;
+    this.used += end - start;
+    const step = segment === 0 ? Math.max(1, end - start) : segment;
+    for (let at = start; at < end || at === start; at += step)
+      this.network.carry(this.local, to, Buffer.from(bytes.subarray(at, Math.min(end, at + step))));
+    this.touch();
+    return true;
+  }
+
+  touch(): void {
+    this.network.world.turn.touch(this);
+  }
+
+  close(): void {
+    if (!this.alive) return;
+    this.alive = false;
+    this.network.forget(this.local);
+    const { turn } = this.network.world;
+    this.session.lost(ENDED, 0, turn.clock);
+    turn.forget(this);
+  }
+
+  arrive(datagram: Buffer, from: Address): void {
+    if (!this.alive) return;
+    const { turn } = this.network.world;
+    try {
+      this.session.receive(datagram, 0, datagram.length, from, this.local, -1, turn.clock);
+    } catch (error) {
+      turn.bug(error, 'datagram');
+    }
+    datagram.fill(0xa5);
+    this.touch();
+  }
+
+  get due(): Instant {
+    return this.alive ? this.session.deadline : NEVER;
+  }
+
+  work(): void {
+    this.used = 0;
+  }
+
+  tick(clock: Clock): void {
+    if (this.alive) this.session.tick(clock);
+  }
+}

@@ -1,0 +1,220 @@
+// A byte stream over a TCP or Unix socket, and TLS put on it in the middle. One gathered write a turn; it does not know
+// what is said.
+import { connect, type Socket } from 'node:net';
+import { connect as connectOver, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { giveBack } from '../bytes/pool.ts';
+import type { Carrier, Peer, TlsFacts } from '../core/peer.ts';
+import { type Cause, ENDED, HANDSHAKE, type Pipe, RESET, type Session, UNREACHABLE } from '../core/pipe.ts';
+import type { Target } from '../core/reach.ts';
+import { type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
+import type { TlsPolicy } from '../core/tls.ts';
+import type { Turn } from '../core/turn.ts';
+
+/** How long a TLS handshake may take. */
+const HANDSHAKE_MS = 10_000;
+
+/** How long a connection attempt may take. */
+const CONNECT_MS = 10_000;
+
+/** What every pipe of a server is made with. */
+export interface PipeMaking {
+  readonly turn: Turn;
+  readonly bounds: PipeBounds;
+  readonly events: PipeEvents;
+}
+
+export class SocketPipe extends StreamPipe {
+  private socket: Socket;
+  private cause: Cause = ENDED;
+  private securingSince: (() => void) | null = null;
+  /** Writes under way: their sizes and the storage to give back, in order. */
+  private readonly sizes: number[] = [];
+  private readonly storages: (readonly Buffer[])[] = [];
+  private readonly onWritten = () => this.written();
+
+  constructor(socket: Socket, peer: Peer, making: PipeMaking) {
+    super(making.turn, peer, making.bounds, making.events);
+    this.socket = socket;
+    socket.setNoDelay(true);
+    this.listen(socket);
+  }
+
+  protected transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void {
+    const { socket } = this;
+    this.sizes.push(total);
+    this.storages.push(lent);
+    if (pieces.length === 1) {
+      socket.write(pieces[0]!, this.onWritten);
+      return;
+    }
+    socket.cork();
+    for (let index = 0; index < pieces.length - 1; index++) socket.write(pieces[index]!);
+    socket.write(pieces[pieces.length - 1]!, this.onWritten);
+    socket.uncork();
+  }
+
+  protected hold(stop: boolean): void {
+    if (stop) this.socket.pause();
+    else this.socket.resume();
+  }
+
+  protected shut(): void {
+    this.socket.end();
+  }
+
+  protected abort(): void {
+    // Only a TCP socket has a reset; a Unix socket and TLS end without the proper ending.
+    if (this.peer.carrier === 'tcp' && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  protected close(): void {
+    this.socket.destroy();
+  }
+
+  /** TCP cannot say that it wants no more; what comes is read and dropped, so that our last words are not lost to a reset. */
+  protected refuse(): void {
+    this.socket.resume();
+  }
+
+  protected startTls(policy: TlsPolicy): void {
+    // What was written before must be out: the TLS socket writes to the same descriptor by another way.
+    if (this.sizes.length > 0) {
+      this.securingSince = () => this.startTls(policy);
+      return;
+    }
+    const plain = this.socket;
+    for (const event of ['data', 'end', 'error', 'close']) plain.removeAllListeners(event);
+    plain.on('error', () => {});
+    const socket = policy.role === 'server' ? acceptTls(plain, policy) : connectTls(plain, policy);
+    this.socket = socket;
+    this.cause = HANDSHAKE;
+    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
+    socket.once(policy.role === 'server' ? 'secure' : 'secureConnect', () => {
+      if (policy.alpn !== undefined && !socket.alpnProtocol) {
+        socket.destroy();
+        return;
+      }
+      socket.setTimeout(0);
+      this.cause = ENDED;
+      this.secured({ ...this.peer, carrier: 'tls', tls: factsOf(socket, policy), below: this.peer });
+    });
+    this.listen(socket);
+  }
+
+  private listen(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => this.offer(chunk, 0, chunk.length));
+    socket.on('end', () => this.peerEnd());
+    socket.on('error', () => {
+      if (this.cause === ENDED) this.cause = RESET;
+    });
+    socket.on('close', () => this.ended(this.cause, 0));
+  }
+
+  private written(): void {
+    const total = this.sizes.shift()!;
+    for (const storage of this.storages.shift()!) giveBack(storage);
+    this.sent(total);
+    if (this.securingSince === null || this.sizes.length > 0) return;
+    const start = this.securingSince;
+    this.securingSince = null;
+    start();
+  }
+}
+
+function contextOf(policy: TlsPolicy): SecureContext {
+  return createSecureContext({
+    ...(policy.certificate === undefined ? {} : { cert: policy.certificate }),
+    ...(policy.key === undefined ? {} : { key: policy.key }),
+    ...(policy.authorities === undefined ? {} : { ca: policy.authorities }),
+  });
+}
+
+function acceptTls(plain: Socket, policy: TlsPolicy): TLSSocket {
+  return new TLSSocket(plain, {
+    isServer: true,
+    secureContext: contextOf(policy),
+    requestCert: (policy.clientCertificate ?? 'none') !== 'none',
+    rejectUnauthorized: policy.clientCertificate === 'required',
+    ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
+  });
+}
+
+function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {
+  return connectOver({
+    socket: plain,
+    secureContext: contextOf(policy),
+    ...(policy.serverName === undefined ? {} : { servername: policy.serverName }),
+    ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
+  });
+}
+
+function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts {
+  const certificate = socket.authorized ? socket.getPeerCertificate() : null;
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    alpn: socket.alpnProtocol || null,
+    serverName: policy.role === 'client' ? (policy.serverName ?? null) : (servernameOf(socket) ?? null),
+    certificate: certificate === null || certificate.raw === undefined ? null : certificate.raw,
+  };
+}
+
+function servernameOf(socket: TLSSocket): string | null {
+  const { servername } = socket as TLSSocket & { servername?: string | false };
+  return servername || null;
+}
+
+/** Who is at the other end of a socket. */
+export function peerOf(socket: Socket, carrier: Carrier): Peer {
+  return {
+    carrier,
+    remote: socket.remoteAddress === undefined ? null : { host: socket.remoteAddress, port: socket.remotePort ?? 0 },
+    local: socket.localAddress === undefined ? null : { host: socket.localAddress, port: socket.localPort ?? 0 },
+    tls: null,
+    below: null,
+    stream: null,
+  };
+}
+
+/**
+ * Connects to a host and port or a Unix socket. Calls `connected` with the pipe, TLS done when a policy is given, or
+ * `refused`, in either case once. Answers how to give up.
+ */
+export function dial(
+  target: Target,
+  tls: TlsPolicy | null,
+  making: PipeMaking,
+  connected: (pipe: Pipe) => Session,
+  refused: (cause: Cause, why: string) => void,
+): () => void {
+  const socket =
+    target.path === undefined
+      ? connect({ host: target.host, port: target.port, allowHalfOpen: true })
+      : connect({ path: target.path, allowHalfOpen: true });
+  let over = false;
+  const fail = (why: string) => {
+    if (over) return;
+    over = true;
+    socket.destroy();
+    refused(UNREACHABLE, why);
+  };
+  const slow = setTimeout(() => fail(`no answer in ${CONNECT_MS / 1_000} s`), CONNECT_MS);
+  const onError = (error: Error) => fail(error.message);
+  socket.on('error', onError);
+  socket.once('connect', () => {
+    clearTimeout(slow);
+    if (over) return;
+    over = true;
+    socket.off('error', onError);
+    const pipe = new SocketPipe(socket, peerOf(socket, target.path === undefined ? 'tcp' : 'unix'), making);
+    if (tls === null) pipe.begin(connected(pipe));
+    else pipe.beginSecured(tls, connected, (cause) => refused(cause, 'the TLS handshake failed'));
+  });
+  return () => {
+    clearTimeout(slow);
+    if (over) return;
+    over = true;
+    socket.destroy();
+  };
+}

@@ -1,0 +1,133 @@
+// Datagrams over node:dgram: one socket for one address, so that answers leave from where they were asked. What the plain
+// path cannot tell, ECN, is said to be unknown.
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { type DatagramPort, type DatagramSession, ECN_UNKNOWN } from '../core/datagram.ts';
+import type { Address } from '../core/peer.ts';
+import { type Cause, ENDED, type Why } from '../core/pipe.ts';
+import { type Clock, type Instant, NEVER } from '../core/time.ts';
+import { type Turn, Turned } from '../core/turn.ts';
+
+export interface UdpOptions {
+  readonly turn: Turn;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly session: (port: DatagramPort) => DatagramSession;
+}
+
+/** Bytes that may wait for the socket before `send` answers false. */
+const QUEUE_MAX = 1_048_576;
+
+/** Kernel buffers: bursts are the rule for datagrams. */
+const KERNEL_BUFFER = 1_048_576;
+
+export class UdpPort extends Turned implements DatagramPort {
+  readonly local: Address;
+  readonly ecn = false;
+  private readonly turn: Turn;
+  private readonly socket: Socket;
+  private readonly session: DatagramSession;
+  private waiting = 0;
+  private alive = true;
+
+  constructor(turn: Turn, socket: Socket, session: (port: DatagramPort) => DatagramSession) {
+    super();
+    this.turn = turn;
+    this.socket = socket;
+    const { address, port } = socket.address();
+    this.local = { host: address, port };
+    this.session = session(this);
+    socket.on('message', (input: Buffer, from: RemoteInfo) => this.received(input, from));
+    // An error of one datagram (a refused peer, a route that is gone) is not the port's end.
+    socket.on('error', () => {});
+    turn.touch(this);
+  }
+
+  get room(): number {
+    return this.alive ? Math.max(0, QUEUE_MAX - this.waiting) : 0;
+  }
+
+  send(to: Address, _local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean {
+    if (end - start > this.room) return false;
+    const step = segment === 0 ? Math.max(1, end - start) : segment;
+    for (let at = start; at < end || at === start; at += step) {
+      const stop = Math.min(end, at + step);
+      // The socket sends later when the name is not an address; a copy is ours to give away.
+      const datagram = Buffer.from(bytes.subarray(at, stop));
+      this.waiting += datagram.length;
+      this.socket.send(datagram, to.port, to.host, () => {
+        this.waiting -= datagram.length;
+      });
+    }
+    return true;
+  }
+
+  touch(): void {
+    this.turn.touch(this);
+  }
+
+  close(): void {
+    this.lose(ENDED);
+  }
+
+  leave(why: Why): void {
+    this.guarded(() => this.session.leave(why, this.turn.clock));
+  }
+
+  get due(): Instant {
+    return this.alive ? this.session.deadline : NEVER;
+  }
+
+  work(): void {}
+
+  tick(clock: Clock): void {
+    this.guarded(() => this.session.tick(clock));
+  }
+
+  private received(input: Buffer, from: RemoteInfo): void {
+    const address = { host: from.address, port: from.port };
+    this.guarded(() => this.session.receive(input, 0, input.length, address, this.local, ECN_UNKNOWN, this.turn.clock));
+    this.turn.touch(this);
+  }
+
+  /** A throw is a bug of ours; the smallest scope is the one datagram. */
+  private guarded(call: () => void): void {
+    if (!this.alive) return;
+    try {
+      call();
+    } catch (error) {
+      this.turn.bug(error, `udp ${this.local.port}`);
+    }
+  }
+
+  private lose(cause: Cause): void {
+    if (!this.alive) return;
+    this.alive = false;
+    // What was sent in this turn still goes: dgram closes behind its queue.
+    setImmediate(() => this.socket.close());
+    try {
+      this.session.lost(cause, 0, this.turn.clock);
+    } catch (error) {
+      this.turn.bug(error, 'udp lost');
+    }
+    this.turn.forget(this);
+  }
+}
+
+/** Opens a port. Rejects with the system's error. */
+export function openUdp(options: UdpOptions): Promise<UdpPort> {
+  const family = options.host.includes(':') ? 'udp6' : 'udp4';
+  const socket = createSocket({
+    type: family,
+    ipv6Only: family === 'udp6',
+    recvBufferSize: KERNEL_BUFFER,
+    sendBufferSize: KERNEL_BUFFER,
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(options.port, options.host, () => {
+      socket.off('error', reject);
+      resolve(new UdpPort(options.turn, socket, options.session));
+    });
+  });
+}
