@@ -167,9 +167,9 @@ class RowOrFile implements BlobWriter {
 
   private async finish(): Promise<{ outcome: Outcome; value: number }> {
     try {
-      await this.pumping;
+      while (this.pumping !== null) await this.pumping;
       if (this.failure !== null) throw this.failure;
-      if (this.path === null) return await this.blobs.name(this.size, Buffer.concat(this.chunks), null);
+      if (this.path === null) return await this.blobs.name(this.size, joined(this.chunks, this.size), null);
       const { file, path } = this;
       if (file === null) return { outcome: FAILED, value: 0 };
       await file.sync();
@@ -191,7 +191,9 @@ class RowOrFile implements BlobWriter {
       })
       .then(() => {
         this.pumping = null;
-        this.giveRoom();
+        // What was taken after the last look, while this step was on its way.
+        if (this.chunks.length > 0) this.pump();
+        else this.giveRoom();
       });
   }
 
@@ -219,7 +221,7 @@ class RowOrFile implements BlobWriter {
   }
 
   private async discard(): Promise<void> {
-    await this.pumping;
+    while (this.pumping !== null) await this.pumping;
     const { file, path } = this;
     this.file = null;
     await file?.close().catch(() => {});
@@ -327,4 +329,12 @@ class BlobReading implements Reading {
     this.file = null;
     file?.close().catch(() => {});
   }
+}
+
+/** In memory of its own: what crosses to a worker is copied with the whole of its storage. */
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  for (const chunk of chunks) at += chunk.copy(bytes, at);
+  return bytes;
 }
