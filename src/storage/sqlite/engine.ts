@@ -15,12 +15,17 @@ import { ReaderWorker, settled, type Waiting, WriterWorker } from './workers.ts'
 export interface SqliteOptions {
   /** Bytes of batches that are on their way to the disk; past it the answer is BUSY. One batch alone always may. */
   readonly bytesMax?: number;
+  /** Pages of 4 KiB in the write-ahead log past which they are copied into the database. */
+  readonly checkpointPages?: number;
   /**
    * The store is corrupt, or a worker ended by itself: nothing more can be stored, and the process should end. Without it
    * the error is thrown as uncaught.
    */
   readonly onFatal?: (error: Error) => void;
 }
+
+/** 16 MiB. */
+const CHECKPOINT_PAGES = 4_096;
 
 const BYTES_MAX = 64 * 1_048_576;
 
@@ -98,8 +103,9 @@ export class SqliteEngine implements Engine, SpaceHost {
         options.onFatal(error);
       });
     };
-    const writer = await WriterWorker.open(path, onFatal);
-    return new SqliteEngine(path, writer, new ReaderWorker(path, onFatal), options.bytesMax ?? BYTES_MAX);
+    const start = { folder: path, checkpointPages: options.checkpointPages ?? CHECKPOINT_PAGES };
+    const writer = await WriterWorker.open(start, onFatal);
+    return new SqliteEngine(path, writer, new ReaderWorker(start, onFatal), options.bytesMax ?? BYTES_MAX);
   }
 
   async space(name: string, keeps: readonly Keep[]): Promise<Space> {

@@ -6,6 +6,7 @@ import type { Entry, Keep } from '../engine.ts';
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly folder: string;
+  readonly checkpointPages: number;
 }
 
 /** What a test does to the worker that writes. */

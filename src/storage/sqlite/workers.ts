@@ -20,9 +20,8 @@ export interface Waiting {
 }
 
 /** Beside this file, with this file's own extension: TypeScript in the repository, JavaScript when compiled. */
-function start(name: 'writer' | 'reader', folder: string): Worker {
+function start(name: 'writer' | 'reader', workerData: WorkerStart): Worker {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  const workerData: WorkerStart = { folder };
   return new Worker(new URL(`./${name}${extension}`, import.meta.url), { workerData, name: `storage ${name}` });
 }
 
@@ -42,8 +41,8 @@ export class WriterWorker {
   }
 
   /** Starts it and waits until the store is open. Rejects with the reason for which it cannot be. */
-  static open(folder: string, onFatal: (error: Error) => void): Promise<WriterWorker> {
-    const worker = start('writer', folder);
+  static open(at: WorkerStart, onFatal: (error: Error) => void): Promise<WriterWorker> {
+    const worker = start('writer', at);
     const writer = new WriterWorker(worker, onFatal);
     return new Promise((resolve, reject) => {
       let ready = false;
@@ -135,8 +134,8 @@ export class ReaderWorker {
   private over = false;
   private whenClosed: (() => void) | null = null;
 
-  constructor(folder: string, onFatal: (error: Error) => void) {
-    this.worker = start('reader', folder);
+  constructor(at: WorkerStart, onFatal: (error: Error) => void) {
+    this.worker = start('reader', at);
     this.onFatal = onFatal;
     this.worker.on('message', (message: FromReader) => this.receive(message));
     this.worker.on('error', (error: Error) => this.died(error));

@@ -13,16 +13,14 @@ import { BLOB_FOLDER, isCorrupt, makeDatabaseFile, migrate, openToWrite, outcome
 /** A group is closed past this, so that the first in it does not wait for a long queue. */
 const GROUP_BYTES = 8 * 1_048_576;
 
-/** Pages in the write-ahead log that were not copied into the database yet, past which they are: 16 MiB. */
-const CHECKPOINT_PAGES = 4_096;
-
-/** Past this the log must begin anew, even when a reader has to be waited for. */
-const RESTART_PAGES = 4 * CHECKPOINT_PAGES;
+/** Past this many times the pages of a checkpoint the log must begin anew, even when a reader has to be waited for. */
+const RESTART_TIMES = 4;
 
 class Writer {
   private readonly port: NonNullable<typeof parentPort>;
   private readonly folder: string;
   private readonly lock: Lock;
+  private readonly checkpointPages: number;
   private database: DatabaseSync | null = null;
   private applying: Applying | null = null;
   private walPages: StatementSync | null = null;
@@ -30,9 +28,10 @@ class Writer {
   private queue: ToWriter[] = [];
   private results: number[] = [];
 
-  constructor(port: NonNullable<typeof parentPort>, folder: string) {
+  constructor(port: NonNullable<typeof parentPort>, { folder, checkpointPages }: WorkerStart) {
     this.port = port;
     this.folder = folder;
+    this.checkpointPages = checkpointPages;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     mkdirSync(join(folder, BLOB_FOLDER), { recursive: true, mode: 0o700 });
     this.lock = lockFolder(folder);
@@ -171,8 +170,8 @@ class Writer {
     if (this.database === null) return;
     try {
       const { log, checkpointed } = this.walPages!.get() as { log: number; checkpointed: number };
-      if (log > RESTART_PAGES) this.database.exec('PRAGMA wal_checkpoint(RESTART)');
-      else if (log - checkpointed >= CHECKPOINT_PAGES) this.database.exec('PRAGMA wal_checkpoint(PASSIVE)');
+      if (log > RESTART_TIMES * this.checkpointPages) this.database.exec('PRAGMA wal_checkpoint(RESTART)');
+      else if (log - checkpointed >= this.checkpointPages) this.database.exec('PRAGMA wal_checkpoint(PASSIVE)');
     } catch (error) {
       // What is committed stands in the log; the next checkpoint copies it.
       if (isCorrupt(error)) this.post({ kind: 'corrupt', why: String(error) });
@@ -225,10 +224,9 @@ function injected(outcome: Outcome): Error {
 function begin(): void {
   const port = parentPort;
   if (port === null) throw new Error('the writer runs in a worker');
-  const { folder } = workerData as WorkerStart;
   let writer: Writer;
   try {
-    writer = new Writer(port, folder);
+    writer = new Writer(port, workerData as WorkerStart);
   } catch (error) {
     port.postMessage({
       kind: 'refused',
