@@ -105,7 +105,11 @@ export class SqliteEngine implements Engine, SpaceHost {
     };
     const start = { folder: path, checkpointPages: options.checkpointPages ?? CHECKPOINT_PAGES };
     const writer = await WriterWorker.open(start, onFatal);
-    return new SqliteEngine(path, writer, new ReaderWorker(start, onFatal), options.bytesMax ?? BYTES_MAX);
+    const reader = await ReaderWorker.open(start, onFatal).catch(async (error: unknown) => {
+      await writer.close();
+      throw error;
+    });
+    return new SqliteEngine(path, writer, reader, options.bytesMax ?? BYTES_MAX);
   }
 
   async space(name: string, keeps: readonly Keep[]): Promise<Space> {

@@ -32,11 +32,10 @@ export class Follow {
   }
 
   begin(): void {
-    this.run().catch((error: unknown) => {
+    this.run().catch(() => {
       if (this.over) return;
       this.stop();
-      // A reading that fails is the store's; what a follower throws is its own bug, and was reported.
-      if (error instanceof Error) guarded(() => this.follower.failed(FAILED));
+      guarded(() => this.follower.failed(FAILED));
     });
   }
 

@@ -21,7 +21,11 @@ export function lockFolder(folder: string): Lock {
     const holder = holderOf(folder);
     throw new Error(`the data folder ${folder} is in use by process ${holder}`, { cause: error });
   }
-  writeFileSync(join(folder, HOLDER), `${process.pid}\n`, { mode: 0o600 });
+  try {
+    writeFileSync(join(folder, HOLDER), `${process.pid}\n`, { mode: 0o600 });
+  } catch {
+    // Only a message needs it: on a full disk the store opens without.
+  }
   return { release: () => database.close() };
 }
 

@@ -105,6 +105,7 @@ export type ToReader = { readonly token: number; readonly ask: Ask } | { readonl
 export type FromReader =
   | { readonly token: number; readonly answer: Answers[keyof Answers] }
   | { readonly token: number; readonly why: string; readonly corrupt: boolean }
+  | { readonly ready: true }
   | { readonly closed: true };
 
 /** sequence f64 · time f64 · key length u32 · value length u32 · key · value */

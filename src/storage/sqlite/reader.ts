@@ -166,6 +166,7 @@ function begin(): void {
   if (port === null) throw new Error('the reader runs in a worker');
   const database = openToRead((workerData as WorkerStart).folder);
   const reader = new Reader(database);
+  port.postMessage({ ready: true } satisfies FromReader);
   port.on('message', (message: ToReader) => {
     if ('close' in message) {
       database.close();

@@ -22,7 +22,9 @@ export interface Waiting {
 /** Beside this file, with this file's own extension: TypeScript in the repository, JavaScript when compiled. */
 function start(name: 'writer' | 'reader', workerData: WorkerStart): Worker {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
-  return new Worker(new URL(`./${name}${extension}`, import.meta.url), { workerData, name: `storage ${name}` });
+  const url = new URL(`./${name}${extension}`, import.meta.url);
+  // The program's own flags are not for a worker: `--input-type`, for one, ends it.
+  return new Worker(url, { workerData, execArgv: [], name: `storage ${name}` });
 }
 
 export class WriterWorker {
@@ -134,14 +136,30 @@ export class ReaderWorker {
   private over = false;
   private whenClosed: (() => void) | null = null;
 
-  constructor(at: WorkerStart, onFatal: (error: Error) => void) {
-    this.worker = start('reader', at);
+  private constructor(worker: Worker, onFatal: (error: Error) => void) {
+    this.worker = worker;
     this.onFatal = onFatal;
-    this.worker.on('message', (message: FromReader) => this.receive(message));
-    this.worker.on('error', (error: Error) => this.died(error));
-    this.worker.on('exit', (code) => {
-      this.died(new Error(`the reading storage worker ended with ${code}`));
-      this.whenClosed?.();
+  }
+
+  /** Starts it over a store that is open to write. Rejects when it cannot read. */
+  static open(at: WorkerStart, onFatal: (error: Error) => void): Promise<ReaderWorker> {
+    const worker = start('reader', at);
+    const reader = new ReaderWorker(worker, onFatal);
+    return new Promise((resolve, reject) => {
+      let ready = false;
+      const ended = (error: Error) => (ready ? reader.died(error) : reject(error));
+      worker.on('message', (message: FromReader) => {
+        if (!('ready' in message)) reader.receive(message);
+        else {
+          ready = true;
+          resolve(reader);
+        }
+      });
+      worker.on('error', ended);
+      worker.on('exit', (code) => {
+        ended(new Error(`the reading storage worker ended with ${code}`));
+        reader.whenClosed?.();
+      });
     });
   }
 
