@@ -1,6 +1,6 @@
 // One process to a data folder. The lock is an exclusive transaction on a small database of its own, so that the kernel
 // lets go of it with the process, however that ends.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -22,6 +22,8 @@ export function lockFolder(folder: string): Lock {
     throw new Error(`the data folder ${folder} is in use by process ${holder}`, { cause: error });
   }
   try {
+    // Not made beforehand: closing any other descriptor of this file would let go of the lock.
+    chmodSync(join(folder, LOCK), 0o600);
     writeFileSync(join(folder, HOLDER), `${process.pid}\n`, { mode: 0o600 });
   } catch {
     // Only a message needs it: on a full disk the store opens without.

@@ -22,6 +22,9 @@ const SLICE_RECORDS = 2_048;
 /** Up to this many records below a prefix are found by the index of keys; more are picked out in passing. */
 const FEW = 4_096;
 
+/** How many sequences one statement passes over: some milliseconds. */
+const WINDOW = 16_384;
+
 interface Row {
   readonly sequence: number;
   readonly time: number;
@@ -38,6 +41,7 @@ class Reader {
   private readonly few: StatementSync;
   private readonly one: StatementSync;
   private readonly passing: StatementSync;
+  private readonly firstAbove: StatementSync;
   private readonly ofKey: StatementSync;
   private readonly blobOf: StatementSync;
   private readonly sizeOf: StatementSync;
@@ -49,7 +53,11 @@ class Reader {
     this.lastOf = sql(`SELECT ${COLUMNS} FROM record WHERE key = ?1 ORDER BY put DESC, id DESC LIMIT 1`);
     this.few = sql(`SELECT id & ${SEQUENCE_MAX} AS sequence FROM record WHERE key >= ?1 AND key < ?2 LIMIT ${FEW + 1}`);
     this.one = sql(`SELECT ${COLUMNS} FROM record WHERE id = ${ID} | ?2`);
-    this.passing = sql(`SELECT ${COLUMNS} FROM record WHERE id > ${ID} | ?2 AND id <= ${ID} | ?3 ORDER BY id`);
+    // The unary plus keeps SQLite from the index of keys, which would sort.
+    this.passing = sql(`SELECT ${COLUMNS} FROM record
+      WHERE id > ${ID} | ?2 AND id <= ${ID} | ?3 AND +key >= ?4 AND +key < ?5 ORDER BY id`);
+    this.firstAbove = sql(`SELECT min(id) & ${SEQUENCE_MAX} AS sequence FROM record
+      WHERE id > ${ID} | ?2 AND id <= ${ID} | ?3`);
     const half = (put: 0 | 1) =>
       `SELECT * FROM (SELECT id AS place, ${COLUMNS} FROM record
        WHERE key = ?4 AND put = ${put} AND id > ${ID} | ?2 AND id <= ${ID} | ?3 ORDER BY id LIMIT ${SLICE_RECORDS})`;
@@ -86,14 +94,14 @@ class Reader {
     const upTo = Math.min(ask.upTo, SEQUENCE_MAX);
     if (ask.whole) {
       const rows = this.ofKey.iterate(ask.space, ask.after, upTo, key);
-      return this.fill(rows as Iterable<unknown> as Iterable<Row>, upTo, SLICE_RECORDS, null);
+      return this.fill(rows as Iterable<unknown> as Iterable<Row>, upTo, SLICE_RECORDS);
     }
+    const past = pastPrefix(key);
     if (key.length > 4) {
-      const found = this.few.all(key, pastPrefix(key)) as { sequence: number }[];
-      if (found.length <= FEW) return this.fill(this.pick(ask, found, upTo), upTo, Number.POSITIVE_INFINITY, null);
+      const found = this.few.all(key, past) as { sequence: number }[];
+      if (found.length <= FEW) return this.fill(this.pick(ask, found, upTo), upTo, Number.POSITIVE_INFINITY);
     }
-    const rows = this.passing.iterate(ask.space, ask.after, upTo);
-    return this.fill(rows as Iterable<unknown> as Iterable<Row>, upTo, Number.POSITIVE_INFINITY, key);
+    return this.pass(ask, key, past, upTo);
   }
 
   private *pick(ask: { space: number; after: number }, found: { sequence: number }[], upTo: number): Iterable<Row> {
@@ -105,24 +113,37 @@ class Reader {
     }
   }
 
+  /** Goes through the space by sequence, window by window, since a prefix may be nowhere for long. */
+  private pass(ask: { space: number; after: number }, key: Buffer, past: Buffer, upTo: number): Slice {
+    const until = performance.now() + SLICE_MS;
+    const records = new Records();
+    let { after } = ask;
+    do {
+      const { sequence } = this.firstAbove.get(ask.space, after, upTo) as { sequence: number | null };
+      if (sequence === null) return records.slice(upTo, true);
+      const high = Math.min(upTo, sequence + WINDOW);
+      for (const found of this.passing.iterate(ask.space, after, high, key, past)) {
+        const row = found as unknown as Row;
+        records.add(row);
+        if (records.full) return records.slice(row.sequence, false);
+      }
+      after = high;
+    } while (after < upTo && performance.now() < until);
+    return records.slice(after, after >= upTo);
+  }
+
   /** Takes rows until the slice is full; `rowsMost` rows mean that there may be more. */
-  private fill(rows: Iterable<Row>, upTo: number, rowsMost: number, prefix: Buffer | null): Slice {
+  private fill(rows: Iterable<Row>, upTo: number, rowsMost: number): Slice {
     const until = performance.now() + SLICE_MS;
     const records = new Records();
     let seen = 0;
-    let at = 0;
     for (const row of rows) {
-      at = row.sequence;
-      if (prefix === null || begins(row.key, prefix)) records.add(row);
+      records.add(row);
       if (++seen >= rowsMost || records.full || ((seen & 63) === 0 && performance.now() > until))
-        return records.slice(at, false);
+        return records.slice(row.sequence, false);
     }
     return records.slice(upTo, true);
   }
-}
-
-function begins(key: Uint8Array, prefix: Buffer): boolean {
-  return key.length >= prefix.length && prefix.compare(key, 0, prefix.length) === 0;
 }
 
 /** A slice being filled. */

@@ -182,10 +182,8 @@ export class ReaderWorker {
   }
 
   private receive(message: FromReader): void {
-    if ('closed' in message) {
-      this.over = true;
-      return;
-    }
+    if ('closed' in message) this.over = true;
+    if (!('token' in message)) return;
     const asked = this.asked.get(message.token);
     this.asked.delete(message.token);
     if ('answer' in message) asked?.resolve(message.answer);
