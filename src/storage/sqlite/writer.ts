@@ -70,6 +70,7 @@ class Writer {
 
   private take(message: ToWriter): void {
     if (message.kind !== 'faults') {
+      if (message.kind === 'close') this.faults = { ...this.faults, hold: false };
       this.queue.push(message);
       return;
     }
