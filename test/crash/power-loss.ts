@@ -43,10 +43,12 @@ export interface Image {
 }
 
 /**
- * Compiles the recorder into `folder` and answers its path, or null when there is no compiler. Rejects when it does not
+ * Compiles the recorder into `folder` and answers its path, or null where there is no compiler or it is not Linux. Rejects when it does not
  * compile.
  */
 export async function compileRecorder(folder: string): Promise<string | null> {
+  // Preloading as the recorder does it is Linux's.
+  if (process.platform !== 'linux') return null;
   const library = join(folder, 'recorder.so');
   const source = join(import.meta.dirname, 'recorder.c');
   const done = await run('gcc', ['-shared', '-fPIC', '-O2', '-Wall', '-o', library, source, '-ldl'], process.env);
