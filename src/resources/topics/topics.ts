@@ -45,6 +45,9 @@ export interface TopicsOptions {
 
 const SWEEP_MS = 60_000;
 
+/** What is too old is dropped earlier when so many messages came since. */
+const SWEEP_RECORDS = 100_000;
+
 /** Opens the topics of a store and brings durable subscribers and retained values back. */
 export async function openTopics(options: TopicsOptions): Promise<OpenTopics> {
   const policies = options.policies ?? DEFAULT_POLICIES;
@@ -79,6 +82,9 @@ export class OpenTopics extends Turned implements Topics {
   /** Topics without history of which something is being committed: what follows waits behind it. */
   private readonly busy = new Map<string, number>();
   private sweepAt: Instant;
+  /** Messages added to the history since the last sweep. */
+  private added = 0;
+  private sweeping = false;
 
   constructor(options: TopicsOptions, space: Space, policies: readonly HistoryPolicy[]) {
     super();
@@ -192,6 +198,10 @@ export class OpenTopics extends Turned implements Topics {
     if (key !== null) {
       placeAt(message, sequence);
       this.log.add(message);
+      if (++this.added === SWEEP_RECORDS) {
+        this.sweepAt = 0;
+        this.turn.touch(this);
+      }
     }
     const { targets } = step;
     const stored: Stored | null =
@@ -505,9 +515,18 @@ export class OpenTopics extends Turned implements Topics {
   /** Drops what is too old: history by the policies, retained values that have expired. */
   tick(clock: Clock): void {
     this.sweepAt = clock.now + this.sweepMs;
-    this.space.sweep(clock.wall).catch((error: unknown) => {
-      this.logger.warn('old messages could not be dropped; it is tried again later', { error: String(error) });
-    });
+    this.added = 0;
+    if (!this.sweeping) {
+      this.sweeping = true;
+      this.space
+        .sweep(clock.wall)
+        .catch((error: unknown) => {
+          this.logger.warn('old messages could not be dropped; it is tried again later', { error: String(error) });
+        })
+        .finally(() => {
+          this.sweeping = false;
+        });
+    }
     const gone: Message[] = [];
     this.values.match('#', (message) => {
       if (message.expiry <= clock.wall) gone.push(message);

@@ -11,6 +11,9 @@ export type Result = (outcome: number, value: number, second: number) => void;
 
 const ID = `(?1 << ${SEQUENCE_BITS})`;
 
+/** Keys of one space of which it is noted what was dropped. */
+const NOTES_MAX = 20_000;
+
 export class Applying {
   /** Where each space stands in this transaction; what a rollback makes of it is `forget`'s. */
   private readonly heads = new Map<number, number>();
@@ -21,6 +24,11 @@ export class Applying {
   private readonly erase: StatementSync;
   private readonly trim: StatementSync;
   private readonly drop: StatementSync;
+  private readonly noteTrim: StatementSync;
+  private readonly noteDrop: StatementSync;
+  private readonly countNotes: StatementSync;
+  private readonly coarsen: StatementSync;
+  private readonly forgetNotes: StatementSync;
   private readonly headOf: StatementSync;
   private readonly setHead: StatementSync;
   private readonly findSpace: StatementSync;
@@ -36,6 +44,16 @@ export class Applying {
     this.erase = sql(`DELETE FROM record WHERE id = ${ID} | ?2`);
     this.trim = sql(`DELETE FROM record WHERE key >= ?2 AND key < ?3 AND put = 0 AND id <= ${ID} | ?4`);
     this.drop = sql(`DELETE FROM record WHERE id = ${ID} | ?2 AND put = 0`);
+    const note = 'ON CONFLICT (key) DO UPDATE SET sequence = max(sequence, excluded.sequence)';
+    this.noteTrim = sql(`INSERT INTO dropped SELECT key, max(id & ${SEQUENCE_MAX}) FROM record
+      WHERE key >= ?2 AND key < ?3 AND put = 0 AND id <= ${ID} | ?4 GROUP BY key ${note}`);
+    this.noteDrop = sql(`INSERT INTO dropped SELECT key, id & ${SEQUENCE_MAX} FROM record
+      WHERE id = ${ID} | ?2 AND put = 0 ${note}`);
+    this.countNotes = sql(
+      'SELECT count(*) AS count, avg(sequence) AS middle FROM dropped WHERE key >= ?1 AND key < ?2',
+    );
+    this.coarsen = sql('UPDATE space SET dropped = max(dropped, ?2) WHERE id = ?1');
+    this.forgetNotes = sql('DELETE FROM dropped WHERE key >= ?1 AND key < ?2 AND sequence <= ?3');
     this.headOf = sql('SELECT head FROM space WHERE id = ?1');
     this.setHead = sql('UPDATE space SET head = ?2 WHERE id = ?1');
     this.findSpace = sql('SELECT id, head FROM space WHERE name = ?1');
@@ -55,7 +73,11 @@ export class Applying {
         this.open(message.name, result);
         return;
       case 'drop':
-        for (const sequence of message.sequences) this.drop.run(message.space, sequence);
+        for (const sequence of message.sequences) {
+          this.noteDrop.run(message.space, sequence);
+          this.drop.run(message.space, sequence);
+        }
+        this.boundNotes(message.space);
         result(OK, message.sequences.length, 0);
         return;
       case 'blob':
@@ -149,7 +171,9 @@ export class Applying {
       const key = this.keyOf(space, bytes, keyAt, keyEnd);
       if (change === TRIM) {
         const upTo = Math.min(condition, SEQUENCE_MAX);
-        this.trim.run(space, key, pastPrefix(key), upTo);
+        const past = pastPrefix(key);
+        this.noteTrim.run(space, key, past, upTo);
+        this.trim.run(space, key, past, upTo);
         return;
       }
       sequence++;
@@ -163,6 +187,17 @@ export class Applying {
     if (sequence === before) return;
     this.heads.set(space, sequence);
     this.moved.add(space);
+  }
+
+  /** A million short-lived keys leave no million notes: of the older half, only the space's own figure stays. */
+  private boundNotes(space: number): void {
+    const prefix = Buffer.alloc(4);
+    prefix.writeUInt32BE(space);
+    const past = pastPrefix(prefix);
+    const { count, middle } = this.countNotes.get(prefix, past) as { count: number; middle: number };
+    if (count <= NOTES_MAX) return;
+    this.coarsen.run(space, Math.floor(middle));
+    this.forgetNotes.run(prefix, past, Math.floor(middle));
   }
 
   private sequenceOf(key: Uint8Array): number {

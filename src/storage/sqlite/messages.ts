@@ -69,6 +69,7 @@ export type Ask =
       readonly wall: number;
       readonly place: SweepPlace | null;
     }
+  | { readonly kind: 'dropped'; readonly space: number; readonly text: string; readonly whole: boolean }
   | { readonly kind: 'blob'; readonly id: number; readonly whole: boolean }
   | { readonly kind: 'blobs'; readonly after: number };
 
@@ -96,6 +97,7 @@ export interface Answers {
   last: Slice;
   scan: Slice;
   sweep: SweepSlice;
+  dropped: number;
   blob: FoundBlob | null;
   blobs: number[];
 }

@@ -43,6 +43,7 @@ class Reader {
   private readonly passing: StatementSync;
   private readonly firstAbove: StatementSync;
   private readonly ofKey: StatementSync;
+  private readonly droppedOf: StatementSync;
   private readonly blobOf: StatementSync;
   private readonly sizeOf: StatementSync;
   private readonly blobsAfter: StatementSync;
@@ -62,6 +63,8 @@ class Reader {
       `SELECT * FROM (SELECT id AS place, ${COLUMNS} FROM record
        WHERE key = ?4 AND put = ${put} AND id > ${ID} | ?2 AND id <= ${ID} | ?3 ORDER BY id LIMIT ${SLICE_RECORDS})`;
     this.ofKey = sql(`SELECT sequence, time, key, bytes FROM (${half(0)} UNION ALL ${half(1)}) ORDER BY place`);
+    this.droppedOf = sql(`SELECT max(ifnull((SELECT max(sequence) FROM dropped WHERE key BETWEEN ?1 AND ?2), 0),
+      (SELECT dropped FROM space WHERE id = ?3)) AS sequence`);
     this.blobOf = sql('SELECT size, bytes FROM blob WHERE id = ?1');
     this.sizeOf = sql('SELECT size, NULL AS bytes FROM blob WHERE id = ?1');
     this.blobsAfter = sql('SELECT id FROM blob WHERE id > ?1 ORDER BY id LIMIT 1000');
@@ -79,6 +82,11 @@ class Reader {
         return this.scan(ask, storedKey(ask.space, ask.text));
       case 'sweep':
         return this.sweeper.slice(ask, performance.now() + SLICE_MS);
+      case 'dropped': {
+        const key = storedKey(ask.space, ask.text);
+        const past = ask.whole ? key : pastPrefix(key);
+        return (this.droppedOf.get(key, past, ask.space) as { sequence: number }).sequence;
+      }
       case 'blob':
         return (this.findBlob(ask.id, ask.whole) as Answers['blob'] | undefined) ?? null;
       case 'blobs':
@@ -198,7 +206,7 @@ function begin(): void {
     const { token, ask } = message;
     try {
       const answer = reader.answer(ask);
-      const moved = answer !== null && 'records' in answer ? [answer.records.buffer] : [];
+      const moved = typeof answer === 'object' && answer !== null && 'records' in answer ? [answer.records.buffer] : [];
       port.postMessage({ token, answer } satisfies FromReader, moved);
     } catch (error) {
       port.postMessage({ token, why: String(error), corrupt: isCorrupt(error) } satisfies FromReader);

@@ -23,11 +23,14 @@ export const BLOB_FOLDER = 'blobs';
 /** One step a version; a store at version n has had the first n. A step that was released is never changed. */
 const MIGRATIONS: readonly string[] = [
   // A key is its space's number as u32 and then the key's UTF-8, so that one index serves all spaces and prefixes are
-  // ranges of bytes. `put` is 1 for the one record of a key that was put, 0 for those that were appended.
-  `CREATE TABLE space (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, head INTEGER NOT NULL);
+  // ranges of bytes. `dropped` has the last sequence of each key that is no longer kept; for keys that it has forgotten,
+  // the space's own figure stands. `put` is 1 for the one record of a key that was put, 0 for those that were appended.
+  `CREATE TABLE space (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, head INTEGER NOT NULL,
+     dropped INTEGER NOT NULL DEFAULT 0);
    CREATE TABLE record (
      id INTEGER PRIMARY KEY, time INTEGER NOT NULL, put INTEGER NOT NULL, key BLOB NOT NULL, bytes BLOB NOT NULL);
    CREATE INDEX record_key ON record (key, put);
+   CREATE TABLE dropped (key BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
    CREATE TABLE blob (id INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER NOT NULL, bytes BLOB);`,
 ];
 

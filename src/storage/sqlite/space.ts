@@ -52,6 +52,14 @@ export class SqliteSpace implements Space {
     return this.replay(key, true, after, Number.MAX_SAFE_INTEGER, visit);
   }
 
+  dropped(prefix: string): Promise<number> {
+    return this.host.ask<'dropped'>({ kind: 'dropped', space: this.id, text: prefix, whole: false });
+  }
+
+  droppedOf(key: string): Promise<number> {
+    return this.host.ask<'dropped'>({ kind: 'dropped', space: this.id, text: key, whole: true });
+  }
+
   follow(prefix: string, after: number, follower: Follower): Following {
     const follow = new Follow(prefix, after, follower, this);
     this.followers.add(follow);
