@@ -7,7 +7,7 @@ import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Turn, Turned } from '../../core/turn.ts';
 import type { Batch } from '../../storage/batch.ts';
 import type { Engine, Space } from '../../storage/engine.ts';
-import { Committer, type Step } from './committer.ts';
+import { Committer } from './committer.ts';
 import type {
   Attachment,
   AttachOptions,
@@ -23,11 +23,13 @@ import type {
   Will,
 } from './contract.ts';
 import { Core, type Stored } from './core.ts';
+import { DurableTimer } from './durable-timer.ts';
 import { type Durable, Durables, subscriptionName } from './durables.ts';
 import { DEFAULT_POLICIES, HistoryLog, type HistoryPolicy, keepsOf } from './history.ts';
 import { Hold } from './hold.ts';
-import { decodeMessage, encodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
+import { decodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
 import { isReserved, isTopicFilter, isTopicName } from './names.ts';
+import { PublishStep } from './publish-step.ts';
 import { Replay } from './replay.ts';
 import { RetainedValues } from './retained.ts';
 import { retainedFeed } from './retained-feed.ts';
@@ -541,102 +543,3 @@ export class OpenTopics extends Turned implements Topics {
 
 /** Nobody waits: what the server publishes by itself. */
 const NOBODY: Waiter = { settled() {} };
-
-/** One message on its way through the store. */
-class PublishStep implements Step {
-  readonly message: Message;
-  readonly from: Core | null;
-  /** Of its history; null where there is none. */
-  readonly key: string | null;
-  readonly targets: Set<number> | null;
-  readonly waiter: Waiter;
-  readonly token: number;
-  readonly storedKey: string;
-  /** How many records before the one that durable subscribers wait for. */
-  readonly storedAt: number;
-  once: number | null = null;
-  private readonly topics: OpenTopics;
-  private readonly retains: boolean;
-  private readonly marked: number | null;
-
-  constructor(
-    topics: OpenTopics,
-    message: Message,
-    from: Core | null,
-    key: string | null,
-    retains: boolean,
-    targets: Set<number> | null,
-    marked: number | null,
-    waiter: Waiter,
-    token: number,
-  ) {
-    this.topics = topics;
-    this.message = message;
-    this.from = from;
-    this.key = key;
-    this.retains = retains;
-    this.targets = targets;
-    this.marked = marked;
-    this.waiter = waiter;
-    this.token = token;
-    this.storedKey = targets === null ? '' : topics.durables.storedKey();
-    this.storedAt = (key === null ? 0 : 1) + (retains ? 1 : 0);
-  }
-
-  write(batch: Batch): void {
-    const { message, key, targets } = this;
-    if (key !== null) {
-      const { bytes, length } = encodeMessage(message, 0);
-      batch.append(key, bytes, 0, length);
-    }
-    if (this.retains) {
-      const name = `r/${message.topic}`;
-      if (message.payload.length === 0) batch.remove(name);
-      else {
-        const { bytes, length } = encodeMessage(message, key === null ? 0 : 1);
-        batch.put(name, bytes, 0, length);
-      }
-    }
-    if (targets !== null) {
-      const { bytes, length } = encodeMessage(message, key === null ? 0 : this.storedAt, targets);
-      batch.put(this.storedKey, bytes, 0, length);
-    }
-    if (this.marked !== null)
-      batch.put(this.topics.durables.onceKey(this.topics.durables.of(this.from!), this.marked), NONE, 0, 0);
-  }
-
-  settle(outcome: Outcome, sequence: number): void {
-    this.topics.published(this, outcome, sequence);
-  }
-}
-
-const NONE = Buffer.alloc(0);
-
-/** Waits for what happens to a durable subscriber without a connection. */
-class DurableTimer extends Turned {
-  due: Instant;
-  private readonly topics: OpenTopics;
-  private readonly durable: Durable;
-  private readonly endAt: Instant;
-
-  constructor(topics: OpenTopics, durable: Durable, clock: Clock) {
-    super();
-    this.topics = topics;
-    this.durable = durable;
-    const gone = clock.wall - durable.detachedAt;
-    this.endAt = clock.now + durable.keepMs - gone;
-    this.due = Math.min(this.endAt, durable.will === null ? NEVER : clock.now + durable.will.delayMs - gone);
-  }
-
-  work(): void {}
-
-  tick(clock: Clock): void {
-    if (clock.now >= this.endAt) {
-      this.due = NEVER;
-      this.topics.end(this.durable);
-      return;
-    }
-    this.due = this.endAt;
-    this.topics.publishWill(this.durable);
-  }
-}
