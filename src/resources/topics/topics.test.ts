@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DENIED, FULL, INVALID, MISSING, OK } from '../../core/outcome.ts';
 import type { Assurance, Message } from './contract.ts';
+import { SysTopics } from './sys.ts';
 import { CALLER, House, Listener, NO_HISTORY, QUEUE } from './testing/house.ts';
 
 for (const [name, policies] of [
@@ -299,4 +300,24 @@ test('why a message did not arrive', async () => {
     slow: 'waiting',
     away: 'not connected',
   });
+});
+
+test('the server tells of itself below $SYS: retained, not stored, and not by `#`', async () => {
+  const house = await House.open();
+  const sys = new SysTopics(house.topics, house.world.turn, 'Portico/test');
+  await house.publish('a', 'x');
+  const all = house.attach();
+  await house.subscribe(all, '#');
+  await house.pass(11_000);
+  const listener = house.attach();
+  await house.subscribe(listener, '$SYS/broker/+');
+  await house.pass();
+  assert.ok(listener.got.includes('$SYS/broker/version=Portico/test r'), listener.got.join());
+  await house.subscribe(listener, '$SYS/broker/publish/#');
+  await house.pass(10_000);
+  assert.ok(listener.got.includes('$SYS/broker/publish/messages/received=1 r'), listener.got.join());
+  assert.deepEqual(all.got, []);
+  sys.stop();
+  await house.crash();
+  assert.equal(house.topics.figures.retained, 0);
 });
