@@ -25,7 +25,7 @@ test('ten thousand deadlines, moved and removed at random, are met in time and n
     if (random.chance(0.2)) {
       // Later: it stays where it is and is asked again when it is looked at.
       item.due += random.below(100_000);
-    } else if (random.chance(0.2)) {
+    } else if (random.chance(0.25)) {
       item.due = now + random.below(1_000);
       wheel.schedule(item, item.due);
     } else if (random.chance(0.1)) {
@@ -36,7 +36,7 @@ test('ten thousand deadlines, moved and removed at random, are met in time and n
   for (let round = 0; round < 200_000; round++) {
     const next = wheel.next();
     if (next === Number.POSITIVE_INFINITY) break;
-    now = Math.max(now, next + random.below(1_000) / 1_000);
+    now = Math.max(now, next + random.below(2_000) / 1_000);
     wheel.advance(now, (item) => {
       const { due } = item as Item;
       if (due > now) wheel.schedule(item, due);
@@ -46,7 +46,7 @@ test('ten thousand deadlines, moved and removed at random, are met in time and n
   for (const item of items) {
     const at = met.get(item);
     if (item.due === Number.POSITIVE_INFINITY) assert.equal(at, undefined);
-    else assert.ok(at !== undefined && at >= item.due && at < item.due + 2, `due ${item.due}, met ${at}`);
+    else assert.ok(at !== undefined && at >= item.due && at < item.due + 3, `due ${item.due}, met ${at}`);
   }
 });
 
