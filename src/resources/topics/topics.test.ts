@@ -321,3 +321,23 @@ test('the server tells of itself below $SYS: retained, not stored, and not by `#
   await house.crash();
   assert.equal(house.topics.figures.retained, 0);
 });
+
+test('nothing is seen or acknowledged before a stalled disk goes on, and the rest of the house goes on meanwhile', async () => {
+  const house = await House.open([
+    { filter: 'quick/#', history: 'none' },
+    { filter: '#', history: 'durable' },
+  ]);
+  const listener = house.attach();
+  await house.subscribe(listener, '#');
+  house.disk.stall(true);
+  let acknowledged = 0;
+  const waiter = { settled: () => void acknowledged++ };
+  const publication = { topic: 'a', payload: Buffer.from('x'), assurance: 1 as const };
+  house.topics.publish(CALLER, publication, waiter, 1);
+  await house.pass(1_000);
+  await house.publish('quick/b', 'y');
+  assert.deepEqual([acknowledged, listener.got], [0, ['quick/b=y']]);
+  house.disk.stall(false);
+  await house.pass();
+  assert.deepEqual([acknowledged, listener.got], [1, ['quick/b=y', 'a=x']]);
+});

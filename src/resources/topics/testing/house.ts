@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Caller } from '../../../core/caller.ts';
 import { SILENT } from '../../../core/log.ts';
 import { OK, type Outcome } from '../../../core/outcome.ts';
+import { SimulatedDisk } from '../../../sim/disk.ts';
 import { World } from '../../../sim/world.ts';
 import { MemoryEngine } from '../../../storage/memory/engine.ts';
 import type {
@@ -90,13 +91,20 @@ export class Listener implements Subscriber {
 let setImmediateIn: (step: () => void) => void = (step) => step();
 
 export class House {
-  readonly world = new World(1);
-  engine = new MemoryEngine({ later: (step) => this.world.after(0.5, step) });
+  readonly world: World;
+  readonly disk: SimulatedDisk;
+  engine: MemoryEngine;
   topics!: OpenTopics;
   policies: HistoryPolicy[] | undefined;
 
-  static async open(policies?: HistoryPolicy[]): Promise<House> {
-    const house = new House();
+  constructor(seed: number) {
+    this.world = new World(seed);
+    this.disk = new SimulatedDisk(this.world, { mostMs: 0.5 });
+    this.engine = new MemoryEngine(this.disk);
+  }
+
+  static async open(policies?: HistoryPolicy[], seed = 1): Promise<House> {
+    const house = new House(seed);
     house.policies = policies;
     setImmediateIn = (step) => house.world.soon(step);
     house.topics = await house.settle(house.opening());
