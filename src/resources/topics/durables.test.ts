@@ -274,3 +274,33 @@ test('random subscribers, publishers and crashes: nothing acknowledged is lost o
     assert.deepEqual(house.world.bugs, [], `seed ${seed}`);
   }
 });
+
+test('one that ends with its connection is superseded by name, and stores nothing', async () => {
+  const house = await House.open(NO_HISTORY);
+  const [first, none] = await house.attachDurable('d', { keepMs: 0 }, (listener) => {
+    listener.prompt = false;
+  });
+  await house.subscribe(first, '#', { assurance: 2 });
+  const once = { assurance: 2 as const, once: 3, from: first.attachment };
+  await house.publish('a', 'x', once);
+  await house.publish('a', 'x', once);
+  await house.pass();
+  assert.deepEqual([none, first.got], [0, ['a=x']]);
+  const space = (house.engine as unknown as { spaces: Map<string, { head: number }> }).spaces.get('topics')!;
+  assert.equal(space.head, 0);
+  const [second, present] = await house.attachDurable('d', { keepMs: 0 });
+  assert.deepEqual([first.told, present], [['superseded'], 1]);
+  second.attachment.detach();
+  assert.equal(house.topics.figures.durables, 0);
+  // One that lasted and does not any more is gone after a crash.
+  const [third] = await house.attachDurable('d');
+  await house.subscribe(third, '#');
+  third.attachment.detach();
+  await house.publish('a', 'kept for it');
+  const [fourth, there] = await house.attachDurable('d', { keepMs: 0 });
+  await house.pass();
+  assert.deepEqual([there, fourth.got], [1, ['a=kept for it']]);
+  await house.crash();
+  assert.equal(house.topics.figures.durables, 0);
+  assert.deepEqual(house.world.bugs, []);
+});

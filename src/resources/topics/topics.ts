@@ -153,7 +153,7 @@ export class OpenTopics extends Turned implements Topics {
       message.assurance > 0 && this.subscriptions.planOf(topic).durables ? this.storedFor(message, from) : null;
     // What begins with `$` tells of this process: it is retained while that runs and never stored.
     const retains = message.retain && !topic.startsWith('$');
-    const marks = once !== undefined && from?.durable != null;
+    const marks = once !== undefined && from?.lasting === true;
     if (once !== undefined) from?.once.add(once);
     const lasting = key !== null || retains || targets !== null || marks;
     if (!lasting && !this.busy.has(topic) && (from === null || from.committing === 0)) {
@@ -173,7 +173,7 @@ export class OpenTopics extends Turned implements Topics {
     const numbers = new Set<number>();
     const plan = this.subscriptions.planOf(message.topic);
     const add = (target: Target) => {
-      if (target.core.durable === null || matchOf(target, message, from)?.assurance === 0) return;
+      if (!target.core.lasting || matchOf(target, message, from)?.assurance === 0) return;
       if (matchOf(target, message, from) !== null) numbers.add(this.durables.of(target.core).number);
     };
     for (const target of plan.targets) add(target);
@@ -239,7 +239,7 @@ export class OpenTopics extends Turned implements Topics {
     const match = matchOf(target, message, from);
     if (match === null) return;
     const { core } = target;
-    const mine = numbers !== null && core.durable !== null && numbers.delete(this.durables.of(core).number);
+    const mine = numbers !== null && core.lasting && numbers.delete(this.durables.of(core).number);
     core.offer(message, match, mine ? stored : null);
   }
 
@@ -247,7 +247,7 @@ export class OpenTopics extends Turned implements Topics {
   private memberFor(group: Group, numbers: Set<number> | null): Target | null {
     if (numbers !== null)
       for (const member of group.members)
-        if (member.core.durable !== null && numbers.has(this.durables.of(member.core).number)) return member;
+        if (member.core.lasting && numbers.has(this.durables.of(member.core).number)) return member;
     return pickOf(group);
   }
 
@@ -291,11 +291,14 @@ export class OpenTopics extends Turned implements Topics {
     const present = durable !== undefined;
     durable ??= this.begin(options.id, caller.account, options.keepMs);
     durable.keepMs = options.keepMs;
+    durable.core.lasting = options.keepMs > 0;
     durable.detachedAt = 0;
     this.unwait(durable);
+    // Whether it lasts may be another answer than before.
+    this.subscriptions.touch();
     if (durable.will !== null) this.setWill(durable, null);
     const hold = new Hold(this, durable.core);
-    this.durables.writeState(durable, (outcome) => {
+    const attached = (outcome: Outcome) => {
       if (hold.isOver) {
         waiter.settled(token, GONE, 0);
         return;
@@ -310,7 +313,9 @@ export class OpenTopics extends Turned implements Topics {
       durable.core.attach(subscriber, options);
       waiter.settled(token, OK, present ? 1 : 0);
       if (!hold.isOver) durable.core.resume();
-    });
+    };
+    if (durable.core.lasting) this.durables.writeState(durable, attached);
+    else this.durables.forgetState(durable, attached);
     return hold;
   }
 
@@ -347,7 +352,7 @@ export class OpenTopics extends Turned implements Topics {
       waiter.settled(token, OK, options.assurance);
       this.giveFirst(subscription, isNew);
     };
-    if (core.durable === null) begin(OK);
+    if (!core.lasting) begin(OK);
     else this.durables.writeSubscription(this.durables.of(core), options, begin);
   }
 
@@ -385,7 +390,7 @@ export class OpenTopics extends Turned implements Topics {
       return;
     }
     this.drop(subscription);
-    if (core.durable === null) waiter.settled(token, OK, 0);
+    if (!core.lasting) waiter.settled(token, OK, 0);
     else
       this.durables.removeSubscription(this.durables.of(core), subscription.options, (outcome) =>
         waiter.settled(token, outcome, 0),
@@ -412,6 +417,7 @@ export class OpenTopics extends Turned implements Topics {
   private setWill(durable: Durable, will: Will | null): void {
     if (durable.will === null && will === null) return;
     durable.will = will;
+    if (!durable.core.lasting) return;
     const message = will === null ? null : messageOf(will.publication, durable.core.account, this.turn.clock.wall);
     this.durables.writeWill(durable, message, will?.delayMs ?? 0);
   }
