@@ -263,6 +263,7 @@ function spaceBasics(on: On): void {
       batchOf((batch) => batch.trim('q/', 4)),
     );
     assert.deepEqual([outcome, value], [OK, 5]);
+    assert.deepEqual([await space.droppedOf('q/a'), await space.dropped('q/'), await space.dropped('x')], [3, 4, 0]);
     assert.deepEqual(shown(await entriesOf(space, '')), ['q/p=5']);
   });
 
@@ -396,7 +397,13 @@ function spaceKeeping(on: On): void {
       // Never fewer than what is to be kept, at any time.
       assert.ok((await entriesOf(space, 'n/x')).length >= Math.min(3, index + 1));
     }
+    assert.equal(await space.droppedOf('z'), 0);
     await space.sweep(4_500);
+    // Six records a round: the last of `n/x` that went is that of round 6, of `a/x` too.
+    assert.equal(await space.droppedOf('n/x'), 6 * 6 + 1);
+    assert.equal(await space.dropped('n/'), 6 * 6 + 2);
+    assert.equal(await space.dropped('a/'), 6 * 6 + 3);
+    assert.equal(await space.dropped('z'), 0);
     assert.deepEqual(shown(await entriesOf(space, 'n/')), ['n/x=7', 'n/y=7', 'n/x=8', 'n/y=8', 'n/x=9', 'n/y=9']);
     assert.deepEqual(shown(await entriesOf(space, 'a/')), ['a/x=7', 'a/x=8', 'a/x=9', 'a/put=stays']);
     assert.equal((await entriesOf(space, 'b/')).length, 3);

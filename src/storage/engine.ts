@@ -62,6 +62,12 @@ export interface Space {
   scan(prefix: string, after: number, visit: (entry: Entry) => boolean): Promise<number>;
   /** As `scan`, of one key. */
   scanKey(key: string, after: number, visit: (entry: Entry) => boolean): Promise<number>;
+  /**
+   * The highest sequence of an appended record that is no longer kept, of all keys that begin with `prefix` (or of one
+   * key): what was dropped by `Keep` or by a trim, 0 for none. So a reader knows whether its cursor is followed by a gap.
+   */
+  dropped(prefix: string): Promise<number>;
+  droppedOf(key: string): Promise<number>;
   /** Replays what is stored above `after` and goes on with what is committed, without a gap. */
   follow(prefix: string, after: number, follower: Follower): Following;
   /** Drops what `Keep` no longer keeps at `wall`, milliseconds since 1970. */

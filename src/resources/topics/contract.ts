@@ -201,7 +201,8 @@ export interface WhyAnswer {
 export interface Topics {
   /**
    * Takes a message. Settles OK with its cursor (0 where the topic keeps no history) after all that must last is
-   * committed; DENIED, INVALID (the topic), FULL, BUSY, FAILED. A topic without history is dispatched before this returns.
+   * committed; DENIED, INVALID (the topic), FULL, BUSY, FAILED. A topic without history is dispatched, and settled, before
+   * this returns where nothing of the same publisher or topic is still being committed.
    */
   publish(caller: Caller, publication: Publication, waiter: Waiter, token: number): void;
   /** How many subscribers, durable ones included, a topic has now. */
@@ -220,8 +221,8 @@ export interface Topics {
     token: number,
   ): Attachment;
   /**
-   * The will of an attachment, or null for none. It is published by `detach(…)` unless that is by `disarm`ing it first,
-   * `delayMs` later and not at all when a durable subscriber is attached again by then; a durable one's lasts too.
+   * Sets the will of an attachment; null takes it back. `detach` publishes it, `delayMs` later, and not at all when its
+   * durable subscriber is attached to again by then. A durable subscriber's will lasts with it, also over a crash.
    */
   arm(attachment: Attachment, caller: Caller, will: Will | null): void;
   /** The retained value of a topic; null when there is none or it has expired. */

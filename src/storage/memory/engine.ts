@@ -20,6 +20,7 @@ export class MemoryEngine implements Engine {
   readonly injected: Injected;
   private readonly later: Later;
   private readonly bytesMax: number;
+  private former: MemoryEngine | null = null;
   private readonly spaces = new Map<string, MemorySpace>();
 
   constructor(options: MemoryOptions = {}) {
@@ -32,8 +33,17 @@ export class MemoryEngine implements Engine {
   async space(name: string, keeps: readonly Keep[]): Promise<Space> {
     if (this.spaces.has(name)) throw new Error(`the space ${name} is open already`);
     const space = new MemorySpace(name, keeps, this.later, this.injected, this.bytesMax);
+    const former = this.former?.spaces.get(name);
+    if (former !== undefined) space.inherit(former);
     this.spaces.set(name, space);
     return space;
+  }
+
+  /** An engine with what this one had committed and nothing of what was on its way: for tests of crashes. */
+  restarted(): MemoryEngine {
+    const engine = new MemoryEngine({ later: this.later, bytesMax: this.bytesMax });
+    engine.former = this;
+    return engine;
   }
 
   /** Lets commits go on that were held by `injected.hold`. */

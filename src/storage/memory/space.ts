@@ -27,13 +27,16 @@ export class MemorySpace implements Space {
   /** In sequence order; a record that was replaced, removed or trimmed stays as `removed` until the next `compact`. */
   private log: Entry[] = [];
   private holes = 0;
-  private readonly puts = new Map<string, Entry>();
-  private readonly appended = new Map<string, Entry[]>();
+  private puts = new Map<string, Entry>();
+  private appended = new Map<string, Entry[]>();
+  private dropping = new Map<string, number>();
   private readonly followers = new Set<{ prefix: string; follower: Follower }>();
   private waiting: { batch: Batch; waiter: Waiter; token: number }[] = [];
   private waitingBytes = 0;
   private scheduled = false;
   private closed = false;
+  /** The process is thought to have been killed: what was on its way never settles. */
+  private dead = false;
 
   constructor(name: string, keeps: readonly Keep[], later: Later, injected: Injected, bytesMax: number) {
     this.name = name;
@@ -63,6 +66,16 @@ export class MemorySpace implements Space {
 
   async scanKey(key: string, after: number, visit: (entry: Entry) => boolean): Promise<number> {
     return this.replay((entry) => entry.key === key, after, visit);
+  }
+
+  async dropped(prefix: string): Promise<number> {
+    let highest = 0;
+    for (const [key, sequence] of this.dropping) if (key.startsWith(prefix)) highest = Math.max(highest, sequence);
+    return highest;
+  }
+
+  async droppedOf(key: string): Promise<number> {
+    return this.dropping.get(key) ?? 0;
   }
 
   follow(prefix: string, after: number, follower: Follower): Following {
@@ -103,6 +116,17 @@ export class MemorySpace implements Space {
     this.compact();
   }
 
+  /** Begins with what another had committed: a restart, as far as memory can have one. */
+  inherit(former: MemorySpace): void {
+    former.dead = true;
+    this.head = former.head;
+    this.log = [...former.log];
+    this.holes = former.holes;
+    this.puts = new Map(former.puts);
+    this.appended = new Map([...former.appended].map(([key, list]) => [key, [...list]]));
+    this.dropping = new Map(former.dropping);
+  }
+
   /** Lets commits that were held go on. */
   release(): void {
     this.injected.hold = false;
@@ -130,6 +154,7 @@ export class MemorySpace implements Space {
   }
 
   private drain(): void {
+    if (this.dead) return;
     const { waiting } = this;
     this.waiting = [];
     this.waitingBytes = 0;
@@ -200,6 +225,7 @@ export class MemorySpace implements Space {
     if (list === undefined) return;
     let gone = 0;
     while (gone < list.length && list[gone]!.sequence <= upTo) this.hole(list[gone++]!);
+    if (gone > 0) this.dropping.set(key, list[gone - 1]!.sequence);
     if (gone === list.length) this.appended.delete(key);
     else list.splice(0, gone);
   }
