@@ -19,7 +19,7 @@ const SHOWN = 64;
 const BOUNDS: ReaderBounds = { packetBytesMax: 16_777_216, userPropertiesMax: 65_535, filtersMax: 65_535 };
 
 /** A dissector of one direction, as seen by the server. */
-export function dissector(direction: Direction, joinedLate: boolean): Dissector {
+export function mqttDissector(direction: Direction, joinedLate: boolean): Dissector {
   return new MqttDissector(direction === 'in' ? 'client' : 'server', joinedLate ? GUESS : UNKNOWN, BOUNDS);
 }
 
