@@ -3,6 +3,7 @@
 import { BAD, copyOf, MORE, u16, utf8, view } from '../../bytes/reader.ts';
 import type { Fault } from '../../core/fault.ts';
 import { codecFaults as faults } from './faults.ts';
+import { versionOf, wrongConnectFlags, wrongOptions } from './flags.ts';
 import * as P from './packets.ts';
 import { NO_STRINGS, Properties, PropertyReader, WILL } from './properties.ts';
 import { isReason } from './reasons.ts';
@@ -77,6 +78,8 @@ export class PacketReader {
   payloadEnd = 0;
   /** Of every packet but CONNECT, which has its own; clear before 5.0. */
   readonly properties = new Properties();
+  /** There are properties. */
+  hasProperties = false;
 
   // ---- others
   /** CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, DISCONNECT, AUTH. */
@@ -93,7 +96,7 @@ export class PacketReader {
   private readonly byServer: boolean;
   private readonly filtersMax: number;
   private readonly propertyReader: PropertyReader;
-  private propertiesUsed = false;
+
   /** The fixed header's length had more bytes than it needs: wrong in 5.0 only. */
   private minimal = true;
   /** A large packet that is being taken as it comes. */
@@ -224,9 +227,9 @@ export class PacketReader {
 
   private body(first: number, at: number, stop: number): number {
     const type = first >>> 4;
-    if (this.propertiesUsed) {
+    if (this.hasProperties) {
       this.properties.clear();
-      this.propertiesUsed = false;
+      this.hasProperties = false;
     }
     const next = type === P.PUBLISH ? this.publish(first, at, stop) : this.other(type, at, stop);
     if (next === BAD) return BAD;
@@ -303,7 +306,7 @@ export class PacketReader {
   private block(at: number, stop: number, place: number, into: Properties): number {
     // Most packets have none.
     if (at < stop && this.bytes[at] === 0) return at + 1;
-    if (into === this.properties) this.propertiesUsed = true;
+    if (into === this.properties) this.hasProperties = true;
     const next = this.propertyReader.read(this.bytes, at, stop, place, this.byServer, into);
     return next === BAD ? this.bad(this.propertyReader.fault!) : next;
   }
@@ -564,29 +567,6 @@ export class PacketReader {
     this.connect = { version, clientId, cleanStart, keepAlive, will, username, password, properties };
     return at;
   }
-}
-
-function versionOf(name: string, level: number): P.Version | null {
-  if (name === 'MQIsdp') return level === P.V31 ? P.V31 : null;
-  return level === P.V311 || level === P.V5 ? level : null;
-}
-
-function wrongConnectFlags(flags: number, version: P.Version): Fault | null {
-  // 3.1 reserves this bit but has nobody look at it.
-  if ((flags & 0x01) !== 0 && version !== P.V31) return faults.connectReserved;
-  // 5.0 allows a password alone.
-  if ((flags & 0xc0) === 0x40 && version !== P.V5) return faults.passwordWithoutName;
-  if ((flags & 0x04) === 0) return (flags & 0x38) !== 0 && version !== P.V31 ? faults.willFlags : null;
-  return (flags & 0x18) === 0x18 ? faults.willQos : null;
-}
-
-function wrongOptions(options: number, filter: string, version: number): Fault | null {
-  if ((options & 3) === 3) return faults.subscriptionQos;
-  // 3.1 reserves the upper six bits and asks nobody to look at them; 3.1.1 does ([MQTT-3-8.3-4]).
-  if (version !== P.V5) return version === P.V311 && options > 3 ? faults.subscriptionOptions : null;
-  if ((options & 0xc0) !== 0) return faults.subscriptionOptions;
-  if ((options & 0x30) === 0x30) return faults.retainHandling;
-  return (options & 0x04) !== 0 && filter.startsWith('$share/') ? faults.noLocalShared : null;
 }
 
 /**
