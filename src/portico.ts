@@ -77,7 +77,12 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     try {
       const { history } = config.topics;
-      topics = await openTopics({ engine, turn, log, ...(history === undefined ? {} : { policies: history as never }) });
+      topics = await openTopics({
+        engine,
+        turn,
+        log,
+        ...(history === undefined ? {} : { policies: history as never }),
+      });
       server = new Server<Resources>(turn, {
         resources: { topics },
         log,
