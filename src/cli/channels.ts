@@ -22,8 +22,8 @@ export function placeOf(text: string): Place & { readonly scheme: string } {
   const known = SCHEMES[scheme];
   if (known === undefined)
     return fail(`${scheme}: is not spoken by this command; there are ${Object.keys(SCHEMES).join(', ')}`, EXIT.usage);
-  // Filters have `#`, which a URL takes for a fragment, and `+`, which is itself in a path.
-  const topic = decodeURIComponent(url.pathname.slice(1) + url.hash);
+  // Taken from the text: filters have `#`, which a URL takes for the beginning of a fragment.
+  const topic = decodeURIComponent(/^[a-z]+:\/\/[^/]*\/(.*)$/is.exec(text)?.[1] ?? '');
   if (topic === '')
     return fail(`${text} names no topic; put it behind the host: ${scheme}://${url.host}/sensors/a`, EXIT.usage);
   return {
