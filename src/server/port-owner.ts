@@ -1,5 +1,4 @@
-// Who has a port: on Linux from /proc, as far as this user may see it. Read only when a port could not be had, to say so
-// with its owner.
+// Who has a port that we wanted, as far as this system tells: so that the error can say it.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface PortOwner {
@@ -7,64 +6,46 @@ export interface PortOwner {
   readonly command: string;
 }
 
-/** The state of a listening TCP socket, and of an unconnected UDP socket, in /proc/net. */
+/** TCP's state LISTEN in /proc/net/tcp. */
 const LISTENING = '0A';
-const UNCONNECTED = '07';
 
-const COMMAND_MAX = 120;
-
-/** The process that listens on a port, or null when that cannot be seen. */
-export function portOwner(carrier: 'tcp' | 'udp', port: number): PortOwner | null {
-  if (process.platform !== 'linux') return null;
-  const inodes = socketsOn(carrier, port);
-  if (inodes.size === 0) return null;
-  for (const pid of entriesOf('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    for (const fd of entriesOf(`/proc/${pid}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return { pid: Number(pid), command: commandOf(pid) };
+/** The process that listens on a port of this machine; null when it cannot be told (another system, another user's). */
+export function ownerOf(port: number, kind: 'tcp' | 'udp'): PortOwner | null {
+  try {
+    const inodes = new Set(['', '6'].flatMap((family) => inodesOf(`/proc/net/${kind}${family}`, port, kind)));
+    if (inodes.size === 0) return null;
+    for (const name of readdirSync('/proc')) {
+      if (/^\d+$/.test(name) && holdsOne(name, inodes)) return { pid: Number(name), command: commandOf(name) };
     }
+  } catch {
+    // No /proc, or not ours to read: then nobody is named.
   }
   return null;
 }
 
-/** How to find the owner oneself. */
-export function findOwnerHint(carrier: 'tcp' | 'udp', port: number): string {
-  if (process.platform === 'linux') return `sudo ss -l${carrier === 'tcp' ? 't' : 'u'}np 'sport = :${port}'`;
-  if (process.platform === 'win32') return `netstat -ano -p ${carrier} | findstr :${port}`;
-  return `sudo lsof -nP -i${carrier}:${port}`;
-}
-
-/** Inodes of the sockets; the columns are `sl local_address rem_address st … inode`. */
-function socketsOn(carrier: 'tcp' | 'udp', port: number): Set<string> {
+/** The inodes of sockets on a port, out of a table of /proc/net. */
+function inodesOf(table: string, port: number, kind: 'tcp' | 'udp'): string[] {
   const wanted = port.toString(16).toUpperCase().padStart(4, '0');
-  const state = carrier === 'tcp' ? LISTENING : UNCONNECTED;
-  const inodes = new Set<string>();
-  for (const table of [carrier, `${carrier}6`]) {
-    for (const line of textOf(`/proc/net/${table}`).split('\n').slice(1)) {
-      const columns = line.trim().split(/\s+/);
-      if (columns[1]?.endsWith(`:${wanted}`) && columns[3] === state) inodes.add(columns[9] ?? '');
-    }
-  }
-  return inodes;
+  return readFileSync(table, 'utf8')
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => local?.endsWith(`:${wanted}`) && (kind === 'udp' || state === LISTENING))
+    .map((columns) => columns[9]!);
 }
 
-function commandOf(pid: string): string {
-  const line = textOf(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-  return (line === '' ? textOf(`/proc/${pid}/comm`).trim() : line).slice(0, COMMAND_MAX);
-}
-
-// Processes come and go while they are looked at, and those of others are closed to us.
-
-function entriesOf(folder: string): string[] {
+function holdsOne(pid: string, inodes: ReadonlySet<string>): boolean {
   try {
-    return readdirSync(folder);
+    return readdirSync(`/proc/${pid}/fd`).some((descriptor) => {
+      const target = readlink(`/proc/${pid}/fd/${descriptor}`);
+      return target.startsWith('socket:[') && inodes.has(target.slice(8, -1));
+    });
   } catch {
-    return [];
+    return false;
   }
 }
 
-function linkOf(path: string): string {
+function readlink(path: string): string {
   try {
     return readlinkSync(path);
   } catch {
@@ -72,9 +53,9 @@ function linkOf(path: string): string {
   }
 }
 
-function textOf(path: string): string {
+function commandOf(pid: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim().slice(0, 120);
   } catch {
     return '';
   }

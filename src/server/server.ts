@@ -1,295 +1,220 @@
-// A server without protocols of its own: the turn, the doors, who is connected, what memory there is, and how all of it
-// ends. What is spoken at a door is handed in.
+// Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
 import { randomFillSync } from 'node:crypto';
-import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
-import type { Fault } from '../core/fault.ts';
-import type { Bound, Limits } from '../core/limits.ts';
+import { rmSync } from 'node:fs';
+import { bindLimits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
-import { type Address, addressText } from '../core/peer.ts';
-import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
-import type { Host } from '../core/protocol.ts';
-import type { Reach } from '../core/reach.ts';
-import { PIPE_BOUNDS, type PipeBounds, type PipeEvents, type StreamPipe } from '../core/stream-pipe.ts';
-import type { Clock, Entropy } from '../core/time.ts';
-import type { SocketPipe } from '../transports/socket-pipe.ts';
-import type { Listening } from '../transports/tcp.ts';
-import type { UdpPort } from '../transports/udp.ts';
-import type { OutboundRules } from './address-policy.ts';
-import { MemoryBudget } from './budget.ts';
-import { Connections } from './connections.ts';
-import { DOORKEEPER_BOUNDS, Doorkeeper, type DoorkeeperBounds } from './doorkeeper.ts';
-import { type DoorPlace, openTcp, openUdpDoor, openUnix, type StreamDoor } from './doors.ts';
-import { RateLimited } from './log.ts';
-import { SessionReach } from './reach.ts';
+import type { Address } from '../core/peer.ts';
+import { isLoopback } from '../core/peer.ts';
+import { SHUTDOWN } from '../core/pipe.ts';
+import type { Host, Listens, Protocol } from '../core/protocol.ts';
+import { PIPE_BOUNDS } from '../core/stream-pipe.ts';
+import type { Entropy } from '../core/time.ts';
+import type { OutboundPolicy } from '../transports/addresses.ts';
+import { type Listening, listenStream } from '../transports/tcp.ts';
+import { openUdp, type UdpPort } from '../transports/udp.ts';
+import { ownerOf } from './port-owner.ts';
+import { ServerReach } from './reach.ts';
+import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
 import { NODE_LOOP, TurnLoop } from './turn.ts';
 
-export interface ServerOptions {
+/** Where one protocol is to listen. */
+export interface ListenerPlan<Resources> {
+  readonly protocol: Protocol<Resources>;
+  readonly listens: Listens<Resources>;
+  readonly hosts: readonly string[];
+  /** 0 for any free one, the same on all hosts. */
+  readonly port: number;
+  /** A Unix socket instead. */
+  readonly path?: string;
+  /** Of the protocol's limits, those that are not the default. */
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** A listener that stands. */
+export interface Standing {
+  readonly protocol: string;
+  readonly on: 'tcp' | 'udp' | 'unix';
+  readonly address: Address | null;
+  readonly path: string | null;
+}
+
+export interface ServerOptions<Resources> {
+  readonly resources: Resources;
   readonly log: Log;
-  /** Bytes that the process may use before load is shed. */
-  readonly memoryBytes: number;
-  /** Bytes in use; the process's own reckoning when absent. */
-  readonly measure?: () => number;
-  readonly doorkeeper?: Partial<DoorkeeperBounds>;
-  readonly pipes?: Partial<PipeBounds>;
-  readonly outbound?: OutboundRules;
+  readonly software: string;
+  readonly open: boolean;
+  readonly outbound: OutboundPolicy;
+  readonly limits?: Partial<RegistryLimits>;
 }
 
-/** What all sessions of a protocol are given alike; the reach is each one's own. */
-export type SharedHost<Resources> = Omit<Host<Resources>, 'reach' | 'clock'>;
+/** A listener that could not be opened. The message says why and what to do. */
+export class ListenError extends Error {
+  readonly code: string;
 
-export interface ServerFigures {
-  accepted: number;
-  refused: number;
-  faults: number;
-  bugs: number;
+  constructor(message: string, code: string) {
+    super(message);
+    this.name = 'ListenError';
+    this.code = code;
+  }
 }
 
-export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
+const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 
-export class Server {
+export class Server<Resources> {
   readonly turn: TurnLoop;
-  readonly log: Log;
-  readonly connections = new Connections();
-  readonly doorkeeper: Doorkeeper;
-  readonly budget: MemoryBudget;
-  readonly figures: ServerFigures = { accepted: 0, refused: 0, faults: 0, bugs: 0 };
-  private readonly bounds: PipeBounds;
-  private readonly outbound: OutboundRules;
-  private readonly listening: Listening[] = [];
+  readonly registry: Registry;
+  readonly reach: ServerReach;
+  readonly standing: Standing[] = [];
+  private readonly options: ServerOptions<Resources>;
+  private readonly listeners: Listening[] = [];
   private readonly ports: UdpPort[] = [];
-  private readonly portHosts: { lost(cause: Cause): void }[] = [];
-  private readonly rated = new RateLimited();
-  private closing: Promise<void> | null = null;
-  private readonly events: PipeEvents = {
-    faulted: (pipe, fault) => this.faulted(pipe, fault),
-    closed: (pipe, cause, wire) => this.closed(pipe, cause, wire),
-  };
 
-  constructor(options: ServerOptions) {
-    this.log = options.log;
-    this.turn = new TurnLoop(NODE_LOOP, (error, where) => this.bug(error, where));
-    this.bounds = { ...PIPE_BOUNDS, ...options.pipes };
-    this.outbound = options.outbound ?? { allowed: [], configured: [] };
-    this.doorkeeper = new Doorkeeper({ ...DOORKEEPER_BOUNDS, ...options.doorkeeper });
-    this.budget = new MemoryBudget({
+  constructor(turn: TurnLoop, options: ServerOptions<Resources>) {
+    this.options = options;
+    this.turn = turn;
+    this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits });
+    this.reach = new ServerReach({ turn, bounds: PIPE_BOUNDS, events: this.registry }, options.outbound);
+  }
+
+  /** Opens all listeners, or none: rejects with a `ListenError` when one cannot be opened. */
+  async listen(plans: readonly ListenerPlan<Resources>[]): Promise<void> {
+    try {
+      for (const plan of plans) {
+        if (plan.path !== undefined) await this.listenOn(plan, plan.path, 0);
+        else await this.listenOnHosts(plan);
+      }
+    } catch (error) {
+      await this.stopListening();
+      throw error;
+    }
+  }
+
+  /** Takes nothing new, asks all to leave, and waits until they have. */
+  async close(): Promise<void> {
+    await this.stopListening();
+    for (const port of this.ports) port.leave(SHUTDOWN);
+    await this.registry.leaveAll(SHUTDOWN);
+    for (const port of this.ports) port.close();
+    this.registry.stop();
+  }
+
+  private async stopListening(): Promise<void> {
+    for (const listener of this.listeners.splice(0)) {
+      await listener.close();
+      if (listener.path !== null) rmSync(listener.path, { force: true });
+    }
+  }
+
+  /** The same port on all hosts; a family that this machine does not have is left out. */
+  private async listenOnHosts(plan: ListenerPlan<Resources>): Promise<void> {
+    let { port } = plan;
+    let standing = 0;
+    let absent: ListenError | null = null;
+    for (const host of plan.hosts) {
+      try {
+        port = await this.listenOn(plan, host, port);
+        standing++;
+      } catch (error) {
+        if (!(error instanceof ListenError) || !/^EADDRNOTAVAIL$|^EAFNOSUPPORT$/.test(error.code)) throw error;
+        absent = error;
+      }
+    }
+    if (standing === 0 && absent !== null) throw absent;
+  }
+
+  private async listenOn(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
+    const { protocol, listens } = plan;
+    try {
+      if (listens.on === 'udp') return await this.listenDatagrams(plan, where, port);
+      return await this.listenStreams(plan, where, port);
+    } catch (error) {
+      throw explained(error, protocol.name, where, port, listens.on === 'udp' ? 'udp' : 'tcp');
+    }
+  }
+
+  private async listenStreams(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
+    const { protocol, listens, path } = plan;
+    if (listens.on !== 'tcp') throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
+    const host = this.hostOf(plan);
+    const listening = await listenStream({
       turn: this.turn,
-      log: options.log,
-      bytesMax: options.memoryBytes,
-      measure: options.measure ?? memoryInUse,
-      connections: this.connections,
-      doorkeeper: this.doorkeeper,
+      bounds: { ...PIPE_BOUNDS, inputMax: listens.inputMax?.(host.limits) ?? PIPE_BOUNDS.inputMax },
+      events: this.registry,
+      ...(path === undefined ? { host: where, port } : { path }),
+      admit: (remote) => this.registry.admit(remote),
+      opened: (pipe) => this.registry.opened(pipe, protocol.name),
+      accept: (pipe) => listens.pipe(pipe, host),
     });
-  }
-
-  // ---- doors -------------------------------------------------------------------------------------------------------
-
-  /** Listens for byte streams. Rejects with a `DoorError`. */
-  async listen<Resources>(
-    place: DoorPlace,
-    shared: SharedHost<Resources>,
-    make: (pipe: Pipe, host: Host<Resources>) => Session,
-  ): Promise<readonly Listening[]> {
-    const opened = await openTcp(place, this.door(place.name, shared, make));
-    this.listening.push(...opened);
-    return opened;
-  }
-
-  /** Listens on a Unix socket. Rejects with a `DoorError`. */
-  async listenUnix<Resources>(
-    name: string,
-    path: string,
-    shared: SharedHost<Resources>,
-    make: (pipe: Pipe, host: Host<Resources>) => Session,
-  ): Promise<Listening> {
-    const opened = await openUnix(name, path, this.door(name, shared, make));
-    this.listening.push(opened);
-    return opened;
-  }
-
-  /** Listens for datagrams. Rejects with a `DoorError`. */
-  async listenDatagrams<Resources>(
-    place: DoorPlace,
-    shared: SharedHost<Resources>,
-    make: (port: DatagramPort, host: Host<Resources>) => DatagramSession,
-  ): Promise<readonly UdpPort[]> {
-    const opened = await openUdpDoor(place, this.turn, (port) => {
-      const host = this.hostOf(shared, port.local);
-      this.portHosts.push(host);
-      return make(port, host);
+    this.listeners.push(listening);
+    const { address } = listening;
+    this.standing.push({
+      protocol: protocol.name,
+      on: path === undefined ? 'tcp' : 'unix',
+      address,
+      path: path ?? null,
     });
-    this.ports.push(...opened);
-    return opened;
+    return address?.port ?? 0;
   }
 
-  private door<Resources>(
-    name: string,
-    shared: SharedHost<Resources>,
-    make: (pipe: Pipe, host: Host<Resources>) => Session,
-  ): StreamDoor {
-    const hosts = new Map<number, ConnectionHost<Resources>>();
+  private async listenDatagrams(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
+    const { protocol, listens } = plan;
+    if (listens.on !== 'udp') throw new Error(`${protocol.name} has no datagrams`);
+    const host = this.hostOf(plan);
+    const udp = await openUdp({ turn: this.turn, host: where, port, session: (made) => listens.datagrams(made, host) });
+    this.ports.push(udp);
+    this.standing.push({ protocol: protocol.name, on: 'udp', address: udp.local, path: null });
+    return udp.local.port;
+  }
+
+  private hostOf(plan: ListenerPlan<Resources>): Host<Resources> {
+    const { turn, options } = this;
     return {
-      turn: this.turn,
-      bounds: this.bounds,
-      events: this.events,
-      admit: (remote) => this.admit(name, remote),
-      opened: (pipe) => {
-        const host = this.hostOf(shared, pipe.peer.local);
-        hosts.set(pipe.id, host);
-        this.opened(pipe, name, (cause) => {
-          hosts.delete(pipe.id);
-          host.lost(cause);
-        });
+      resources: options.resources,
+      limits: bindLimits(plan.protocol.limits, plan.limits),
+      get clock() {
+        return turn.clock;
       },
-      accept: (pipe) => make(pipe, hosts.get(pipe.id) ?? this.hostOf(shared, pipe.peer.local)),
+      entropy: ENTROPY,
+      reach: this.reach,
+      log: options.log,
+      software: options.software,
+      open: options.open,
     };
   }
+}
 
-  private hostOf<Resources>(shared: SharedHost<Resources>, local: Address | null): ConnectionHost<Resources> {
-    return new ConnectionHost(shared, this.turn, () => {
-      const { turn, bounds, events, outbound: rules } = this;
-      const opened = (pipe: StreamPipe) => this.add(pipe, 'reach', undefined, () => {});
-      return new SessionReach({ turn, bounds, events, rules, local, opened });
-    });
-  }
-
-  private admit(name: string, remote: Address | null): boolean {
-    const { now } = this.turn.clock;
-    const why = this.closing === null ? this.doorkeeper.admit(remote, now) : 'the server is shutting down';
-    if (why === null) return true;
-    this.figures.refused++;
-    const before = this.rated.pass(`refused ${why}`, now);
-    if (before >= 0) this.log.warn('a connection was refused', { door: name, why, from: addressText(remote), before });
-    return false;
-  }
-
-  private opened(pipe: SocketPipe, door: string, ended: (cause: Cause) => void): void {
-    this.figures.accepted++;
-    this.add(pipe, door, pipe.peer.remote, ended);
-    this.log.debug('connected', { door, connection: pipe.id, from: addressText(pipe.peer.remote) });
-  }
-
-  private add(
-    pipe: StreamPipe,
-    door: string,
-    admitted: Address | null | undefined,
-    ended: (cause: Cause) => void,
-  ): void {
-    this.connections.add({ pipe, door, admitted, ended, received: 0, sent: 0 });
-  }
-
-  // ---- what happens ------------------------------------------------------------------------------------------------
-
-  private closed(pipe: StreamPipe, cause: Cause, wire: number): void {
-    const connection = this.connections.remove(pipe.id);
-    if (connection === undefined) return;
-    if (connection.admitted !== undefined) this.doorkeeper.left(connection.admitted);
-    this.log.debug('disconnected', { door: connection.door, connection: pipe.id, cause, wire });
-    connection.ended(cause);
-  }
-
-  private faulted(pipe: StreamPipe, fault: Fault): void {
-    this.figures.faults++;
-    const { now } = this.turn.clock;
-    const { remote } = pipe.peer;
-    this.doorkeeper.failed(remote, now);
-    const before = this.rated.pass(fault.id, now);
-    if (before < 0) return;
-    const door = this.connections.get(pipe.id)?.door ?? '';
-    const fields = { fault: fault.id, spec: fault.spec, door, connection: pipe.id, from: addressText(remote) };
-    this.log.warn(fault.text, before === 0 ? fields : { ...fields, before });
-  }
-
-  private bug(error: unknown, where: string): void {
-    this.figures.bugs++;
+/** A turn loop on Node's event loop that logs what our own code did wrong. */
+export function serverTurn(log: Log, count: () => void): TurnLoop {
+  return new TurnLoop(NODE_LOOP, (error, where) => {
+    count();
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const before = this.rated.pass(`bug ${where.replace(/\d+/g, '')} ${stack.slice(0, 400)}`, this.turn.clock.now);
-    if (before < 0) return;
-    this.log.error('a bug of Portico was caught; please report it', {
-      where,
-      bugs: this.figures.bugs,
-      ...(before === 0 ? {} : { before }),
-      stack,
-    });
-  }
-
-  // ---- the end -----------------------------------------------------------------------------------------------------
-
-  /** Lets nobody new in, asks all to leave, and waits until they have, at most `graceMs`. */
-  close(graceMs: number): Promise<void> {
-    this.closing ??= this.finish(graceMs);
-    return this.closing;
-  }
-
-  private async finish(graceMs: number): Promise<void> {
-    await Promise.all(this.listening.map((listening) => listening.close()));
-    for (const port of this.ports) port.leave(SHUTDOWN);
-    this.connections.leave(SHUTDOWN, graceMs);
-    if (this.connections.size > 0) await this.connections.empty();
-    for (const port of this.ports) port.close();
-    for (const host of this.portHosts) host.lost(ENDED);
-    this.budget.stop();
-  }
-
-  /** Nothing runs any more. */
-  stop(): void {
-    this.turn.stop();
-  }
+    log.error('a bug of Portico’s own; please report it', { where, stack });
+  });
 }
 
-/** What one session is given. */
-class ConnectionHost<Resources> implements Host<Resources> {
-  private readonly shared: SharedHost<Resources>;
-  private readonly turn: TurnLoop;
-  private readonly makeReach: () => SessionReach;
-  private ownReach: SessionReach | null = null;
-
-  constructor(shared: SharedHost<Resources>, turn: TurnLoop, makeReach: () => SessionReach) {
-    this.shared = shared;
-    this.turn = turn;
-    this.makeReach = makeReach;
-  }
-
-  get resources(): Resources {
-    return this.shared.resources;
-  }
-
-  get limits(): Bound<Limits> {
-    return this.shared.limits;
-  }
-
-  get clock(): Clock {
-    return this.turn.clock;
-  }
-
-  get entropy(): Entropy {
-    return this.shared.entropy;
-  }
-
-  get log(): Log {
-    return this.shared.log;
-  }
-
-  get software(): string {
-    return this.shared.software;
-  }
-
-  get open(): boolean {
-    return this.shared.open;
-  }
-
-  /** Made when it is asked for: most sessions never reach out. */
-  get reach(): Reach {
-    this.ownReach ??= this.makeReach();
-    return this.ownReach;
-  }
-
-  lost(cause: Cause): void {
-    this.ownReach?.lost(cause);
-  }
+/** Whether a host name or address is loopback's, for the rule that nobody from beyond comes in without an account. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || isLoopback(host);
 }
 
-/** Heap and what lies beside it, garbage that was not collected yet included. */
-function memoryInUse(): number {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
+function explained(error: unknown, name: string, where: string, port: number, kind: 'tcp' | 'udp'): Error {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const at = where.includes(':') ? `[${where}]:${port}` : `${where}:${port}`;
+  const change = `choose another with --port ${name}=<port>`;
+  if (code === 'EADDRINUSE') {
+    const owner = ownerOf(port, kind);
+    const who =
+      owner === null
+        ? 'by another process'
+        : `by process ${owner.pid}${owner.command === '' ? '' : ` (${owner.command})`}`;
+    return new ListenError(
+      `${name} cannot listen on ${at} (${kind}): the port is in use ${who}; stop that, or ${change}`,
+      code,
+    );
+  }
+  if (code === 'EACCES')
+    return new ListenError(`${name} may not listen on ${at}: ports below 1024 need privileges; ${change}`, code);
+  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')
+    return new ListenError(`${name} cannot listen on ${at}: this machine has no such address`, code);
+  return error instanceof Error ? error : new Error(String(error));
 }

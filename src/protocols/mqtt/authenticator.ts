@@ -1,0 +1,25 @@
+// Enhanced authentication (MQTT 5.0 §4.12) as the server plugs it in: a method has a name and begins exchanges, an exchange
+// answers the client's data step by step. It knows neither packets nor accounts.
+import type { Outcome } from '../../core/outcome.ts';
+
+/** What an exchange makes of the client's data. */
+export type AuthStep =
+  /** More is needed: `data` goes to the client in an AUTH 0x18. */
+  | { readonly step: 'continue'; readonly data: Uint8Array }
+  /** It is `account`; `data` goes to the client with the CONNACK or the last AUTH. */
+  | { readonly step: 'done'; readonly account: string; readonly data: Uint8Array | null }
+  /** UNKNOWN for wrong credentials, INVALID for data that is not of the method, BUSY, FAILED. */
+  | { readonly step: 'refused'; readonly outcome: Exclude<Outcome, 0> };
+
+/** One authentication on its way. */
+export interface AuthExchange {
+  /** Answers once, at once or later. `data` is borrowed for the call; empty when the client sent none. */
+  step(data: Uint8Array, answer: (step: AuthStep) => void): void;
+}
+
+/** An authentication method, for all connections. */
+export interface Authenticator {
+  /** As clients name it: `SCRAM-SHA-256`. */
+  readonly method: string;
+  begin(): AuthExchange;
+}

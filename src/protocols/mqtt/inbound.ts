@@ -1,0 +1,177 @@
+// What comes in from one client, as far as it has to be remembered: topic names and aliases, copies of payloads, and which
+// publishes are still to be acknowledged, in which order. It knows no packets and no pipe.
+import { utf8 } from '../../bytes/reader.ts';
+
+/** Names longer than this are not worth a place: they are decoded each time. */
+const CACHED_BYTES_MAX = 128;
+/** A power of two; a connection rarely publishes to more topics in a row. */
+const CACHED = 64;
+
+/** Topic names by their bytes, so that a stream of publishes to some topics makes no strings. Bounded: one name a place. */
+export class TopicNames {
+  private readonly isName: (name: string) => boolean;
+  private bytes: (Uint8Array | undefined)[] = [];
+  private names: string[] = [];
+  private readonly aliases: (string | undefined)[] = [];
+
+  /** @param isName whether something can be published to it */
+  constructor(isName: (name: string) => boolean) {
+    this.isName = isName;
+  }
+
+  /** The topic name in `input[start..end)`, which is UTF-8, or null when nothing can be published to it. */
+  read(input: Uint8Array, start: number, end: number): string | null {
+    const size = end - start;
+    if (size > CACHED_BYTES_MAX) return this.decode(input, start, end);
+    let hash = size;
+    for (let at = start; at < end; at++) hash = (Math.imul(hash, 31) + input[at]!) | 0;
+    const place = (hash ^ (hash >>> 15)) & (CACHED - 1);
+    const known = this.bytes[place];
+    if (known !== undefined && known.length === size) {
+      let index = 0;
+      while (index < size && known[index] === input[start + index]) index++;
+      if (index === size) return this.names[place]!;
+    }
+    const name = this.decode(input, start, end);
+    if (name === null) return null;
+    this.bytes[place] = input.slice(start, end);
+    this.names[place] = name;
+    return name;
+  }
+
+  private decode(input: Uint8Array, start: number, end: number): string | null {
+    const name = utf8(input, start, end);
+    return this.isName(name) ? name : null;
+  }
+
+  /** Undefined for an alias that was not given a name on this connection ([MQTT-3.3.2-7]). */
+  aliased(alias: number): string | undefined {
+    return this.aliases[alias];
+  }
+
+  alias(alias: number, name: string): void {
+    this.aliases[alias] = name;
+  }
+}
+
+const SLAB_BYTES = 16_384;
+/** Larger payloads have storage of their own, so that one that is kept does not hold on to much else. */
+const IN_SLAB_MAX = 1_024;
+
+/** Copies of small payloads, many to one piece of storage: a view costs a quarter of an allocation. */
+export class Copies {
+  private slab: Buffer | null = null;
+  private used = 0;
+
+  /** A copy of `input[start..end)` that nothing will overwrite. */
+  of(input: Uint8Array, start: number, end: number): Uint8Array {
+    const size = end - start;
+    if (size > IN_SLAB_MAX) return this.alone(input, start, end);
+    let { slab } = this;
+    if (slab === null || this.used + size > SLAB_BYTES) {
+      slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.slab = slab;
+      this.used = 0;
+    }
+    const from = this.used;
+    this.used += size;
+    for (let index = 0; index < size; index++) slab[from + index] = input[start + index]!;
+    return slab.subarray(from, this.used);
+  }
+
+  /** A copy with storage of its own, for what will be kept long. */
+  alone(input: Uint8Array, start: number, end: number): Uint8Array {
+    const copy = Buffer.allocUnsafeSlow(end - start);
+    copy.set(input.subarray(start, end));
+    return copy;
+  }
+
+  /** Nothing more comes for now: an idle connection holds no slab. */
+  rest(): void {
+    this.slab = null;
+  }
+}
+
+const UNSETTLED = -1;
+
+/**
+ * Publishes that wait for their acknowledgement. Acknowledgements leave in the order in which the publishes came, whatever
+ * order they settle in (MQTT 5.0 §4.6); a number that grows stands for each.
+ */
+export class Acknowledgements {
+  private readonly mask: number;
+  private readonly identifiers: Uint16Array;
+  private readonly codes: Int16Array;
+  private readonly exact: Uint8Array;
+  private readonly reasons: string[] = [];
+  private first = 0;
+  private next = 0;
+  /** Packet identifiers of QoS 2 publishes between PUBLISH and PUBCOMP. */
+  private readonly held = new Set<number>();
+  private atLeastOnce = 0;
+
+  /** @param most how many may wait; asking for more than that is a bug of the caller's */
+  constructor(most: number) {
+    const size = 2 ** Math.ceil(Math.log2(Math.max(2, most)));
+    this.mask = size - 1;
+    this.identifiers = new Uint16Array(size);
+    this.codes = new Int16Array(size);
+    this.exact = new Uint8Array(size);
+  }
+
+  /** How many wait for their acknowledgement. */
+  get waiting(): number {
+    return this.next - this.first;
+  }
+
+  /** How many count towards the receive maximum that was given to the client (MQTT 5.0 §4.9). */
+  get counted(): number {
+    return this.atLeastOnce + this.held.size;
+  }
+
+  /** Whether a QoS 2 publish with this identifier is on its way: a repeat of it does not count again. */
+  isHeld(identifier: number): boolean {
+    return this.held.has(identifier);
+  }
+
+  /** A publish came; answers what stands for it. */
+  open(identifier: number, exact: boolean): number {
+    const at = this.next & this.mask;
+    if (this.next - this.first > this.mask) throw new RangeError('more publishes wait than were allowed for');
+    this.identifiers[at] = identifier;
+    this.codes[at] = UNSETTLED;
+    this.exact[at] = exact ? 1 : 0;
+    if (exact) this.held.add(identifier);
+    else this.atLeastOnce++;
+    return this.next++;
+  }
+
+  /** It may be acknowledged, with this reason code and, for a person, this reason. */
+  settle(sequence: number, code: number, reason: string): void {
+    const at = sequence & this.mask;
+    this.codes[at] = code;
+    if (reason !== '') this.reasons[at] = reason;
+  }
+
+  /** Writes those at the front that have settled; a refused QoS 2 publish ends there ([MQTT-4.3.3-9]). */
+  drain(write: (identifier: number, exact: boolean, code: number, reason: string) => void): void {
+    while (this.first < this.next) {
+      const at = this.first & this.mask;
+      const code = this.codes[at]!;
+      if (code === UNSETTLED) return;
+      const identifier = this.identifiers[at]!;
+      const exact = this.exact[at] === 1;
+      const reason = this.reasons[at] ?? '';
+      if (reason !== '') this.reasons[at] = '';
+      this.first++;
+      if (!exact) this.atLeastOnce--;
+      else if (code >= 0x80) this.held.delete(identifier);
+      write(identifier, exact, code, reason);
+    }
+  }
+
+  /** PUBCOMP was sent: the identifier is free. */
+  complete(identifier: number): void {
+    this.held.delete(identifier);
+  }
+}
