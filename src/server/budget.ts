@@ -2,10 +2,9 @@
 // then those that publish are not read from, then the slowest subscribers are disconnected.
 import type { Log } from '../core/log.ts';
 import { OVERLOADED } from '../core/pipe.ts';
+import type { StreamPipe } from '../core/stream-pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
 import { type Turn, Turned } from '../core/turn.ts';
-import type { Connection, Connections } from './connections.ts';
-import type { Doorkeeper } from './doorkeeper.ts';
 
 export const CALM = 0;
 /** New connections are refused. */
@@ -38,20 +37,30 @@ const SLOW_BYTES = 65_536;
 const CUT_ONE_IN = 20;
 const CUT_GRACE_MS = 1_000;
 
+/** What the budget needs of a connection. */
+export interface Measured {
+  readonly pipe: StreamPipe;
+  readonly protocol: string;
+  /** `receivedBytes` and `sentBytes` of the pipe when memory was last measured. */
+  received: number;
+  sent: number;
+}
+
 export interface BudgetOptions {
   readonly turn: Turn;
   readonly log: Log;
   readonly bytesMax: number;
   /** Bytes in use now. */
   readonly measure: () => number;
-  readonly connections: Connections;
-  readonly doorkeeper: Doorkeeper;
+  readonly connections: () => Iterable<Measured>;
+  /** Lets nobody new in, or lets them in again. */
+  readonly refuse: (on: boolean) => void;
+  /** Where it is counted who was cut. */
+  readonly figures: { shed: number };
 }
 
 export class MemoryBudget extends Turned {
   shedding: Shedding = CALM;
-  /** How many connections were cut. */
-  cut = 0;
   private readonly options: BudgetOptions;
   private at: Instant;
   private above = 0;
@@ -99,23 +108,23 @@ export class MemoryBudget extends Turned {
   }
 
   private change(next: Shedding, part: number): void {
-    const { log, doorkeeper, connections, bytesMax } = this.options;
+    const { log, refuse, connections, bytesMax } = this.options;
     if (next >= PAUSING && this.shedding < PAUSING) this.remember();
-    if (next < PAUSING && this.shedding >= PAUSING) for (const { pipe } of connections.all()) pipe.throttle(false);
-    doorkeeper.closed = next >= REFUSING;
-    const fields = { percent: Math.round(part * 100), budget: bytesMax, connections: connections.size };
+    if (next < PAUSING && this.shedding >= PAUSING) for (const { pipe } of connections()) pipe.throttle(false);
+    refuse(next >= REFUSING);
+    const fields = { percent: Math.round(part * 100), budget: bytesMax };
     if (next > this.shedding) log.warn(SAYS[next], fields);
     else log.info(SAYS[next], fields);
     this.shedding = next;
   }
 
   private remember(): void {
-    for (const connection of this.options.connections.all()) mark(connection);
+    for (const connection of this.options.connections()) mark(connection);
   }
 
   /** Those that sent much, and more than they were sent: acknowledgements of subscribers must be read, they free memory. */
   private pausePublishers(): void {
-    for (const connection of this.options.connections.all()) {
+    for (const connection of this.options.connections()) {
       const { pipe } = connection;
       const came = pipe.receivedBytes - connection.received;
       if (came > PUBLISHES_BYTES && came > pipe.sentBytes - connection.sent) pipe.throttle(true);
@@ -124,22 +133,26 @@ export class MemoryBudget extends Turned {
   }
 
   private cutSlowest(): void {
-    const slow = [...this.options.connections.all()].filter(({ pipe }) => pipe.heldBytes >= SLOW_BYTES);
-    slow.sort((a, b) => b.pipe.heldBytes - a.pipe.heldBytes);
-    const most = Math.max(1, Math.floor(this.options.connections.size / CUT_ONE_IN));
-    for (const { pipe, door } of slow.slice(0, most)) {
-      this.cut++;
-      this.options.log.warn('a slow connection is cut to free memory', {
-        door,
-        connection: pipe.id,
-        held: pipe.heldBytes,
-      });
+    const { connections, figures, log } = this.options;
+    const all = [...connections()];
+    const slow = all.filter(({ pipe }) => pipe.heldBytes >= SLOW_BYTES);
+    slow.sort((one, other) => other.pipe.heldBytes - one.pipe.heldBytes);
+    for (const { pipe, protocol } of slow.slice(0, Math.max(1, Math.floor(all.length / CUT_ONE_IN)))) {
+      figures.shed++;
+      const fields = { protocol, connection: pipe.id, held: pipe.heldBytes };
+      log.warn('a slow connection was ended to stay within the memory budget', fields);
       pipe.leave(OVERLOADED, CUT_GRACE_MS);
     }
   }
 }
 
-function mark(connection: Connection): void {
+function mark(connection: Measured): void {
   connection.received = connection.pipe.receivedBytes;
   connection.sent = connection.pipe.sentBytes;
+}
+
+/** Bytes of the heap and of buffers beside it, garbage that was not collected yet included. */
+export function memoryInUse(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }

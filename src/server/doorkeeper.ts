@@ -7,18 +7,18 @@ export interface DoorkeeperBounds {
   /** Connections at once. */
   readonly connectionsMax: number;
   /** Connections at once from one address. */
-  readonly perAddressMax: number;
+  readonly connectionsPerAddressMax: number;
   /** New connections a second from one address, on average; bursts are four seconds' worth. */
-  readonly perAddressPerSecond: number;
+  readonly connectionsPerSecondMax: number;
   /** Faults a minute from one address, past which it is refused for a minute. Loopback is one address for all: exempt. */
-  readonly failuresPerMinute: number;
+  readonly faultsPerMinuteMax: number;
 }
 
 export const DOORKEEPER_BOUNDS: DoorkeeperBounds = {
   connectionsMax: 20_000,
-  perAddressMax: 10_000,
-  perAddressPerSecond: 2_000,
-  failuresPerMinute: 60,
+  connectionsPerAddressMax: 10_000,
+  connectionsPerSecondMax: 2_000,
+  faultsPerMinuteMax: 60,
 };
 
 /** Why somebody is not let in. */
@@ -62,7 +62,7 @@ export class Doorkeeper {
     const visitor = this.visitor(remote, now);
     if (visitor.lockedUntil > now) return LOCKED_OUT;
     if (remote !== null) {
-      if (visitor.open >= this.bounds.perAddressMax) return TOO_MANY_HERE;
+      if (visitor.open >= this.bounds.connectionsPerAddressMax) return TOO_MANY_HERE;
       this.refill(visitor, now);
       if (visitor.tokens < 1) return TOO_FAST;
       visitor.tokens--;
@@ -86,7 +86,7 @@ export class Doorkeeper {
       visitor.failures = 0;
       visitor.failuresSince = now;
     }
-    if (++visitor.failures >= this.bounds.failuresPerMinute) visitor.lockedUntil = now + MINUTE;
+    if (++visitor.failures >= this.bounds.faultsPerMinuteMax) visitor.lockedUntil = now + MINUTE;
   }
 
   private visitor(remote: Address | null, now: Instant): Visitor {
@@ -94,7 +94,7 @@ export class Doorkeeper {
     let visitor = this.visitors.get(key);
     if (visitor === undefined) {
       if (this.visitors.size >= REMEMBERED) this.forget(now);
-      const tokens = this.bounds.perAddressPerSecond * BURST_SECONDS;
+      const tokens = this.bounds.connectionsPerSecondMax * BURST_SECONDS;
       visitor = { open: 0, tokens, at: now, failures: 0, failuresSince: now, lockedUntil: 0 };
       this.visitors.set(key, visitor);
     }
@@ -102,7 +102,7 @@ export class Doorkeeper {
   }
 
   private refill(visitor: Visitor, now: Instant): void {
-    const rate = this.bounds.perAddressPerSecond;
+    const rate = this.bounds.connectionsPerSecondMax;
     visitor.tokens = Math.min(rate * BURST_SECONDS, visitor.tokens + ((now - visitor.at) / 1_000) * rate);
     visitor.at = now;
   }

@@ -8,24 +8,24 @@ import type { Turn } from '../core/turn.ts';
 import { dial, type PipeMaking, type SocketPipe } from '../transports/socket-pipe.ts';
 import { type Listening, listenStream } from '../transports/tcp.ts';
 import { openUdp, type UdpPort } from '../transports/udp.ts';
-import { findOwnerHint, portOwner } from './port-owner.ts';
+import { ownerHint, ownerOf } from './port-owner.ts';
 
 export interface DoorPlace {
-  /** What the configuration calls it. */
+  /** The protocol. */
   readonly name: string;
+  /** An address of a family that this machine does not have is passed over, so long as there is one that it has. */
   readonly hosts: readonly string[];
   /** 0: any free one, the same on every address. */
   readonly port: number;
-  /** Whether an address that this machine does not have is passed over, so long as there is one that it has. */
-  readonly someSuffice: boolean;
 }
 
-/** A door that could not be opened; the message says why and what to do. */
-export class DoorError extends Error {
+/** A listener that could not be opened. The message says why and what to do. */
+export class ListenError extends Error {
   readonly code: string;
 
-  constructor(message: string, code: string, cause: unknown) {
+  constructor(message: string, code: string, cause?: unknown) {
     super(message, { cause });
+    this.name = 'ListenError';
     this.code = code;
   }
 }
@@ -43,8 +43,7 @@ export function openTcp(place: DoorPlace, door: StreamDoor): Promise<Listening[]
   return everywhere('tcp', place, (host, port) => listenStream({ ...door, host, port }));
 }
 
-/** A port, and what the datagram suite's ports do not show: that it can be asked to leave. */
-export function openUdpDoor(
+export function openUdpPorts(
   place: DoorPlace,
   turn: Turn,
   session: (port: DatagramPort) => DatagramSession,
@@ -69,7 +68,7 @@ async function everywhere<Open extends { close(): unknown }>(
           opened.push(one);
           port = portOf(one) ?? port;
         } catch (error) {
-          if (!place.someSuffice || !isAddressMissing(error)) throw explained(error, carrier, place, host, port);
+          if (!isAddressMissing(error)) throw explained(error, carrier, place, host, port);
           missing = explained(error, carrier, place, host, port);
         }
       }
@@ -141,7 +140,7 @@ function isAddressMissing(error: unknown): boolean {
   return ['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EPROTONOSUPPORT'].includes(codeOf(error));
 }
 
-function unixError(error: unknown, name: string, path: string): DoorError {
+function unixError(error: unknown, name: string, path: string): ListenError {
   const code = codeOf(error);
   const why: Readonly<Record<string, string>> = {
     EADDRINUSE: 'another process listens there; stop it, or choose another path',
@@ -149,13 +148,17 @@ function unixError(error: unknown, name: string, path: string): DoorError {
     ENOENT: 'its folder does not exist; make it first',
     EINVAL: 'the path is too long for a socket (about 100 bytes)',
   };
-  return new DoorError(`${name} cannot listen on ${path}: ${why[code] ?? String(error)} (unix.${name})`, code, error);
+  return new ListenError(
+    `${name} cannot listen on ${path}: ${why[code] ?? String(error)} (protocols.${name}.path)`,
+    code,
+    error,
+  );
 }
 
-function explained(error: unknown, carrier: 'tcp' | 'udp', place: DoorPlace, host: string, port: number): DoorError {
+function explained(error: unknown, carrier: 'tcp' | 'udp', place: DoorPlace, host: string, port: number): ListenError {
   const code = codeOf(error);
   const where = addressText({ host, port });
-  return new DoorError(
+  return new ListenError(
     `${place.name} cannot listen on ${where}: ${reason(code, carrier, place, port, error)}`,
     code,
     error,
@@ -163,12 +166,12 @@ function explained(error: unknown, carrier: 'tcp' | 'udp', place: DoorPlace, hos
 }
 
 function reason(code: string, carrier: 'tcp' | 'udp', place: DoorPlace, port: number, error: unknown): string {
-  const other = `choose another with --port.${place.name} <port>`;
+  const other = `choose another with --port ${place.name}=<port>`;
   if (code === 'EADDRINUSE') {
-    const owner = portOwner(carrier, port);
+    const owner = ownerOf(port, carrier);
     const who =
       owner === null
-        ? `the port is in use by a process that this user cannot see (find it with: ${findOwnerHint(carrier, port)})`
+        ? `the port is in use by a process that this user cannot see (find it with: ${ownerHint(carrier, port)})`
         : `the port is in use by process ${owner.pid} (${owner.command})`;
     return `${who}; stop it, or ${other}`;
   }
