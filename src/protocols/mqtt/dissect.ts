@@ -85,8 +85,8 @@ export class MqttDissector implements Dissector {
   }
 
   private garbage(size: number): Piece {
-    const { bytes, start } = this.kept;
-    const value = `not MQTT: ${hex(bytes, start, start + size)}`;
+    // Not what they are: who joined within a packet may have met a password.
+    const value = `${size} bytes that are not MQTT`;
     return { label: 'bytes', value, start: this.origin, end: this.origin + size };
   }
 
@@ -166,7 +166,8 @@ class Walk {
   connect(): void {
     const name = this.text('protocol name');
     const level = this.number('protocol version', 1);
-    if (name !== null && level !== null) this.connectFields(level);
+    // A level that nobody knows may order its fields as it likes.
+    if (name !== null && level !== null && level >= P.V31 && level <= P.V5) this.connectFields(level);
     this.rest('rest');
   }
 
