@@ -47,7 +47,7 @@ export const limits = {
     most: 65_535,
     unit: 'count',
     fault: sessionFaults.receiveMaximum,
-    spec: '[MQTT-3.3.4-9]',
+    spec: '[MQTT-3.3.4-7]',
   },
   topicAliasMax: {
     what: 'topic aliases that a client may set',
@@ -119,7 +119,7 @@ export const limits = {
     most: 65_535,
     unit: 'count',
     fault: null,
-    spec: '[MQTT-3.3.4-7]',
+    spec: '[MQTT-3.3.4-9]',
   },
   queueMessagesMax: {
     what: 'messages that wait for one session',
