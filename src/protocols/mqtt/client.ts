@@ -583,7 +583,9 @@ export class MqttClient implements Session {
       this.flush();
       return;
     }
-    this.settle(sent, reason);
+    // A PUBCOMP that does not know the identifier any more is no error during recovery (MQTT 5.0 §3.7.2.1); the message was
+    // taken with its PUBREC.
+    this.settle(sent, type === P.PUBCOMP ? P.REASON.success : reason);
   }
 
   private settle(sent: Outgoing, reason: number): void {
