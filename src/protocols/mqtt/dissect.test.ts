@@ -90,6 +90,18 @@ test('one that joined late guesses the version from what it sees', () => {
   assert.match(four.push(answer, 0, answer.length)[0]!.value, /MQTT 3\.1\.1 \(guessed\)/);
 });
 
+test('the version of a server is known from its CONNACK', () => {
+  for (const [hex, version] of [
+    ['20 02 00 00', '3.1.1'],
+    ['20 03 00 00 00', '5.0'],
+  ] as const) {
+    const dissector = mqttDissector('out', false);
+    const input = bytes(`${hex} 40 02 0001`);
+    const values = dissector.push(input, 0, input.length).map((frame) => frame.value);
+    assert.match(values[1]!, new RegExp(`MQTT ${version.replaceAll('.', '\\.')}$`));
+  }
+});
+
 test('a packet that is not lawful is shown with its fault', () => {
   const dissector = mqttDissector('in', true);
   const wrong = bytes('82 03 0001 00');

@@ -130,7 +130,8 @@ export class MqttDissector implements Dissector {
   }
 
   private learn(type: number, reader: PacketReader, version: number): void {
-    if (type === P.CONNECT) this.guessed = false;
+    // A CONNECT names its version; a CONNACK of 5.0 is longer than earlier ones.
+    if (type === P.CONNECT || type === P.CONNACK) this.guessed = false;
     // What is written alike in all versions says nothing.
     else if (type === P.PINGREQ || type === P.PINGRESP) return;
     this.version = type === P.CONNECT ? reader.version : version;
