@@ -85,7 +85,6 @@ export const sessionFaults = faultTable('mqtt', {
   receiveMaximum: { wire: 0x93, spec: '[MQTT-3.3.4-7]', text: 'More PUBLISH packets are unacknowledged than allowed.' },
   topicAliasTooLarge: { wire: 0x94, spec: '[MQTT-3.3.2-9]', text: 'A topic alias is above the topic alias maximum.' },
   topicAliasUnknown: { wire: 0x82, spec: 'MQTT 5.0 §3.3.2.3.4', text: 'No topic was given for a topic alias.' },
-  topicTooDeep: { wire: 0x90, spec: 'MQTT 5.0 §4.13.2', text: 'A topic name has more levels than is allowed.' },
   payloadFormat: { wire: 0x99, spec: 'MQTT 5.0 §3.3.2.3.2', text: 'A payload that is said to be text is not UTF-8.' },
   sessionExpiryRaised: {
     wire: 0x82,
@@ -99,7 +98,6 @@ export const sessionFaults = faultTable('mqtt', {
   },
   authMethodChanged: { wire: 0x82, spec: '[MQTT-4.12.0-5]', text: 'An AUTH names another method than the CONNECT.' },
   packetDuringAuth: { wire: 0x82, spec: '[MQTT-3.1.2-30]', text: 'A packet came before authentication was done.' },
-  messageRate: { wire: 0x96, spec: 'MQTT 5.0 §4.13.2', text: 'Messages come faster than is allowed.' },
 });
 
 /** What only the client can tell of a server. */

@@ -67,15 +67,6 @@ export const limits = {
     fault: null,
     spec: '[MQTT-3.1.2-26]',
   },
-  topicLevels: {
-    what: 'levels of a topic name or filter',
-    default: 128,
-    least: 1,
-    most: 128,
-    unit: 'count',
-    fault: sessionFaults.topicTooDeep,
-    spec: 'MQTT 5.0 §4.7.3',
-  },
   clientIdBytesMax: {
     what: 'a client identifier',
     default: 256,
