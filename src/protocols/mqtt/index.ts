@@ -2,7 +2,7 @@
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { beginsWithConnect } from './codec.ts';
-import { dissector } from './dissect.ts';
+import { mqttDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type MqttHost, serveMqtt } from './server.ts';
@@ -22,5 +22,5 @@ export const mqtt: Protocol<Resources> = {
       pipe: (pipe, host: Host<Resources>) => serveMqtt(pipe, host as MqttHost),
     },
   ],
-  dissector,
+  dissector: mqttDissector,
 };
