@@ -21,7 +21,7 @@ export class ByteWriter {
   /** Makes room for `more` bytes at `length`, so that several `bytes[...] =` can follow without a check each. */
   ensure(more: number): void {
     const need = this.length + more;
-    if (need <= this.bytes.length) return;
+    if (need <= this.bytes.length && need <= this.cap) return;
     if (need > this.cap) throw new RangeError(`${need} bytes written to an arena of at most ${this.cap}`);
     const grown = lend(Math.min(this.cap, Math.max(need, this.bytes.length * 2, FIRST)));
     if (this.length > 0) this.bytes.copy(grown, 0, 0, this.length);

@@ -36,6 +36,8 @@ export type Listens<Resources> =
       readonly port: number;
       readonly standardPort: number;
       readonly recognises?: (bytes: Uint8Array, start: number, end: number) => boolean | null;
+      /** The most input that its sessions may leave unconsumed: the largest unit that they wait for whole. */
+      readonly inputMax?: (limits: Bound) => number;
       pipe(pipe: Pipe, host: Host<Resources>): Session;
     }
   | {

@@ -141,6 +141,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** Gives the pipe its first session. */
   begin(session: Session): void {
     this.session = session;
+    // It may have handed over already, while it was made.
+    if (this.successor !== null) this.handOver();
     this.turn.touch(this);
   }
 
@@ -289,13 +291,13 @@ export abstract class StreamPipe extends Turned implements Pipe {
 
   become(next: Session): void {
     this.successor = next;
-    if (!this.running) this.handOver();
+    if (!this.running && this.session !== UNBORN) this.handOver();
   }
 
   secure(policy: TlsPolicy, next: Session): void {
     this.successor = next;
     this.policy = policy;
-    if (!this.running) this.handOver();
+    if (!this.running && this.session !== UNBORN) this.handOver();
   }
 
   /** Asks the session to leave, and cuts the pipe when it has not after `graceMs`. */

@@ -116,3 +116,17 @@ export function readBatch(bytes: Buffer, visit: ChangeVisitor): void {
     at = start + size;
   }
 }
+
+/** As {@link ChangeVisitor}, by offsets: the key is `[keyAt, keyEnd)` as UTF-8, the value `[keyEnd, end)`. */
+export type OffsetVisitor = (change: Change, condition: number, keyAt: number, keyEnd: number, end: number) => void;
+
+/** Visits the changes of a finished batch that stands in `[at, stop)`; for a store that needs no key as text. */
+export function walkBatch(bytes: Buffer, at: number, stop: number, visit: OffsetVisitor): void {
+  while (at < stop) {
+    const keyAt = at + HEAD;
+    const keyEnd = keyAt + u32(bytes, at + 1);
+    const end = keyEnd + u32(bytes, at + 13);
+    visit(bytes[at]! as Change, bytes.readDoubleBE(at + 5), keyAt, keyEnd, end);
+    at = end;
+  }
+}

@@ -128,8 +128,14 @@ export class MqttClient implements Session {
    * Subscribes. `done` is told a reason code (before 5.0 a return code) for each filter, none when it was cut off.
    *
    * @param identifier 5.0: a number that deliveries carry; 0 for none
+   * @param user 5.0: user properties of the SUBSCRIBE, name and value in turn
    */
-  subscribe(filters: readonly Subscribe[], done: (reasons: readonly number[]) => void = nobody, identifier = 0): Taken {
+  subscribe(
+    filters: readonly Subscribe[],
+    done: (reasons: readonly number[]) => void = nobody,
+    identifier = 0,
+    user: readonly string[] = [],
+  ): Taken {
     if (this.state !== CONNECTED) return 'closed';
     if (this.pipe.room === 0) return this.full();
     const { server } = this;
@@ -146,7 +152,8 @@ export class MqttClient implements Session {
       ...asked,
     }));
     return this.ask(P.SUBSCRIBE, filters.length, done, (packetId) => {
-      const properties = identifier === 0 ? null : { subscriptionIds: [identifier] };
+      const subscriptionIds = identifier === 0 ? [] : [identifier];
+      const properties = identifier === 0 && user.length === 0 ? null : { subscriptionIds, user };
       return E.writeSubscribe(this.pipe.out, this.version, packetId, requests, properties);
     });
   }

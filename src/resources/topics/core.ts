@@ -66,6 +66,11 @@ export class Core {
   /** Publications of its own that are being committed. */
   committing = 0;
   delivered = 0;
+  /**
+   * Whether it outlives its connection: what it is to get is stored, and followed until it is acknowledged. A named one
+   * that ends with its connection is only superseded by name.
+   */
+  lasting = false;
   /** How many connections it has had: the last of them is the one that holds it. */
   lives = 0;
   private subscriber: Subscriber | null = null;
@@ -151,14 +156,11 @@ export class Core {
     this.subscriber = null;
     this.feeds.length = 0;
     for (const replay of this.replays.splice(0)) replay.stop();
-    if (this.durable !== null) {
+    if (this.lasting) {
       this.forgetUnsure();
       return;
     }
-    this.waiting = [];
-    this.first = 0;
-    this.waitingBytes = 0;
-    this.flying.clear();
+    this.abandon();
   }
 
   /** Another connection took over. */
@@ -172,9 +174,9 @@ export class Core {
 
   /** One message for this subscriber. */
   offer(message: Message, match: Match, stored: Stored | null): void {
-    if (this.subscriber === null && (match.assurance === 0 || this.durable === null)) return;
+    if (this.subscriber === null && (match.assurance === 0 || !this.lasting)) return;
     // The plain case: connected, nothing waits, nothing to remember.
-    if (this.isReady && this.tagging === 0 && (match.assurance === 0 || this.durable === null)) {
+    if (this.isReady && this.tagging === 0 && (match.assurance === 0 || !this.lasting)) {
       const tag = this.subscriber!.reserve(message, match);
       if (tag !== 0) {
         this.delivered++;
@@ -322,7 +324,8 @@ export class Core {
     const { message, match } = pending;
     this.delivered++;
     this.figures.delivered++;
-    if (match.assurance === 0 || this.keeper === null) {
+    // What was stored for a former life that lasted is followed to its end all the same.
+    if (match.assurance === 0 || (!this.lasting && pending.stored === null)) {
       this.subscriber!.deliver(message, match, tag, false);
       return;
     }
@@ -375,12 +378,12 @@ export class Core {
     const { policy } = this.options;
     if (policy === 'disconnect' && this.subscriber !== null) {
       const { subscriber } = this;
-      if (this.durable === null) {
+      if (!this.lasting) {
         this.figures.dropped += this.queued;
         this.detach();
       }
       subscriber.overflow();
-      if (this.durable === null) return;
+      if (!this.lasting) return;
     }
     const { queueMessagesMax, queueBytesMax } = this.options;
     if (policy === 'keep-latest') this.keepLatest();

@@ -27,6 +27,8 @@ export interface Durable {
   /** Milliseconds since 1970; 0 while it is attached. */
   detachedAt: number;
   will: Will | null;
+  /** Whether anything of it is stored. */
+  stored: boolean;
   /** Acknowledged messages whose records others still wait for. */
   readonly done: Set<number>;
   progress: boolean;
@@ -70,7 +72,17 @@ export class Durables implements DurableKeeper {
   private register(id: string, number: number, account: string, keepMs: number, detachedAt: number): Durable {
     this.lastNumber = Math.max(this.lastNumber, number);
     const core = new Core(id, account, OFFLINE, this, this.figures, this.wall);
-    const durable: Durable = { id, number, core, keepMs, detachedAt, will: null, done: new Set(), progress: false };
+    const durable: Durable = {
+      id,
+      number,
+      core,
+      keepMs,
+      detachedAt,
+      will: null,
+      stored: false,
+      done: new Set(),
+      progress: false,
+    };
     this.byId.set(id, durable);
     this.byNumber.set(number, durable);
     return durable;
@@ -86,6 +98,7 @@ export class Durables implements DurableKeeper {
     durable.core.abandon();
     this.byId.delete(durable.id);
     this.byNumber.delete(durable.number);
+    if (!durable.stored) return;
     const { id, number } = durable;
     const { subscriptions, once } = durable.core;
     const keys = [`p/${padded(number)}`, `w/${padded(number)}`];
@@ -105,9 +118,17 @@ export class Durables implements DurableKeeper {
 
   writeState(durable: Durable, then?: (outcome: Outcome) => void): void {
     const { id, number, keepMs, detachedAt, core } = durable;
+    durable.stored = true;
     const keep = Number.isFinite(keepMs) ? keepMs : -1;
     const bytes = json({ number, account: core.account, keepMs: keep, detachedAt });
     this.change((batch) => batch.put(`d/${id}`, bytes, 0, bytes.length), then);
+  }
+
+  /** It ends with its connection from now on: a start that finds what else is stored of it sweeps that. */
+  forgetState(durable: Durable, then: (outcome: Outcome) => void): void {
+    this.change((batch) => {
+      if (durable.stored) batch.remove(`d/${durable.id}`);
+    }, then);
   }
 
   writeSubscription(durable: Durable, options: SubscribeOptions, then: (outcome: Outcome) => void): void {
@@ -210,13 +231,10 @@ export class Durables implements DurableKeeper {
   async load(space: Space, subscribe: (core: Core, options: SubscribeOptions) => void): Promise<void> {
     await each(space, 'd/', (rest, entry) => {
       const { number, account, keepMs, detachedAt } = parsed(entry) as Record<string, number> & { account: string };
-      this.register(
-        rest,
-        number!,
-        account,
-        keepMs === -1 ? Number.POSITIVE_INFINITY : keepMs!,
-        detachedAt || this.wall(),
-      );
+      const keep = keepMs === -1 ? Number.POSITIVE_INFINITY : keepMs!;
+      const durable = this.register(rest, number!, account, keep, detachedAt || this.wall());
+      durable.stored = true;
+      durable.core.lasting = true;
     });
     const stale: string[] = [];
     const owned = async (prefix: string, visit: (durable: Durable, rest: string, entry: Entry) => void) =>

@@ -58,7 +58,7 @@ export class Hold implements Attachment {
       return;
     }
     const { durables } = this.topics;
-    if (this.core.durable !== null) durables.forget(durables.of(this.core), once, waiter, token);
+    if (this.core.lasting) durables.forget(durables.of(this.core), once, waiter, token);
     else {
       this.core.once.delete(once);
       waiter.settled(token, OK, 0);

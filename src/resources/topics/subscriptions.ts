@@ -90,7 +90,7 @@ export class Subscriptions {
     let durables = false;
     this.tree.match(topic, (subscription) => {
       const { core, options } = subscription;
-      if (core.durable !== null && options.assurance > 0) durables = true;
+      if (core.lasting && options.assurance > 0) durables = true;
       if (options.group !== undefined) {
         const group = this.groups.get(groupName(options.group, options.filter));
         if (group !== undefined) groups.add(group);

@@ -7,7 +7,7 @@ import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Turn, Turned } from '../../core/turn.ts';
 import type { Batch } from '../../storage/batch.ts';
 import type { Engine, Space } from '../../storage/engine.ts';
-import { Committer, type Step } from './committer.ts';
+import { Committer } from './committer.ts';
 import type {
   Attachment,
   AttachOptions,
@@ -23,11 +23,13 @@ import type {
   Will,
 } from './contract.ts';
 import { Core, type Stored } from './core.ts';
+import { DurableTimer } from './durable-timer.ts';
 import { type Durable, Durables, subscriptionName } from './durables.ts';
 import { DEFAULT_POLICIES, HistoryLog, type HistoryPolicy, keepsOf } from './history.ts';
 import { Hold } from './hold.ts';
-import { decodeMessage, encodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
+import { decodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
 import { isReserved, isTopicFilter, isTopicName } from './names.ts';
+import { PublishStep } from './publish-step.ts';
 import { Replay } from './replay.ts';
 import { RetainedValues } from './retained.ts';
 import { retainedFeed } from './retained-feed.ts';
@@ -44,6 +46,9 @@ export interface TopicsOptions {
 }
 
 const SWEEP_MS = 60_000;
+
+/** What is too old is dropped earlier when so many messages came since. */
+const SWEEP_RECORDS = 100_000;
 
 /** Opens the topics of a store and brings durable subscribers and retained values back. */
 export async function openTopics(options: TopicsOptions): Promise<OpenTopics> {
@@ -79,6 +84,9 @@ export class OpenTopics extends Turned implements Topics {
   /** Topics without history of which something is being committed: what follows waits behind it. */
   private readonly busy = new Map<string, number>();
   private sweepAt: Instant;
+  /** Messages added to the history since the last sweep. */
+  private added = 0;
+  private sweeping = false;
 
   constructor(options: TopicsOptions, space: Space, policies: readonly HistoryPolicy[]) {
     super();
@@ -138,13 +146,14 @@ export class OpenTopics extends Turned implements Topics {
       return;
     }
     const message = messageOf(publication, account, this.turn.clock.wall);
-    this.figures.published++;
+    // What the server tells of itself is not counted, or telling the figures would change them.
+    if (!topic.startsWith('$')) this.figures.published++;
     const key = this.log.keyOf(topic);
     const targets =
       message.assurance > 0 && this.subscriptions.planOf(topic).durables ? this.storedFor(message, from) : null;
     // What begins with `$` tells of this process: it is retained while that runs and never stored.
     const retains = message.retain && !topic.startsWith('$');
-    const marks = once !== undefined && from?.durable != null;
+    const marks = once !== undefined && from?.lasting === true;
     if (once !== undefined) from?.once.add(once);
     const lasting = key !== null || retains || targets !== null || marks;
     if (!lasting && !this.busy.has(topic) && (from === null || from.committing === 0)) {
@@ -164,7 +173,7 @@ export class OpenTopics extends Turned implements Topics {
     const numbers = new Set<number>();
     const plan = this.subscriptions.planOf(message.topic);
     const add = (target: Target) => {
-      if (target.core.durable === null || matchOf(target, message, from)?.assurance === 0) return;
+      if (!target.core.lasting || matchOf(target, message, from)?.assurance === 0) return;
       if (matchOf(target, message, from) !== null) numbers.add(this.durables.of(target.core).number);
     };
     for (const target of plan.targets) add(target);
@@ -192,6 +201,10 @@ export class OpenTopics extends Turned implements Topics {
     if (key !== null) {
       placeAt(message, sequence);
       this.log.add(message);
+      if (++this.added === SWEEP_RECORDS) {
+        this.sweepAt = 0;
+        this.turn.touch(this);
+      }
     }
     const { targets } = step;
     const stored: Stored | null =
@@ -226,7 +239,7 @@ export class OpenTopics extends Turned implements Topics {
     const match = matchOf(target, message, from);
     if (match === null) return;
     const { core } = target;
-    const mine = numbers !== null && core.durable !== null && numbers.delete(this.durables.of(core).number);
+    const mine = numbers !== null && core.lasting && numbers.delete(this.durables.of(core).number);
     core.offer(message, match, mine ? stored : null);
   }
 
@@ -234,7 +247,7 @@ export class OpenTopics extends Turned implements Topics {
   private memberFor(group: Group, numbers: Set<number> | null): Target | null {
     if (numbers !== null)
       for (const member of group.members)
-        if (member.core.durable !== null && numbers.has(this.durables.of(member.core).number)) return member;
+        if (member.core.lasting && numbers.has(this.durables.of(member.core).number)) return member;
     return pickOf(group);
   }
 
@@ -278,11 +291,14 @@ export class OpenTopics extends Turned implements Topics {
     const present = durable !== undefined;
     durable ??= this.begin(options.id, caller.account, options.keepMs);
     durable.keepMs = options.keepMs;
+    durable.core.lasting = options.keepMs > 0;
     durable.detachedAt = 0;
     this.unwait(durable);
+    // Whether it lasts may be another answer than before.
+    this.subscriptions.touch();
     if (durable.will !== null) this.setWill(durable, null);
     const hold = new Hold(this, durable.core);
-    this.durables.writeState(durable, (outcome) => {
+    const attached = (outcome: Outcome) => {
       if (hold.isOver) {
         waiter.settled(token, GONE, 0);
         return;
@@ -297,7 +313,9 @@ export class OpenTopics extends Turned implements Topics {
       durable.core.attach(subscriber, options);
       waiter.settled(token, OK, present ? 1 : 0);
       if (!hold.isOver) durable.core.resume();
-    });
+    };
+    if (durable.core.lasting) this.durables.writeState(durable, attached);
+    else this.durables.forgetState(durable, attached);
     return hold;
   }
 
@@ -334,7 +352,7 @@ export class OpenTopics extends Turned implements Topics {
       waiter.settled(token, OK, options.assurance);
       this.giveFirst(subscription, isNew);
     };
-    if (core.durable === null) begin(OK);
+    if (!core.lasting) begin(OK);
     else this.durables.writeSubscription(this.durables.of(core), options, begin);
   }
 
@@ -372,7 +390,7 @@ export class OpenTopics extends Turned implements Topics {
       return;
     }
     this.drop(subscription);
-    if (core.durable === null) waiter.settled(token, OK, 0);
+    if (!core.lasting) waiter.settled(token, OK, 0);
     else
       this.durables.removeSubscription(this.durables.of(core), subscription.options, (outcome) =>
         waiter.settled(token, outcome, 0),
@@ -399,6 +417,7 @@ export class OpenTopics extends Turned implements Topics {
   private setWill(durable: Durable, will: Will | null): void {
     if (durable.will === null && will === null) return;
     durable.will = will;
+    if (!durable.core.lasting) return;
     const message = will === null ? null : messageOf(will.publication, durable.core.account, this.turn.clock.wall);
     this.durables.writeWill(durable, message, will?.delayMs ?? 0);
   }
@@ -505,9 +524,18 @@ export class OpenTopics extends Turned implements Topics {
   /** Drops what is too old: history by the policies, retained values that have expired. */
   tick(clock: Clock): void {
     this.sweepAt = clock.now + this.sweepMs;
-    this.space.sweep(clock.wall).catch((error: unknown) => {
-      this.logger.warn('old messages could not be dropped; it is tried again later', { error: String(error) });
-    });
+    this.added = 0;
+    if (!this.sweeping) {
+      this.sweeping = true;
+      this.space
+        .sweep(clock.wall)
+        .catch((error: unknown) => {
+          this.logger.warn('old messages could not be dropped; it is tried again later', { error: String(error) });
+        })
+        .finally(() => {
+          this.sweeping = false;
+        });
+    }
     const gone: Message[] = [];
     this.values.match('#', (message) => {
       if (message.expiry <= clock.wall) gone.push(message);
@@ -522,102 +550,3 @@ export class OpenTopics extends Turned implements Topics {
 
 /** Nobody waits: what the server publishes by itself. */
 const NOBODY: Waiter = { settled() {} };
-
-/** One message on its way through the store. */
-class PublishStep implements Step {
-  readonly message: Message;
-  readonly from: Core | null;
-  /** Of its history; null where there is none. */
-  readonly key: string | null;
-  readonly targets: Set<number> | null;
-  readonly waiter: Waiter;
-  readonly token: number;
-  readonly storedKey: string;
-  /** How many records before the one that durable subscribers wait for. */
-  readonly storedAt: number;
-  once: number | null = null;
-  private readonly topics: OpenTopics;
-  private readonly retains: boolean;
-  private readonly marked: number | null;
-
-  constructor(
-    topics: OpenTopics,
-    message: Message,
-    from: Core | null,
-    key: string | null,
-    retains: boolean,
-    targets: Set<number> | null,
-    marked: number | null,
-    waiter: Waiter,
-    token: number,
-  ) {
-    this.topics = topics;
-    this.message = message;
-    this.from = from;
-    this.key = key;
-    this.retains = retains;
-    this.targets = targets;
-    this.marked = marked;
-    this.waiter = waiter;
-    this.token = token;
-    this.storedKey = targets === null ? '' : topics.durables.storedKey();
-    this.storedAt = (key === null ? 0 : 1) + (retains ? 1 : 0);
-  }
-
-  write(batch: Batch): void {
-    const { message, key, targets } = this;
-    if (key !== null) {
-      const { bytes, length } = encodeMessage(message, 0);
-      batch.append(key, bytes, 0, length);
-    }
-    if (this.retains) {
-      const name = `r/${message.topic}`;
-      if (message.payload.length === 0) batch.remove(name);
-      else {
-        const { bytes, length } = encodeMessage(message, key === null ? 0 : 1);
-        batch.put(name, bytes, 0, length);
-      }
-    }
-    if (targets !== null) {
-      const { bytes, length } = encodeMessage(message, key === null ? 0 : this.storedAt, targets);
-      batch.put(this.storedKey, bytes, 0, length);
-    }
-    if (this.marked !== null)
-      batch.put(this.topics.durables.onceKey(this.topics.durables.of(this.from!), this.marked), NONE, 0, 0);
-  }
-
-  settle(outcome: Outcome, sequence: number): void {
-    this.topics.published(this, outcome, sequence);
-  }
-}
-
-const NONE = Buffer.alloc(0);
-
-/** Waits for what happens to a durable subscriber without a connection. */
-class DurableTimer extends Turned {
-  due: Instant;
-  private readonly topics: OpenTopics;
-  private readonly durable: Durable;
-  private readonly endAt: Instant;
-
-  constructor(topics: OpenTopics, durable: Durable, clock: Clock) {
-    super();
-    this.topics = topics;
-    this.durable = durable;
-    const gone = clock.wall - durable.detachedAt;
-    this.endAt = clock.now + durable.keepMs - gone;
-    this.due = Math.min(this.endAt, durable.will === null ? NEVER : clock.now + durable.will.delayMs - gone);
-  }
-
-  work(): void {}
-
-  tick(clock: Clock): void {
-    if (clock.now >= this.endAt) {
-      this.due = NEVER;
-      this.topics.end(this.durable);
-      return;
-    }
-    this.due = this.endAt;
-    this.topics.publishWill(this.durable);
-  }
-}

@@ -1,5 +1,6 @@
 import { setImmediate as later } from 'node:timers';
-import { engineSuite, treeSuite } from '../conformance.ts';
+import { engineSuite } from '../conformance.ts';
+import { treeSuite } from '../tree-conformance.ts';
 import { MemoryEngine } from './engine.ts';
 import { MemoryTree } from './tree.ts';
 

@@ -175,7 +175,7 @@ export class MemorySpace implements Space {
       if (change === TRIM) return;
       if (condition !== ANY && (seen.get(key) ?? this.puts.get(key)?.sequence ?? 0) !== condition) holds = false;
       sequence++;
-      seen.set(key, change === REMOVE ? 0 : sequence);
+      if (change !== APPEND) seen.set(key, change === REMOVE ? 0 : sequence);
     });
     if (!holds) return STALE;
     const entries: Entry[] = [];

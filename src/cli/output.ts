@@ -1,0 +1,74 @@
+// How the commands speak to people and machines: colours that respect NO_COLOR, JSON on request, exit codes that mean
+// something, a log for the server.
+import type { Log, LogFields } from '../core/log.ts';
+
+/** Exit codes, after sysexits. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  /** The command line was wrong. */
+  usage: 64,
+  /** What was to be reached could not be. */
+  unavailable: 69,
+  /** A bug of Portico's own. */
+  software: 70,
+  /** Something could not be read or written. */
+  io: 74,
+  /** Refused: it would not be safe. */
+  refused: 77,
+  /** The configuration was wrong. */
+  config: 78,
+} as const;
+
+const colourful = process.env.NO_COLOR === undefined && process.env.TERM !== 'dumb';
+
+/** A style for a stream, or the text as it is where colours are not wanted. */
+function styled(stream: NodeJS.WriteStream, code: number, text: string): string {
+  return colourful && stream.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text;
+}
+
+export const bold = (text: string) => styled(process.stdout, 1, text);
+export const dim = (text: string) => styled(process.stdout, 2, text);
+
+/** One line for a person, on standard error. */
+export function complain(text: string): void {
+  process.stderr.write(`${styled(process.stderr, 31, 'portico:')} ${text}\n`);
+}
+
+/** Ends with a message; for what went wrong before anything ran. */
+export function fail(text: string, code: number): never {
+  complain(text);
+  process.exit(code);
+}
+
+/** Whoever reads us went away: that is no error of ours. */
+export function quietPipes(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    throw error;
+  });
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+type Level = (typeof LEVELS)[number];
+
+/** A log on standard error: a line each, for people or as JSON. */
+export function logTo(level: Level | 'silent', format: 'text' | 'json'): Log {
+  const least = level === 'silent' ? LEVELS.length : LEVELS.indexOf(level);
+  const write = (at: Level) => (text: string, fields?: LogFields) => {
+    if (LEVELS.indexOf(at) < least) return;
+    const time = new Date().toISOString();
+    if (format === 'json') process.stderr.write(`${JSON.stringify({ time, level: at, text, ...fields })}\n`);
+    else process.stderr.write(`${styled(process.stderr, 2, time)} ${at.padEnd(5)} ${text}${shown(fields)}\n`);
+  };
+  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+}
+
+function shown(fields: LogFields | undefined): string {
+  if (fields === undefined) return '';
+  return Object.entries(fields)
+    .map(([key, value]) =>
+      typeof value === 'string' && value.includes('\n') ? `\n${value}` : ` ${key}=${String(value)}`,
+    )
+    .join('');
+}

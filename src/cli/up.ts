@@ -1,0 +1,149 @@
+// `portico up`: runs the server until it is told to stop.
+import type { Command } from 'commander';
+import { ConfigError, checkConfig, environmentConfig, merge, put, readConfigFile } from '../config.ts';
+import type { Address } from '../core/peer.ts';
+import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
+import type { Standing } from '../server/server.ts';
+import { bold, complain, dim, EXIT, fail, logTo } from './output.ts';
+
+interface UpFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly storage?: string;
+  readonly host?: string[];
+  readonly port?: string[];
+  readonly standardPorts?: boolean;
+  readonly logLevel?: string;
+  readonly json?: boolean;
+}
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('run the server')
+    .option('--data <folder>', 'where the data is kept (default: ./portico-data)')
+    .option('--storage <kind>', 'sqlite, which lasts, or memory')
+    .option('--config <file>', 'a configuration file (default: portico.config.ts, .js, .mjs or .json, if there is one)')
+    .option('--host <address...>', 'addresses to listen on (default: 127.0.0.1 ::1)')
+    .option('--port <protocol=port...>', 'another port for a protocol; 0 for any free one')
+    .option('--standard-ports', 'the well-known ports; below 1024 they need privileges')
+    .option('--log-level <level>', 'debug, info, warn, error or silent')
+    .option('--json', 'say what listens as one JSON line, and log as JSON')
+    .action((flags: UpFlags) => up(flags));
+}
+
+async function up(flags: UpFlags): Promise<void> {
+  let portico: Portico;
+  try {
+    const config = await configFrom(flags);
+    const log = logTo(config.log.level, config.log.format);
+    portico = await Portico.start({
+      ...config,
+      logger: log,
+      onFatal: () => process.exit(EXIT.io),
+    });
+  } catch (error) {
+    fail(error instanceof Error ? error.message : String(error), codeOf(error));
+  }
+  stopOnSignals(portico);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(machineLine(portico))}\n`);
+  else process.stdout.write(greeting(portico));
+}
+
+/** Flags win over the environment, the environment over the file, the file over the defaults. */
+async function configFrom(flags: UpFlags) {
+  const file = await readConfigFile(flags.config, process.cwd());
+  // Checked alone first, so that an error says that it is the file's.
+  if (file !== null) checkConfig(file.value, file.path);
+  const environment = environmentConfig(process.env);
+  checkConfig(environment, 'the environment');
+  const given: Record<string, unknown> = {};
+  if (flags.data !== undefined) given.data = flags.data;
+  if (flags.storage !== undefined) given.storage = flags.storage;
+  if (flags.host !== undefined) given.hosts = flags.host;
+  if (flags.standardPorts === true) given.ports = 'standard';
+  if (flags.logLevel !== undefined) put(given, ['log', 'level'], flags.logLevel);
+  if (flags.json === true) put(given, ['log', 'format'], 'json');
+  for (const text of flags.port ?? []) {
+    const parts = /^([a-z0-9-]+)=(\d+)$/.exec(text);
+    if (parts === null)
+      throw new ConfigError([`--port ${text} is not of the form <protocol>=<port>, as in --port mqtt=1884`]);
+    put(given, ['protocols', parts[1]!, 'port'], Number(parts[2]));
+  }
+  checkConfig(given, 'the command line');
+  return checkConfig(merge(merge(file?.value ?? {}, environment), given));
+}
+
+function codeOf(error: unknown): number {
+  if (error instanceof ConfigError) return EXIT.config;
+  if (error instanceof RefusedError) return EXIT.refused;
+  if (error instanceof ListenError) return EXIT.unavailable;
+  return EXIT.io;
+}
+
+function stopOnSignals(portico: Portico): void {
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) {
+      complain('stopped at once; what was acknowledged is safe');
+      process.exit(EXIT.failed);
+    }
+    stopping = true;
+    if (signal === 'SIGINT') complain('stopping; press Ctrl-C again to stop at once');
+    portico.close().then(
+      () => process.exit(EXIT.ok),
+      (error: unknown) => fail(String(error), EXIT.software),
+    );
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+}
+
+function machineLine(portico: Portico): unknown {
+  return {
+    portico: VERSION,
+    pid: process.pid,
+    data: portico.config.storage === 'sqlite' ? portico.config.data : null,
+    urls: portico.urls,
+    listening: portico.listening,
+  };
+}
+
+/** What to paste to try a listener. */
+const TRIES: Readonly<Record<string, (address: Address) => string>> = {
+  'mqtt/tcp': ({ host, port }) => `mosquitto_sub -h ${host} -p ${port} -t 'sensors/#' -v`,
+  'lines/tcp': ({ host, port }) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
+  'lines/udp': ({ host, port }) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
+};
+
+function greeting(portico: Portico): string {
+  const { config, listening } = portico;
+  const where = config.storage === 'memory' ? 'in memory, gone when it stops' : `in ${config.data}`;
+  const lines = [`${bold(`Portico ${VERSION}`)} is up; its data is ${where}.`, ''];
+  for (const row of rows(listening)) lines.push(row);
+  lines.push(
+    '',
+    'Open mode: there are no accounts, so programs on this machine are let in with any name, or none. A raw TCP forward',
+    'to these ports cannot be told from a local program: do not make one.',
+    dim('Ctrl-C stops it.'),
+    '',
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** One row a protocol and kind of listener, all its addresses in it. */
+function rows(listening: readonly Standing[]): string[] {
+  const kinds = new Map<string, Standing[]>();
+  for (const standing of listening) {
+    const key = `${standing.protocol}/${standing.on}`;
+    kinds.set(key, [...(kinds.get(key) ?? []), standing]);
+  }
+  return [...kinds].map(([key, all]) => {
+    const urls = all.map(({ protocol, on, address, path }) =>
+      address === null ? `unix:${path}` : urlOf(protocol, on, address),
+    );
+    const { address } = all[0]!;
+    const attempt = address === null ? undefined : TRIES[key]?.(address);
+    return `  ${bold(key.padEnd(10))} ${urls.join('  ')}${attempt === undefined ? '' : `\n             try: ${attempt}`}`;
+  });
+}

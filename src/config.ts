@@ -1,0 +1,235 @@
+// What can be configured, in one schema for file, environment and flags. Its errors name the key and the mend.
+import { existsSync, readFileSync } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { z } from 'zod';
+import { PROTOCOLS } from './protocols.ts';
+import { isTopicFilter } from './resources/topics/names.ts';
+
+const port = z
+  .int('a port is a number')
+  .min(0, 'a port is at least 0, which takes a free one')
+  .max(65_535, 'a port is at most 65535');
+
+const listener = z.strictObject({
+  /** TCP port; 0 for a free one. */
+  port: port.optional(),
+  /** For protocols that have datagrams; the TCP port when absent. */
+  udpPort: port.optional(),
+  /** Addresses to listen on; those of the whole server when absent. */
+  hosts: z.array(z.string().min(1, 'a host is not empty')).min(1, 'name at least one host').optional(),
+  /** A Unix socket to listen on as well. */
+  path: z.string().min(1, 'a path is not empty').optional(),
+  /** False: does not listen. */
+  enabled: z.boolean().optional(),
+  /** Rows of the protocol's limits, by name. */
+  limits: z.record(z.string(), z.number()).optional(),
+});
+
+const policy = z.strictObject({
+  filter: z
+    .string()
+    .refine(isTopicFilter, 'is not a filter of topics: `+` and `#` stand for whole levels, `#` only for the last'),
+  history: z.enum(['durable', 'none'], 'is `durable` or `none`'),
+  /** Messages a topic. */
+  last: z.int().min(1).optional(),
+  ageMs: z.number().min(1_000, 'is at least 1000 ms').optional(),
+  /** Bytes of all topics of the filter together. */
+  bytes: z.int().min(1_024, 'is at least 1024 bytes').optional(),
+});
+
+export const schema = z.strictObject({
+  /** Where the data is kept. */
+  data: z.string().min(1, 'is a path').default('./portico-data'),
+  /** `sqlite` lasts; `memory` is gone with the process. */
+  storage: z.enum(['sqlite', 'memory'], 'is `sqlite` or `memory`').default('sqlite'),
+  /** Addresses to listen on. */
+  hosts: z.array(z.string().min(1)).min(1, 'name at least one host').default(['127.0.0.1', '::1']),
+  /** `default`: those above 1024; `standard`: the well-known ones; `ephemeral`: any free ones. */
+  ports: z.enum(['default', 'standard', 'ephemeral'], 'is `default`, `standard` or `ephemeral`').default('default'),
+  /** By the protocol's name. */
+  protocols: z.partialRecord(z.enum(PROTOCOLS.map(({ name }) => name) as [string, ...string[]]), listener).default({}),
+  topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
+  /** Private addresses, `address/bits` ranges and names that may be reached from here. */
+  outbound: z.strictObject({ allow: z.array(z.string().min(1)).default([]) }).default({ allow: [] }),
+  limits: z
+    .strictObject({
+      connectionsMax: z.int().min(1).optional(),
+      connectionsPerAddressMax: z.int().min(1).optional(),
+      faultsPerMinuteMax: z.int().min(1).optional(),
+      /** Bytes that all connections together may have waiting to be sent. */
+      queuedBytesMax: z.int().min(1_048_576, 'is at least 1 MiB').optional(),
+      /** How long a connection may take to leave at shutdown. */
+      leaveMs: z.int().min(0).max(600_000).optional(),
+    })
+    .default({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent')
+        .default('info'),
+      format: z.enum(['text', 'json'], 'is `text` or `json`').default('text'),
+    })
+    .default({ level: 'info', format: 'text' }),
+});
+
+/** What may be written in `portico.config.ts`. */
+export type PorticoConfig = z.input<typeof schema>;
+
+/** A configuration with all defaults filled in. */
+export type Config = z.output<typeof schema>;
+
+/** Gives a configuration file its types: `export default defineConfig({ ... })`. */
+export function defineConfig(config: PorticoConfig): PorticoConfig {
+  return config;
+}
+
+/** A configuration that cannot be used. The message has a line a problem: the key, what is wrong, the mend. */
+export class ConfigError extends Error {
+  constructor(lines: readonly string[]) {
+    super(lines.join('\n'));
+    this.name = 'ConfigError';
+  }
+}
+
+/** Checks a configuration and fills in the defaults. Throws a `ConfigError`. */
+export function checkConfig(input: unknown, source = 'the configuration'): Config {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => `${source}: ${explain(issue)}`));
+  const problems: string[] = [];
+  for (const { name, limits } of PROTOCOLS) {
+    for (const [row, value] of Object.entries(parsed.data.protocols[name]?.limits ?? {})) {
+      const limit = limits[row];
+      const key = `protocols.${name}.limits.${row}`;
+      if (limit === undefined) problems.push(`${source}: ${key} is not known${suggest(row, Object.keys(limits))}`);
+      else if (value < limit.least || value > limit.most)
+        problems.push(`${source}: ${key} is ${value}; it must be from ${limit.least} to ${limit.most} (${limit.unit})`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return parsed.data;
+}
+
+function explain(issue: z.core.$ZodIssue): string {
+  const key = issue.path.join('.') || 'the whole';
+  if (issue.code === 'unrecognized_keys') {
+    const known = keysAt(issue.path);
+    return issue.keys
+      .map((name) => `${[...issue.path, name].join('.')} is not known${suggest(name, known)}`)
+      .join('; ');
+  }
+  if (issue.code === 'invalid_key')
+    return `${key} is not known${suggest(
+      String(issue.path.at(-1)),
+      PROTOCOLS.map(({ name }) => name),
+    )}`;
+  return `${key} ${issue.message.startsWith('Invalid') ? `is wrong: ${issue.message}` : issue.message}`;
+}
+
+/** The keys that may stand at a place of the schema. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  const [first] = path;
+  if (first === undefined) return Object.keys(schema.shape);
+  if (first === 'protocols') return Object.keys(listener.shape);
+  if (first === 'topics') return path.length > 1 ? Object.keys(policy.shape) : ['history'];
+  const inner = schema.shape[first as keyof typeof schema.shape] as z.ZodDefault<z.ZodObject> | undefined;
+  return Object.keys(inner?.def.innerType.shape ?? {});
+}
+
+function suggest(name: string, known: readonly string[]): string {
+  const near = known
+    .map((other) => [other, distance(name.toLowerCase(), other.toLowerCase())] as const)
+    .sort(([, one], [, two]) => one - two)[0];
+  if (near !== undefined && near[1] <= Math.max(2, name.length / 3)) return `; did you mean ${near[0]}?`;
+  return known.length === 0 ? '' : `; there are ${known.join(', ')}`;
+}
+
+/** How many letters have to be changed, added or taken away to make one of the other. */
+function distance(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let at = 1; at <= one.length; at++) {
+    const next = [at];
+    for (let to = 1; to <= other.length; to++)
+      next.push(Math.min(row[to]! + 1, next[to - 1]! + 1, row[to - 1]! + (one[at - 1] === other[to - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[other.length]!;
+}
+
+const FILES = ['portico.config.ts', 'portico.config.js', 'portico.config.mjs', 'portico.config.json'];
+
+/** Reads the configuration file that was named, or the first of the usual ones; null when there is none. */
+export async function readConfigFile(
+  named: string | undefined,
+  folder: string,
+): Promise<{ path: string; value: unknown } | null> {
+  const path =
+    named === undefined ? FILES.map((name) => resolve(folder, name)).find(existsSync) : resolve(folder, named);
+  if (path === undefined) return null;
+  if (!existsSync(path)) throw new ConfigError([`${path} is not there; --config names a file that exists`]);
+  try {
+    if (extname(path) === '.json') return { path, value: JSON.parse(readFileSync(path, 'utf8')) };
+    const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+    if (module.default === undefined) throw new Error('it has no default export; write `export default { ... }`');
+    return { path, value: module.default };
+  } catch (error) {
+    throw new ConfigError([`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+const PREFIX = 'PORTICO_';
+
+/** `PORTICO_LOG_LEVEL=debug` is `{ log: { level: 'debug' } }`; words are parted by `_` and matched to the schema's keys. */
+export function environmentConfig(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
+  const config: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith(PREFIX) || text === undefined || name === 'PORTICO_SEED') continue;
+    const path = pathOf(name.slice(PREFIX.length).toLowerCase().split('_'));
+    if (path === null)
+      throw new ConfigError([
+        `the environment: ${name} is not known${suggest(name.slice(PREFIX.length).toLowerCase(), Object.keys(schema.shape))}`,
+      ]);
+    put(config, path, valueOf(path, text));
+  }
+  return config;
+}
+
+/** Which key the words of an environment variable mean. */
+function pathOf(words: readonly string[]): string[] | null {
+  const [first, ...rest] = words;
+  const top = Object.keys(schema.shape).find((key) => key.toLowerCase() === first);
+  if (top === undefined) return null;
+  if (rest.length === 0) return [top];
+  const name = top === 'protocols' ? rest.shift() : undefined;
+  const keys = keysAt(name === undefined ? [top] : ['protocols', name]);
+  const key = keys.find((candidate) => candidate.toLowerCase() === rest.join(''));
+  if (key === undefined) return null;
+  return name === undefined ? [top, key] : [top, name, key];
+}
+
+/** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
+function valueOf(path: readonly string[], text: string): unknown {
+  if (path.at(-1) === 'hosts' || path.at(-1) === 'allow') return text.split(',').map((part) => part.trim());
+  if (path.at(-1) === 'data' || path.at(-1) === 'path') return text;
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^\d+$/.test(text) ? Number(text) : text;
+}
+
+/** Sets what stands at a path of nested objects. */
+export function put(config: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let at = config;
+  for (const key of path.slice(0, -1)) at = (at[key] ??= {}) as Record<string, unknown>;
+  at[path.at(-1)!] = value;
+}
+
+/** What stands in `over` replaces what stands in `base`, key by key; lists are replaced whole. */
+export function merge(base: unknown, over: unknown): unknown {
+  if (!isPlain(base) || !isPlain(over)) return over === undefined ? base : over;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) merged[key] = merge(merged[key], value);
+  return merged;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,19 @@
+// The `portico` command.
+import { Command } from 'commander';
+import { EXIT, quietPipes } from './cli/output.ts';
+import { addPub } from './cli/pub.ts';
+import { addSub } from './cli/sub.ts';
+import { addUp } from './cli/up.ts';
+import { VERSION } from './portico.ts';
+
+quietPipes();
+const program = new Command('portico')
+  .description('One server that speaks every web protocol over one set of data.')
+  .version(VERSION)
+  .showSuggestionAfterError()
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
+addUp(program);
+addPub(program);
+addSub(program);
+if (process.argv.length <= 2) program.help();
+await program.parseAsync();

@@ -1,0 +1,200 @@
+// Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
+import packageJson from '../package.json' with { type: 'json' };
+import { type Config, checkConfig, type PorticoConfig } from './config.ts';
+import { type Log, SILENT } from './core/log.ts';
+import type { Address } from './core/peer.ts';
+import type { Listens, Protocol } from './core/protocol.ts';
+import { PROTOCOLS } from './protocols.ts';
+import type { Resources } from './resources/resources.ts';
+import type { Topics } from './resources/topics/contract.ts';
+import { SysTopics } from './resources/topics/sys.ts';
+import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
+import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
+import { isLoopbackHost, type ListenerPlan, Server, type Standing, serverTurn } from './server/server.ts';
+import type { Engine } from './storage/engine.ts';
+import { MemoryEngine } from './storage/memory/engine.ts';
+import { SqliteEngine } from './storage/sqlite/engine.ts';
+
+export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
+export { ListenError } from './server/server.ts';
+
+export const VERSION: string = packageJson.version;
+export const SOFTWARE = `Portico/${VERSION}`;
+
+/** Something that Portico will not do; the message says why and what to do instead. */
+export class RefusedError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'RefusedError';
+  }
+}
+
+export interface StartOptions extends PorticoConfig {
+  /** Where it logs; nowhere when absent. */
+  readonly logger?: Log;
+  /** Called when the store is damaged and nothing that it says can be believed any more. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** A running Portico. */
+export class Portico implements AsyncDisposable {
+  readonly topics: Topics;
+  /** What listens, in the order in which it was opened. */
+  readonly listening: readonly Standing[];
+  /** By protocol, of the first listener of each: `mqtt://127.0.0.1:1883`, `tcp://…`, `udp://…`. */
+  readonly urls: Readonly<Record<string, string>>;
+  readonly config: Config;
+  private readonly server: Server<Resources>;
+  private readonly openTopics: OpenTopics;
+  private readonly sys: SysTopics;
+  private readonly engine: Engine;
+  private closing: Promise<void> | null = null;
+
+  private constructor(config: Config, server: Server<Resources>, topics: OpenTopics, sys: SysTopics, engine: Engine) {
+    this.config = config;
+    this.server = server;
+    this.topics = topics;
+    this.openTopics = topics;
+    this.sys = sys;
+    this.engine = engine;
+    this.listening = server.standing;
+    this.urls = urlsOf(server.standing);
+  }
+
+  /**
+   * Starts a server. Throws `ConfigError`, `RefusedError`, `ListenError`, or what the store says of its folder; nothing
+   * is left running then.
+   */
+  static async start(options: StartOptions = {}): Promise<Portico> {
+    const { logger, onFatal, ...given } = options;
+    const config = checkConfig(given);
+    const log = logger ?? SILENT;
+    refuseStrangers(config);
+    let bugs = () => {};
+    const turn = serverTurn(log, () => bugs());
+    const engine = await openEngine(config, log, onFatal);
+    let topics: OpenTopics | null = null;
+    let server: Server<Resources> | null = null;
+    try {
+      const { history } = config.topics;
+      topics = await openTopics({
+        engine,
+        turn,
+        log,
+        ...(history === undefined ? {} : { policies: history as never }),
+      });
+      server = new Server<Resources>(turn, {
+        resources: { topics },
+        log,
+        software: SOFTWARE,
+        open: true,
+        outbound: config.outbound,
+        limits: config.limits as never,
+      });
+      const { figures } = server.registry;
+      bugs = () => void figures.bugs++;
+      await server.listen(plansOf(config));
+      return new Portico(config, server, topics, new SysTopics(topics, turn, SOFTWARE), engine);
+    } catch (error) {
+      await server?.close();
+      await topics?.close();
+      await engine.close();
+      turn.stop();
+      throw error;
+    }
+  }
+
+  get figures(): Readonly<ConnectionFigures> & { readonly connections: number } {
+    return { ...this.server.registry.figures, connections: this.server.registry.size };
+  }
+
+  /** The connections that stand now. */
+  connections(): ConnectionInfo[] {
+    return [...this.server.registry.list()];
+  }
+
+  /** Takes nothing new, lets all that is connected leave, commits what was acknowledged, and lets go. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shutDown(): Promise<void> {
+    this.sys.stop();
+    await this.server.close();
+    await this.openTopics.close();
+    await this.engine.close();
+    this.server.turn.stop();
+  }
+}
+
+/** While there are no accounts, whoever reaches a listener is let in: then it is only this machine that may. */
+function refuseStrangers(config: Config): void {
+  const named: [string, readonly string[]][] = [['hosts', config.hosts]];
+  for (const [name, listener] of Object.entries(config.protocols))
+    if (listener?.hosts !== undefined) named.push([`protocols.${name}.hosts`, listener.hosts]);
+  for (const [key, hosts] of named) {
+    const beyond = hosts.find((host) => !isLoopbackHost(host));
+    if (beyond !== undefined)
+      throw new RefusedError(
+        `${key} has ${beyond}, which is reached from beyond this machine; while there are no accounts, everybody who ` +
+          'reached it would be let in. Listen on 127.0.0.1 and ::1.',
+      );
+  }
+}
+
+async function openEngine(config: Config, log: Log, onFatal: StartOptions['onFatal']): Promise<Engine> {
+  if (config.storage === 'memory') return new MemoryEngine();
+  return SqliteEngine.open(config.data, {
+    onFatal: (error: Error) => {
+      log.error('the store is damaged; restore the data folder from a backup', { error: error.message });
+      onFatal?.(error);
+    },
+  });
+}
+
+function plansOf(config: Config): ListenerPlan<Resources>[] {
+  const plans: ListenerPlan<Resources>[] = [];
+  for (const protocol of PROTOCOLS) {
+    const given = config.protocols[protocol.name] ?? {};
+    if (given.enabled === false) continue;
+    const limits = (given.limits ?? {}) as Record<string, number>;
+    for (const listens of protocol.listens) {
+      if (listens.on !== 'tcp' && listens.on !== 'udp') continue;
+      const hosts = given.hosts ?? config.hosts;
+      plans.push({ protocol, listens, hosts, limits, port: portOf(config, protocol, listens) });
+      if (listens.on === 'tcp' && given.path !== undefined)
+        plans.push({ protocol, listens, hosts: [], limits, port: 0, path: given.path });
+    }
+  }
+  return plans;
+}
+
+function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<Resources>): number {
+  if (listens.on !== 'tcp' && listens.on !== 'udp') return 0;
+  const given = config.protocols[name] ?? {};
+  const named = listens.on === 'udp' ? (given.udpPort ?? given.port) : given.port;
+  if (named !== undefined) return named;
+  if (config.ports === 'ephemeral') return 0;
+  return config.ports === 'standard' ? listens.standardPort : listens.port;
+}
+
+/** What a client calls each listener. */
+function urlsOf(standing: readonly Standing[]): Record<string, string> {
+  const urls: Record<string, string> = {};
+  for (const { protocol, on, address, path } of standing) {
+    const key = on === 'tcp' ? protocol : `${protocol}-${on}`;
+    urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
+  }
+  return urls;
+}
+
+/** The scheme that clients of a listener use: the protocol's own where it has one. */
+export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
+  const scheme = on === 'udp' ? 'udp' : protocol === 'lines' ? 'tcp' : protocol;
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
