@@ -189,7 +189,7 @@ export function environmentConfig(environment: Readonly<Record<string, string | 
       throw new ConfigError([
         `the environment: ${name} is not known${suggest(name.slice(PREFIX.length).toLowerCase(), Object.keys(schema.shape))}`,
       ]);
-    put(config, path, valueOf(path, text));
+    put(config, path, parsedValue(path, text));
   }
   return config;
 }
@@ -208,7 +208,7 @@ function pathOf(words: readonly string[]): string[] | null {
 }
 
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
-function valueOf(path: readonly string[], text: string): unknown {
+function parsedValue(path: readonly string[], text: string): unknown {
   if (path.at(-1) === 'hosts' || path.at(-1) === 'allow') return text.split(',').map((part) => part.trim());
   if (path.at(-1) === 'data' || path.at(-1) === 'path') return text;
   if (text === 'true' || text === 'false') return text === 'true';
