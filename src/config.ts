@@ -6,7 +6,10 @@ import { z } from 'zod';
 import { PROTOCOLS } from './protocols.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 
-const port = z.int('a port is a number').min(0, 'a port is at least 0, which takes a free one').max(65_535, 'a port is at most 65535');
+const port = z
+  .int('a port is a number')
+  .min(0, 'a port is at least 0, which takes a free one')
+  .max(65_535, 'a port is at most 65535');
 
 const listener = z.strictObject({
   /** TCP port; 0 for a free one. */
@@ -24,7 +27,9 @@ const listener = z.strictObject({
 });
 
 const policy = z.strictObject({
-  filter: z.string().refine(isTopicFilter, 'is not a filter of topics: `+` and `#` stand for whole levels, `#` only for the last'),
+  filter: z
+    .string()
+    .refine(isTopicFilter, 'is not a filter of topics: `+` and `#` stand for whole levels, `#` only for the last'),
   history: z.enum(['durable', 'none'], 'is `durable` or `none`'),
   /** Messages a topic. */
   last: z.int().min(1).optional(),
@@ -60,7 +65,9 @@ export const schema = z.strictObject({
     .default({}),
   log: z
     .strictObject({
-      level: z.enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent').default('info'),
+      level: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent')
+        .default('info'),
       format: z.enum(['text', 'json'], 'is `text` or `json`').default('text'),
     })
     .default({ level: 'info', format: 'text' }),
@@ -111,7 +118,11 @@ function explain(issue: z.core.$ZodIssue): string {
       .map((name) => `${[...issue.path, name].join('.')} is not known${suggest(name, known)}`)
       .join('; ');
   }
-  if (issue.code === 'invalid_key') return `${key} is not known${suggest(String(issue.path.at(-1)), PROTOCOLS.map(({ name }) => name))}`;
+  if (issue.code === 'invalid_key')
+    return `${key} is not known${suggest(
+      String(issue.path.at(-1)),
+      PROTOCOLS.map(({ name }) => name),
+    )}`;
   return `${key} ${issue.message.startsWith('Invalid') ? `is wrong: ${issue.message}` : issue.message}`;
 }
 
@@ -148,8 +159,12 @@ function distance(one: string, other: string): number {
 const FILES = ['portico.config.ts', 'portico.config.js', 'portico.config.mjs', 'portico.config.json'];
 
 /** Reads the configuration file that was named, or the first of the usual ones; null when there is none. */
-export async function readConfigFile(named: string | undefined, folder: string): Promise<{ path: string; value: unknown } | null> {
-  const path = named === undefined ? FILES.map((name) => resolve(folder, name)).find(existsSync) : resolve(folder, named);
+export async function readConfigFile(
+  named: string | undefined,
+  folder: string,
+): Promise<{ path: string; value: unknown } | null> {
+  const path =
+    named === undefined ? FILES.map((name) => resolve(folder, name)).find(existsSync) : resolve(folder, named);
   if (path === undefined) return null;
   if (!existsSync(path)) throw new ConfigError([`${path} is not there; --config names a file that exists`]);
   try {
@@ -171,7 +186,9 @@ export function environmentConfig(environment: Readonly<Record<string, string | 
     if (!name.startsWith(PREFIX) || text === undefined || name === 'PORTICO_SEED') continue;
     const path = pathOf(name.slice(PREFIX.length).toLowerCase().split('_'));
     if (path === null)
-      throw new ConfigError([`the environment: ${name} is not known${suggest(name.slice(PREFIX.length).toLowerCase(), Object.keys(schema.shape))}`]);
+      throw new ConfigError([
+        `the environment: ${name} is not known${suggest(name.slice(PREFIX.length).toLowerCase(), Object.keys(schema.shape))}`,
+      ]);
     put(config, path, valueOf(path, text));
   }
   return config;

@@ -16,7 +16,7 @@ import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
 
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
-export { ListenError } from './server/server.ts';
+export { ListenError } from './server/doors.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
@@ -70,14 +70,19 @@ export class Portico implements AsyncDisposable {
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     refuseStrangers(config);
-    let bugs = () => {};
-    const turn = serverTurn(log, () => bugs());
+    let onBug = (error: unknown, where: string) => log.error(String(error), { where });
+    const turn = serverTurn((error, where) => onBug(error, where));
     const engine = await openEngine(config, log, onFatal);
     let topics: OpenTopics | null = null;
     let server: Server<Resources> | null = null;
     try {
       const { history } = config.topics;
-      topics = await openTopics({ engine, turn, log, ...(history === undefined ? {} : { policies: history as never }) });
+      topics = await openTopics({
+        engine,
+        turn,
+        log,
+        ...(history === undefined ? {} : { policies: history as never }),
+      });
       server = new Server<Resources>(turn, {
         resources: { topics },
         log,
@@ -86,8 +91,8 @@ export class Portico implements AsyncDisposable {
         outbound: config.outbound,
         limits: config.limits as never,
       });
-      const { figures } = server.registry;
-      bugs = () => void figures.bugs++;
+      const { registry } = server;
+      onBug = (error, where) => registry.bug(error, where);
       await server.listen(plansOf(config));
       return new Portico(config, server, topics, new SysTopics(topics, turn, SOFTWARE), engine);
     } catch (error) {

@@ -67,6 +67,8 @@ export function logTo(level: Level | 'silent', format: 'text' | 'json'): Log {
 function shown(fields: LogFields | undefined): string {
   if (fields === undefined) return '';
   return Object.entries(fields)
-    .map(([key, value]) => (typeof value === 'string' && value.includes('\n') ? `\n${value}` : ` ${key}=${String(value)}`))
+    .map(([key, value]) =>
+      typeof value === 'string' && value.includes('\n') ? `\n${value}` : ` ${key}=${String(value)}`,
+    )
     .join('');
 }

@@ -139,10 +139,11 @@ function rows(listening: readonly Standing[]): string[] {
     kinds.set(key, [...(kinds.get(key) ?? []), standing]);
   }
   return [...kinds].map(([key, all]) => {
-    const urls = all.map(({ protocol, on, address, path }) => (address === null ? `unix:${path}` : urlOf(protocol, on, address)));
+    const urls = all.map(({ protocol, on, address, path }) =>
+      address === null ? `unix:${path}` : urlOf(protocol, on, address),
+    );
     const { address } = all[0]!;
     const attempt = address === null ? undefined : TRIES[key]?.(address);
     return `  ${bold(key.padEnd(10))} ${urls.join('  ')}${attempt === undefined ? '' : `\n             try: ${attempt}`}`;
   });
 }
-

@@ -30,14 +30,19 @@ export class Random implements Entropy {
     return result;
   }
 
+  /** From 0 up to, not with, 1. */
+  fraction(): number {
+    return this.bits() / 0x1_0000_0000;
+  }
+
   /** A whole number from 0 up to, not with, `below`. */
   below(below: number): number {
-    return Math.floor((this.bits() / 0x1_0000_0000) * below);
+    return Math.floor(this.fraction() * below);
   }
 
   /** True with this probability. */
   chance(probability: number): boolean {
-    return this.bits() / 0x1_0000_0000 < probability;
+    return this.fraction() < probability;
   }
 
   pick<Item>(items: readonly Item[]): Item {
@@ -49,7 +54,7 @@ export class Random implements Entropy {
   }
 }
 
-/** The seed of a test run: `SEED` in the environment, or a new one. Print it in what a failure says. */
+/** The seed of a test run: `PORTICO_SEED` of the environment, or a new one. Print it in what a failure says. */
 export function seedOf(environment: string | undefined): number {
   return environment === undefined ? Math.floor(Math.random() * 0x1_0000_0000) : Number(environment);
 }

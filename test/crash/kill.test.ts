@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { seedOfRun } from './chance.ts';
+import { seedOf } from '../../src/sim/random.ts';
 import { kill } from './runs.ts';
 
 test('after kill -9 nothing acknowledged is missing, five times over', { timeout: 60_000 }, async (context) => {
-  const seed = seedOfRun();
+  const seed = seedOf(process.env.PORTICO_SEED);
   const folder = mkdtempSync(join(tmpdir(), 'portico-kill-'));
   try {
     const { wrong, acknowledged } = await kill(folder, seed, 5);

@@ -4,11 +4,11 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { seedOfRun } from './chance.ts';
+import { seedOf } from '../../src/sim/random.ts';
 import { losePower } from './runs.ts';
 
 test('after a loss of power nothing acknowledged is missing', { timeout: 120_000 }, async (context) => {
-  const seed = seedOfRun();
+  const seed = seedOf(process.env.PORTICO_SEED);
   const folder = join(realpathSync(mkdtempSync(join(tmpdir(), 'portico-power-'))), 'run');
   mkdirSync(folder);
   try {

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { type Chance, chance } from './chance.ts';
+import { Random } from '../../src/sim/random.ts';
 
 /** The file below the recorded folder to which a program writes what it has acknowledged, a line each. */
 export const ACKNOWLEDGED = 'acknowledged';
@@ -216,11 +216,11 @@ class Disk {
   }
 
   /** Writes one of the states that the disk may be in. */
-  build(folder: string, loss: Loss, chances: Chance): void {
+  build(folder: string, loss: Loss, chances: Random): void {
     this.buildFolder(this.root, folder, loss, chances);
   }
 
-  private buildFolder(folder: Folder, path: string, loss: Loss, chances: Chance): void {
+  private buildFolder(folder: Folder, path: string, loss: Loss, chances: Random): void {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const names = new Map(folder.synced);
     const keeps = keeping(loss, chances);
@@ -268,7 +268,7 @@ function applyTo(content: Content, { kind, offset, data }: Recorded): void {
 }
 
 /** Whether each of the changes of one file or folder is kept. */
-function keeping(loss: Loss, chances: Chance): () => boolean {
+function keeping(loss: Loss, chances: Random): () => boolean {
   if (loss === 'nothing lost') return () => true;
   if (loss === 'all lost') return () => false;
   // Half of the time in order up to somewhere, as a journal would; else any of them.
@@ -281,7 +281,7 @@ function keeping(loss: Loss, chances: Chance): () => boolean {
   };
 }
 
-function contentOf(file: File, keeps: () => boolean, sector: number, chances: Chance | null): Buffer {
+function contentOf(file: File, keeps: () => boolean, sector: number, chances: Random | null): Buffer {
   const content = file.content.copy();
   for (const change of file.pending) {
     if (!keeps()) continue;
@@ -302,7 +302,7 @@ function contentOf(file: File, keeps: () => boolean, sector: number, chances: Ch
 
 /** At most `most` images of what a loss of power leaves, from all over the log. The seed decides everything. */
 export function* images(log: readonly Recorded[], seed: number, most: number): Generator<Image> {
-  const chances = chance(seed);
+  const chances = new Random(seed);
   const cuts = cutsOf(log, most, chances);
   const beside = mkdtempSync(join(tmpdir(), 'portico-image-'));
   const disk = new Disk();
@@ -324,7 +324,7 @@ export function* images(log: readonly Recorded[], seed: number, most: number): G
 }
 
 /** Half of them anywhere, half beside what matters most: around syncs, and just after an acknowledgement. */
-function cutsOf(log: readonly Recorded[], most: number, chances: Chance): number[] {
+function cutsOf(log: readonly Recorded[], most: number, chances: Random): number[] {
   const marks: number[] = [];
   let acknowledged = -1;
   for (const [index, { kind, path, inode }] of log.entries()) {

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chance } from './chance.ts';
+import { Random } from '../../src/sim/random.ts';
 import { ACKNOWLEDGED, images, recordRun } from './power-loss.ts';
 import { wrongIn } from './workload.ts';
 
@@ -44,7 +44,7 @@ export async function kill(
   seed: number,
   rounds: number,
 ): Promise<{ wrong: string[]; acknowledged: number }> {
-  const chances = chance(seed);
+  const chances = new Random(seed);
   const wrong: string[] = [];
   let acknowledged: string[] = [];
   for (let round = 0; round < rounds; round++) {

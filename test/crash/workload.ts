@@ -3,10 +3,10 @@
 import { mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { OK } from '../../src/core/outcome.ts';
+import { Random } from '../../src/sim/random.ts';
 import { Batch } from '../../src/storage/batch.ts';
 import type { Engine, Space } from '../../src/storage/engine.ts';
 import { SqliteEngine } from '../../src/storage/sqlite/engine.ts';
-import { chance } from './chance.ts';
 import { ACKNOWLEDGED } from './power-loss.ts';
 
 const KEEPS = [{ prefix: '', last: Infinity, ageMs: Infinity, bytes: Infinity }];
@@ -73,7 +73,7 @@ class Run {
 
   constructor(folder: string, seed: number, first: number, count: number) {
     this.folder = folder;
-    this.chances = chance(seed);
+    this.chances = new Random(seed);
     this.next = first;
     this.last = first + count;
     mkdirSync(folder, { recursive: true });

@@ -1,6 +1,7 @@
 // What an MQTT client remembers of its session beyond one connection: what is not acknowledged, in order, and the packet
 // identifiers in use ([MQTT-4.1.0-1]).
-import type { PublishContent, Qos, SubscriptionRequest, Version, WillFields } from './packets.ts';
+import type { PacketReader } from './codec.ts';
+import type { PublishContent, PublishHead, Qos, SubscriptionRequest, Version, WillFields } from './packets.ts';
 import { Properties, type PropertyValues } from './properties.ts';
 
 /** The reason of an operation that the connection's end cut off. */
@@ -71,6 +72,35 @@ export class ClientMemory {
   drop(): void {
     this.forget();
     for (const one of this.waiting.splice(0)) one.done(CUT_OFF);
+  }
+}
+
+/** The topic aliases that the server has set on one connection. */
+export class AliasesIn {
+  private readonly topics: string[] = [];
+
+  /** The topic of a PUBLISH, by its alias if it has one; null when the alias is not lawful. */
+  topic(reader: PacketReader, most: number): string | null {
+    const alias = reader.properties.topicAlias;
+    if (alias < 0) return reader.topic();
+    if (alias > most) return null;
+    if (reader.topicStart === reader.topicEnd) return this.topics[alias] ?? null;
+    return (this.topics[alias] = reader.topic());
+  }
+}
+
+/** The topic aliases that the client has set on one connection. */
+export class AliasesOut {
+  private readonly aliases = new Map<string, number>();
+
+  /** The first topics get an alias, as many as the server allows; which will be used most cannot be known. */
+  choose(head: PublishHead, topic: string, most: number): void {
+    const known = this.aliases.get(topic);
+    head.named = known === undefined;
+    head.alias = known ?? 0;
+    if (known !== undefined || this.aliases.size >= most) return;
+    head.alias = this.aliases.size + 1;
+    this.aliases.set(topic, head.alias);
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { Cause, Pipe, Session } from '../../core/pipe.ts';
 import { NEVER } from '../../core/time.ts';
 import { type Link, linkPipes } from '../../sim/pipes.ts';
@@ -8,6 +9,7 @@ import { CUT_OFF, MqttClient } from './client.ts';
 import { type Accepted, ClientMemory, type ClientOptions, type Closed, type Received } from './client-memory.ts';
 import { clientFaults, codecFaults } from './faults.ts';
 import type { Version } from './packets.ts';
+import { bytesOf, samples } from './samples.ts';
 
 /** The other end: notes the bytes that come and says what the test tells it to. */
 class Wire implements Session {
@@ -214,7 +216,7 @@ test('no more is unacknowledged than the server allows', () => {
   for (let index = 0; index < 4; index++)
     play.client.publish({ topic: 'a', payload, qos: 2 }, (reason) => void done.push(reason));
   play.hears('34 07 0001 61 0001 00 78 34 07 0001 61 0002 00 78');
-  // A PUBREC frees no place, unless it refuses ([MQTT-4.9.0-2]).
+  // A PUBREC frees no place, unless it refuses (MQTT 5.0 §4.9).
   play.says('50 02 0001');
   play.hears('62 02 0001');
   play.says('50 03 0002 97');
@@ -441,4 +443,46 @@ test('nothing more comes while the caller holds', () => {
   play.client.resume();
   play.world.pass(10);
   assert.equal(play.messages.length, 1);
+});
+
+test('a publish is as large as the server takes, and no larger', () => {
+  for (const qos of [0, 1] as const) {
+    for (const topicAliases of [false, true]) {
+      // 140 bytes, five aliases.
+      using play = Play.connected({ topicAliases }, '20 0b 00 00 08 27 0000008c 22 0005');
+      let length = 140;
+      while (play.client.publish({ topic: 'a', payload: Buffer.alloc(length), qos }) === 'too-large') length--;
+      play.world.pass(50);
+      const bytes = play.wire.heard.length / 2;
+      // The remaining length takes one or two bytes: some sizes cannot be.
+      assert.ok(bytes <= 140 && bytes >= 139, `${bytes}`);
+    }
+  }
+});
+
+test('whatever a server says, the client neither throws nor hangs', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom<Version>(3, 4, 5),
+      fc.array(fc.oneof(samples(5, 'server'), samples(4, 'server')), { maxLength: 10 }),
+      fc.boolean(),
+      fc.option(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }))),
+      (version, said, connected, damage) => {
+        using play = connected
+          ? Play.connected({ version, topicAliasMax: 5, keepAliveSeconds: 60 })
+          : new Play({ version });
+        if (connected) {
+          play.client.publish({ topic: 'a', payload, qos: 1 });
+          play.client.publish({ topic: 'a', payload, qos: 2 });
+          play.client.subscribe([{ filter: 'a' }]);
+        }
+        const bytes = Buffer.concat(said.map((sample) => bytesOf(sample, version)));
+        if (damage !== null && bytes.length > 0) bytes[damage[0] % bytes.length] = damage[1];
+        play.says(bytes.toString('hex'));
+        play.world.pass(200_000);
+        assert.equal(play.closed.length, 1);
+      },
+    ),
+    { numRuns: 300 },
+  );
 });

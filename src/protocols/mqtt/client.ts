@@ -5,6 +5,8 @@ import type { Fault } from '../../core/fault.ts';
 import type { Cause, Pipe, Session, Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import {
+  AliasesIn,
+  AliasesOut,
   type Asking,
   type ClientEvents,
   ClientMemory,
@@ -51,8 +53,8 @@ export class MqttClient implements Session {
   private readonly answerMs: number;
   private readonly queueMax: number;
   private readonly head = new P.PublishHead();
-  private readonly aliasesIn: string[] = [];
-  private readonly aliasesOut = new Map<string, number>();
+  private readonly aliasesIn = new AliasesIn();
+  private readonly aliasesOut = new AliasesOut();
   /** Messages of QoS 1 that the caller has not acknowledged. */
   private readonly unacknowledged = new Map<number, P.Qos>();
   private server: ServerBounds = UNBOUND;
@@ -110,8 +112,7 @@ export class MqttClient implements Session {
     if (refused !== 'taken') return refused;
     const content = { contentType: '', text: false, properties: [], responseTopic: '', correlation: null, ...publish };
     const frame = E.encodePublish(content, this.version, retain, publish.expiry ?? -1);
-    // Two bytes of packet identifier, three of alias.
-    if (frame.length + 5 > this.server.packetBytesMax) return 'too-large';
+    if (this.isTooLarge(frame, qos)) return 'too-large';
     if (qos === 0) {
       this.send(frame, publish.topic, 0, retain, false, 0);
       done(P.REASON.success);
@@ -127,8 +128,14 @@ export class MqttClient implements Session {
    * Subscribes. `done` is told a reason code (before 5.0 a return code) for each filter, none when it was cut off.
    *
    * @param identifier 5.0: a number that deliveries carry; 0 for none
+   * @param user 5.0: user properties of the SUBSCRIBE, name and value in turn
    */
-  subscribe(filters: readonly Subscribe[], done: (reasons: readonly number[]) => void = nobody, identifier = 0): Taken {
+  subscribe(
+    filters: readonly Subscribe[],
+    done: (reasons: readonly number[]) => void = nobody,
+    identifier = 0,
+    user: readonly string[] = [],
+  ): Taken {
     if (this.state !== CONNECTED) return 'closed';
     if (this.pipe.room === 0) return this.full();
     const { server } = this;
@@ -145,7 +152,8 @@ export class MqttClient implements Session {
       ...asked,
     }));
     return this.ask(P.SUBSCRIBE, filters.length, done, (packetId) => {
-      const properties = identifier === 0 ? null : { subscriptionIds: [identifier] };
+      const subscriptionIds = identifier === 0 ? [] : [identifier];
+      const properties = identifier === 0 && user.length === 0 ? null : { subscriptionIds, user };
       return E.writeSubscribe(this.pipe.out, this.version, packetId, requests, properties);
     });
   }
@@ -322,6 +330,15 @@ export class MqttClient implements Session {
     return 'taken';
   }
 
+  private isTooLarge(frame: Uint8Array, qos: P.Qos): boolean {
+    const { server, head } = this;
+    if (frame.length + 16 <= server.packetBytesMax) return false;
+    head.qos = qos;
+    head.named = true;
+    head.alias = Math.min(server.topicAliasMax, 1);
+    return E.publishSize(frame, this.version, head) > server.packetBytesMax;
+  }
+
   private ask(type: number, count: number, done: Asking['done'], write: (packetId: number) => number): Taken {
     const packetId = this.memory.identifier(this.asking);
     if (packetId === 0) return this.full();
@@ -379,21 +396,10 @@ export class MqttClient implements Session {
     head.retain = retain;
     head.dup = dup;
     head.packetId = packetId;
-    this.chooseAlias(topic);
+    this.aliasesOut.choose(head, topic, this.server.topicAliasMax);
     const rest = E.writePublishHead(pipe.out, frame, this.version, head);
     pipe.share(frame, rest, frame.length);
     this.flush();
-  }
-
-  /** The first topics get an alias, as many as the server allows; which will be used most cannot be known. */
-  private chooseAlias(topic: string): void {
-    const { head, aliasesOut } = this;
-    const known = aliasesOut.get(topic);
-    head.named = known === undefined;
-    head.alias = known ?? 0;
-    if (known !== undefined || aliasesOut.size >= this.server.topicAliasMax) return;
-    head.alias = aliasesOut.size + 1;
-    aliasesOut.set(topic, head.alias);
   }
 
   private answer(qos: P.Qos, packetId: number, reason: number): void {
@@ -522,7 +528,7 @@ export class MqttClient implements Session {
   private published(): void {
     const { reader, memory } = this;
     const { qos } = reader;
-    const topic = this.topicName();
+    const topic = this.aliasesIn.topic(reader, this.options.topicAliasMax ?? 0);
     if (topic === null) {
       this.break(faults.serverTopicAlias);
       return;
@@ -562,17 +568,6 @@ export class MqttClient implements Session {
     return ones + this.memory.incoming.size > this.receiveMaximum;
   }
 
-  /** The topic of a PUBLISH, by its alias if it has one; null when the alias is not lawful. */
-  private topicName(): string | null {
-    const { reader, aliasesIn } = this;
-    const alias = reader.properties.topicAlias;
-    const named = reader.topicStart < reader.topicEnd;
-    if (alias < 0) return reader.topic();
-    if (alias > (this.options.topicAliasMax ?? 0)) return null;
-    if (!named) return aliasesIn[alias] ?? null;
-    return (aliasesIn[alias] = reader.topic());
-  }
-
   private acknowledged(): void {
     const { reader, memory } = this;
     const { packetId, reason, type } = reader;
@@ -595,7 +590,9 @@ export class MqttClient implements Session {
       this.flush();
       return;
     }
-    this.settle(sent, reason);
+    // A PUBCOMP that does not know the identifier any more is no error during recovery (MQTT 5.0 §3.7.2.1); the message was
+    // taken with its PUBREC.
+    this.settle(sent, type === P.PUBCOMP ? P.REASON.success : reason);
   }
 
   private settle(sent: Outgoing, reason: number): void {

@@ -85,8 +85,8 @@ export class MqttDissector implements Dissector {
   }
 
   private garbage(size: number): Piece {
-    const { bytes, start } = this.kept;
-    const value = `not MQTT: ${hex(bytes, start, start + size)}`;
+    // Not what they are: who joined within a packet may have met a password.
+    const value = `${size} bytes that are not MQTT`;
     return { label: 'bytes', value, start: this.origin, end: this.origin + size };
   }
 
@@ -130,7 +130,8 @@ export class MqttDissector implements Dissector {
   }
 
   private learn(type: number, reader: PacketReader, version: number): void {
-    if (type === P.CONNECT) this.guessed = false;
+    // A CONNECT names its version; a CONNACK of 5.0 is longer than earlier ones.
+    if (type === P.CONNECT || type === P.CONNACK) this.guessed = false;
     // What is written alike in all versions says nothing.
     else if (type === P.PINGREQ || type === P.PINGRESP) return;
     this.version = type === P.CONNECT ? reader.version : version;
@@ -166,7 +167,8 @@ class Walk {
   connect(): void {
     const name = this.text('protocol name');
     const level = this.number('protocol version', 1);
-    if (name !== null && level !== null) this.connectFields(level);
+    // A level that nobody knows may order its fields as it likes.
+    if (name !== null && level !== null && level >= P.V31 && level <= P.V5) this.connectFields(level);
     this.rest('rest');
   }
 

@@ -197,7 +197,7 @@ function writeReasons(
 
 // ---- PUBLISH -------------------------------------------------------------------------------------------------------
 
-/** Frames are made here and copied out to their size: nothing is kept in it between calls. */
+/** Properties are made here, before the size of their frame is known: nothing is kept in it between calls. */
 const scratch = new ByteWriter(VARINT_MAX);
 
 /**
@@ -216,16 +216,25 @@ export function encodePublish(
 ): Uint8Array {
   const out = scratch;
   out.length = 0;
-  writeText(out, content.topic);
   if (version === P.V5) writePublishProperties(out, content, expiry);
-  const remaining = out.length + content.payload.length;
-  const header = 1 + varintSize(remaining);
-  const frame = Buffer.allocUnsafeSlow(header + remaining);
+  const { topic, payload } = content;
+  const topicSize = Buffer.byteLength(topic);
+  if (topicSize > 0xffff) throw new RangeError(`a topic of ${topicSize} bytes`);
+  const remaining = 2 + topicSize + out.length + payload.length;
+  const frame = allocate(1 + varintSize(remaining) + remaining);
   frame[0] = (P.PUBLISH << 4) | (retain ? 1 : 0);
-  putVarint(frame, 1, remaining);
-  frame.set(out.bytes.subarray(0, out.length), header);
-  frame.set(content.payload, header + out.length);
+  let at = putVarint(frame, 1, remaining);
+  frame[at++] = topicSize >>> 8;
+  frame[at++] = topicSize;
+  at += frame.write(topic, at);
+  for (let index = 0; index < out.length; index++) frame[at++] = out.bytes[index]!;
+  frame.set(payload, at);
   return frame;
+}
+
+/** Small frames share a slab of Node's, which is never used again for anything else: a buffer of its own costs 0.4 us. */
+function allocate(size: number): Buffer {
+  return size <= 1_024 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
 }
 
 function writePublishProperties(out: ByteWriter, content: P.PublishContent, expiry: number): void {

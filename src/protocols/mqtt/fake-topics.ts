@@ -222,9 +222,7 @@ export class FakeTopics implements Topics {
     return OK;
   }
 
-  async history(): Promise<Outcome> {
-    return UNSUPPORTED;
-  }
+  history: Topics['history'] = async () => UNSUPPORTED;
 
   why(): Outcome {
     return UNSUPPORTED;

@@ -82,10 +82,9 @@ export const sessionFaults = faultTable('mqtt', {
   connectLate: { wire: 0x8d, spec: 'MQTT 5.0 §3.1', text: 'No CONNECT came in time.' },
   clientIdTooLong: { wire: 0x85, spec: '[MQTT-3.1.3-8]', text: 'The client identifier is longer than is allowed.' },
   keepAlive: { wire: 0x8d, spec: '[MQTT-3.1.2-22]', text: 'Nothing came for one and a half times the keep alive.' },
-  receiveMaximum: { wire: 0x93, spec: '[MQTT-3.3.4-9]', text: 'More PUBLISH packets are unacknowledged than allowed.' },
+  receiveMaximum: { wire: 0x93, spec: '[MQTT-3.3.4-7]', text: 'More PUBLISH packets are unacknowledged than allowed.' },
   topicAliasTooLarge: { wire: 0x94, spec: '[MQTT-3.3.2-9]', text: 'A topic alias is above the topic alias maximum.' },
   topicAliasUnknown: { wire: 0x82, spec: 'MQTT 5.0 §3.3.2.3.4', text: 'No topic was given for a topic alias.' },
-  topicTooDeep: { wire: 0x90, spec: 'MQTT 5.0 §4.13.2', text: 'A topic name has more levels than is allowed.' },
   payloadFormat: { wire: 0x99, spec: 'MQTT 5.0 §3.3.2.3.2', text: 'A payload that is said to be text is not UTF-8.' },
   sessionExpiryRaised: {
     wire: 0x82,
@@ -98,8 +97,7 @@ export const sessionFaults = faultTable('mqtt', {
     text: 'An AUTH came, but no authentication method was chosen.',
   },
   authMethodChanged: { wire: 0x82, spec: '[MQTT-4.12.0-5]', text: 'An AUTH names another method than the CONNECT.' },
-  packetDuringAuth: { wire: 0x82, spec: '[MQTT-4.12.0-2]', text: 'A packet came before authentication was done.' },
-  messageRate: { wire: 0x96, spec: 'MQTT 5.0 §4.13.2', text: 'Messages come faster than is allowed.' },
+  packetDuringAuth: { wire: 0x82, spec: '[MQTT-3.1.2-30]', text: 'A packet came before authentication was done.' },
 });
 
 /** What only the client can tell of a server. */

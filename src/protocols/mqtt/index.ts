@@ -2,7 +2,7 @@
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { beginsWithConnect } from './codec.ts';
-import { dissector } from './dissect.ts';
+import { mqttDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type MqttHost, serveMqtt } from './server.ts';
@@ -19,8 +19,10 @@ export const mqtt: Protocol<Resources> = {
       port: 1883,
       standardPort: 1883,
       recognises: beginsWithConnect,
+      // A packet is read whole; its fixed header is at most five bytes.
+      inputMax: (bounds) => bounds.packetBytesMax! + 5,
       pipe: (pipe, host: Host<Resources>) => serveMqtt(pipe, host as MqttHost),
     },
   ],
-  dissector,
+  dissector: mqttDissector,
 };

@@ -47,7 +47,7 @@ export const limits = {
     most: 65_535,
     unit: 'count',
     fault: sessionFaults.receiveMaximum,
-    spec: '[MQTT-3.3.4-9]',
+    spec: '[MQTT-3.3.4-7]',
   },
   topicAliasMax: {
     what: 'topic aliases that a client may set',
@@ -66,15 +66,6 @@ export const limits = {
     unit: 'count',
     fault: null,
     spec: '[MQTT-3.1.2-26]',
-  },
-  topicLevels: {
-    what: 'levels of a topic name or filter',
-    default: 128,
-    least: 1,
-    most: 128,
-    unit: 'count',
-    fault: sessionFaults.topicTooDeep,
-    spec: 'MQTT 5.0 §4.7.3',
   },
   clientIdBytesMax: {
     what: 'a client identifier',
@@ -119,7 +110,7 @@ export const limits = {
     most: 65_535,
     unit: 'count',
     fault: null,
-    spec: '[MQTT-3.3.4-7]',
+    spec: '[MQTT-3.3.4-9]',
   },
   queueMessagesMax: {
     what: 'messages that wait for one session',

@@ -156,13 +156,14 @@ export class Client implements Session {
   receive(input: Uint8Array, start: number, end: number): number {
     this.bytes += end - start;
     let at = start;
-    for (;;) {
+    while (at < end) {
       const next = this.reader.read(input, at, end);
       if (next === -1) return at;
       if (next < 0) throw new Error(`the server broke the protocol: ${this.reader.fault?.id}`);
       at = next;
       if (this.reader.type !== 0) this.inbox.push(gotOf(this.reader, this.version));
     }
+    return at;
   }
   overlong(): void {}
   writable(): void {}

@@ -1,0 +1,43 @@
+// What the commands need of any protocol that reaches topics: publish, subscribe, close.
+import { NO_EVENTS, PIPE_BOUNDS } from '../core/stream-pipe.ts';
+
+export interface Shown {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly retained: boolean;
+  /** Null where the protocol does not carry it. */
+  readonly cursor: number | null;
+}
+
+export interface PublishOptions {
+  readonly retain: boolean;
+  readonly qos: 0 | 1 | 2;
+  readonly contentType: string;
+}
+
+/** A connection to a server's topics. Failures reject with an Error whose message is for a person. */
+export interface Channel {
+  /** Resolves when it is acknowledged, with the cursor where the protocol tells it. */
+  publish(topic: string, payload: Buffer, options: PublishOptions): Promise<number | null>;
+  /** Resolves when the server has said yes. */
+  subscribe(
+    filter: string,
+    options: { after: number | null; qos: 0 | 1 | 2 },
+    on: { message(message: Shown): void; gap(text: string): void },
+  ): Promise<void>;
+  /** Resolves, or rejects with what went wrong, when the connection has ended. */
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+/** Where a channel leads, out of a URL. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly topic: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** How every connection of a command is made. */
+export const MAKING = { bounds: { ...PIPE_BOUNDS, inputMax: 268_435_456 }, events: NO_EVENTS };

@@ -1,0 +1,45 @@
+// Which URL schemes the commands speak, and how a URL is read.
+import { NODE_LOOP, TurnLoop } from '../server/turn.ts';
+import type { Channel, Place } from './channel.ts';
+import { mqttChannel } from './channel-mqtt.ts';
+import { EXIT, fail } from './output.ts';
+
+type Opener = (place: Place, turn: TurnLoop) => Promise<Channel>;
+
+const SCHEMES: Readonly<Record<string, { readonly port: number; readonly open: Opener }>> = {
+  mqtt: { port: 1883, open: mqttChannel },
+};
+
+/** Reads `scheme://[user[:password]@]host[:port]/topic`. Ends the command when it cannot be one. */
+export function placeOf(text: string): Place & { readonly scheme: string } {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return fail(`${text} is not a URL; it is like mqtt://127.0.0.1/sensors/a`, EXIT.usage);
+  }
+  const scheme = url.protocol.slice(0, -1);
+  const known = SCHEMES[scheme];
+  if (known === undefined)
+    return fail(`${scheme}: is not spoken by this command; there are ${Object.keys(SCHEMES).join(', ')}`, EXIT.usage);
+  // Taken from the text: filters have `#`, which a URL takes for the beginning of a fragment.
+  const topic = decodeURIComponent(/^[a-z]+:\/\/[^/]*\/(.*)$/is.exec(text)?.[1] ?? '');
+  if (topic === '')
+    return fail(`${text} names no topic; put it behind the host: ${scheme}://${url.host}/sensors/a`, EXIT.usage);
+  return {
+    scheme,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? known.port : Number(url.port),
+    topic,
+    user: decodeURIComponent(url.username),
+    password: decodeURIComponent(url.password),
+  };
+}
+
+/** Opens the channel that a URL asks for. Rejects with an Error for a person. */
+export function openChannel(place: Place & { readonly scheme: string }): Promise<Channel> {
+  const turn = new TurnLoop(NODE_LOOP, (error) => {
+    throw error;
+  });
+  return SCHEMES[place.scheme]!.open(place, turn);
+}
