@@ -75,12 +75,16 @@ export class LinesSession implements Session {
   private awaited: Awaited | null = null;
   private unknown = 0;
   private paused = false;
+  /** Paused until all that was begun has ended. */
+  private waitsForAll = false;
   /** The peer sends no more. */
   private finished = false;
   /** Nothing more is read or written. */
   private over = false;
-  /** QUIT was said: what follows it is nobody's. */
+  /** QUIT was said, or a fault found: what follows it is nobody's. */
   private quitting = false;
+  /** What the connection ends with once all is answered. */
+  private failing: Fault | null = null;
   private idleAt: Instant = 0;
 
   constructor(pipe: Pipe, limits: LinesLimits, clock: Clock, upper: (session: LinesSession) => Upper) {
@@ -108,21 +112,31 @@ export class LinesSession implements Session {
         continue;
       }
       if (this.answers.isFull || this.pipe.room === 0) {
-        this.paused = true;
-        this.pipe.pause();
+        this.hold();
         break;
       }
       const next = this.reader.read(input, at, end);
       if (next === MORE) break;
       if (next === BAD) {
-        this.fail(this.reader.fault!);
+        this.breakOff(this.reader.fault!);
         at = end;
+        break;
+      }
+      if (this.answers.size > 0 && W.waitsForAll(this.reader.verb)) {
+        // Read again once all has ended.
+        this.waitsForAll = true;
+        this.hold();
         break;
       }
       at = this.command(input, next, end);
       this.idleAt = clock.now + this.limits.idleMs;
     }
     return this.over || this.quitting ? end : at;
+  }
+
+  private hold(): void {
+    this.paused = true;
+    this.pipe.pause();
   }
 
   /** One command, of which the line was read; answers the index behind all that was consumed. */
@@ -176,7 +190,7 @@ export class LinesSession implements Session {
   private unheard(): void {
     const number = this.answers.open(W.UNHEARD, true);
     this.settled(number, INVALID, 0, 'there is no such command: try HELP');
-    if (++this.unknown > this.limits.unknownMax) this.fail(faults.unknownTooMany);
+    if (++this.unknown > this.limits.unknownMax) this.breakOff(faults.unknownTooMany);
   }
 
   private other(input: Uint8Array, number: number): void {
@@ -246,6 +260,13 @@ export class LinesSession implements Session {
     this.pipe.fail(fault);
   }
 
+  /** As `fail`, once what was begun before has been answered. */
+  private breakOff(fault: Fault): void {
+    this.quitting = true;
+    if (this.answers.size === 0) this.fail(fault);
+    else this.failing = fault;
+  }
+
   /** Writes the answers whose turn it is. */
   private drain(): void {
     const { answers, pipe } = this;
@@ -256,6 +277,7 @@ export class LinesSession implements Session {
       return;
     }
     pipe.flush();
+    if (this.failing !== null && answers.size === 0) this.fail(this.failing);
     this.goOn();
     if (this.finished) this.endWhenDone();
   }
@@ -295,9 +317,11 @@ export class LinesSession implements Session {
     this.pipe.stopReading(0);
   }
 
-  /** Reads on once half of what was begun has ended and there is room to answer. */
+  /** Reads on once half of what was begun has ended, or all where that is waited for, and there is room to answer. */
   private goOn(): void {
-    if (!this.paused || this.answers.size > this.limits.unansweredMax / 2 || this.pipe.room === 0) return;
+    const most = this.waitsForAll ? 0 : this.limits.unansweredMax / 2;
+    if (!this.paused || this.answers.size > most || this.pipe.room === 0) return;
+    this.waitsForAll = false;
     this.paused = false;
     this.pipe.resume();
   }
