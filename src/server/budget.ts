@@ -1,5 +1,7 @@
 // The one memory budget of the process, and the order in which load is shed when it runs out: first nobody new is let in,
 // then those that publish are not read from, then the slowest subscribers are disconnected.
+import { totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 import type { Log } from '../core/log.ts';
 import { OVERLOADED } from '../core/pipe.ts';
 import type { StreamPipe } from '../core/stream-pipe.ts';
@@ -149,6 +151,13 @@ export class MemoryBudget extends Turned {
 function mark(connection: Measured): void {
   connection.received = connection.pipe.receivedBytes;
   connection.sent = connection.pipe.sentBytes;
+}
+
+/** Half of what this process may have, of V8's heap as well, and at most 2 GiB. */
+export function defaultMemoryBytes(): number {
+  const constrained = process.constrainedMemory();
+  const machine = constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+  return Math.floor(Math.min(machine, getHeapStatistics().heap_size_limit, 4_294_967_296) / 2);
 }
 
 /** Bytes of the heap and of buffers beside it, garbage that was not collected yet included. */

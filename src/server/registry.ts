@@ -7,7 +7,7 @@ import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { Instant } from '../core/time.ts';
 import type { Turn } from '../core/turn.ts';
-import { MemoryBudget, memoryInUse } from './budget.ts';
+import { defaultMemoryBytes, MemoryBudget, memoryInUse } from './budget.ts';
 import { DOORKEEPER_BOUNDS, Doorkeeper, type DoorkeeperBounds } from './doorkeeper.ts';
 import { RateLimited } from './rate-limited.ts';
 
@@ -20,7 +20,7 @@ export interface RegistryLimits extends DoorkeeperBounds {
 
 export const REGISTRY_LIMITS: RegistryLimits = {
   ...DOORKEEPER_BOUNDS,
-  memoryBytesMax: 1_073_741_824,
+  memoryBytesMax: defaultMemoryBytes(),
   leaveMs: 5_000,
 };
 
