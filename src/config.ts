@@ -3,8 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import type { Listens } from './core/protocol.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
+import { allowEntryProblem } from './transports/addresses.ts';
 
 const port = z
   .int('a port is a number')
@@ -26,6 +28,14 @@ const listener = z.strictObject({
   limits: z.record(z.string(), z.number()).optional(),
 });
 
+const allowEntry = z
+  .string()
+  .min(1, 'an entry is not empty')
+  .superRefine((entry, context) => {
+    const problem = allowEntryProblem(entry);
+    if (problem !== null) context.addIssue(problem);
+  });
+
 const policy = z.strictObject({
   filter: z
     .string()
@@ -38,6 +48,22 @@ const policy = z.strictObject({
   bytes: z.int().min(1_024, 'is at least 1024 bytes').optional(),
 });
 
+const protocolName = z.enum(
+  PROTOCOLS.map(({ name }) => name) as [string, ...string[]],
+  `is one of ${PROTOCOLS.map(({ name }) => name).join(', ')}`,
+);
+
+const sharedPort = z.strictObject({
+  /** TCP port; 0 for a free one. */
+  port,
+  /** Addresses to listen on; those of the whole server when absent. */
+  hosts: z.array(z.string().min(1, 'a host is not empty')).min(1, 'name at least one host').optional(),
+  /** Those that are recognised by their first bytes. */
+  protocols: z.array(protocolName).min(1, 'name at least one protocol'),
+  /** Who gets a client that is silent for 300 ms or that nobody recognises; without it, such a client is reset. */
+  fallback: protocolName.optional(),
+});
+
 export const schema = z.strictObject({
   /** Where the data is kept. */
   data: z.string().min(1, 'is a path').default('./portico-data'),
@@ -48,19 +74,25 @@ export const schema = z.strictObject({
   /** `default`: those above 1024; `standard`: the well-known ones; `ephemeral`: any free ones. */
   ports: z.enum(['default', 'standard', 'ephemeral'], 'is `default`, `standard` or `ephemeral`').default('default'),
   /** By the protocol's name. */
-  protocols: z.partialRecord(z.enum(PROTOCOLS.map(({ name }) => name) as [string, ...string[]]), listener).default({}),
+  protocols: z.partialRecord(protocolName, listener).default({}),
+  /** Ports on which the first bytes of a client choose the protocol. */
+  shared: z.array(sharedPort).default([]),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
-  /** Private addresses, `address/bits` ranges and names that may be reached from here. */
-  outbound: z.strictObject({ allow: z.array(z.string().min(1)).default([]) }).default({ allow: [] }),
+  /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
+  outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),
   limits: z
     .strictObject({
-      connectionsMax: z.int().min(1).optional(),
-      connectionsPerAddressMax: z.int().min(1).optional(),
-      faultsPerMinuteMax: z.int().min(1).optional(),
-      /** Bytes that all connections together may have waiting to be sent. */
-      queuedBytesMax: z.int().min(1_048_576, 'is at least 1 MiB').optional(),
+      /** Connections at once, and of one address. */
+      connectionsMax: z.int().min(1, 'is at least 1').optional(),
+      connectionsPerAddressMax: z.int().min(1, 'is at least 1').optional(),
+      /** New connections a second of one address, on average; bursts are four seconds' worth. */
+      connectionsPerSecondMax: z.int().min(1, 'is at least 1').optional(),
+      /** Faults of one address in a minute, after which it is refused for a minute. */
+      faultsPerMinuteMax: z.int().min(1, 'is at least 1').optional(),
+      /** Bytes that the process may use before load is shed. */
+      memoryBytesMax: z.int().min(67_108_864, 'is at least 67108864 (64 MiB)').optional(),
       /** How long a connection may take to leave at shutdown. */
-      leaveMs: z.int().min(0).max(600_000).optional(),
+      leaveMs: z.int().min(0, 'is at least 0').max(600_000, 'is at most 600000 (10 minutes)').optional(),
     })
     .default({}),
   log: z
@@ -106,8 +138,23 @@ export function checkConfig(input: unknown, source = 'the configuration'): Confi
         problems.push(`${source}: ${key} is ${value}; it must be from ${limit.least} to ${limit.most} (${limit.unit})`);
     }
   }
+  for (const [index, { protocols, fallback }] of parsed.data.shared.entries()) {
+    const streams = (name: string) => PROTOCOLS.find((protocol) => protocol.name === name)!.listens.filter(isStream);
+    for (const name of protocols)
+      if (!streams(name).some(({ recognises }) => recognises !== undefined))
+        problems.push(`${source}: shared.${index}.protocols has ${name}, whose clients cannot be told by first bytes`);
+    if (fallback !== undefined && streams(fallback).length === 0)
+      problems.push(`${source}: shared.${index}.fallback is ${fallback}, which is not spoken over TCP`);
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return parsed.data;
+}
+
+/** Whether this is what a protocol says over TCP. */
+export function isStream<Resources>(
+  listens: Listens<Resources>,
+): listens is Extract<Listens<Resources>, { pipe(...given: never): unknown }> {
+  return listens.on === 'tcp';
 }
 
 function explain(issue: z.core.$ZodIssue): string {
@@ -130,7 +177,8 @@ function explain(issue: z.core.$ZodIssue): string {
 function keysAt(path: readonly PropertyKey[]): string[] {
   const [first] = path;
   if (first === undefined) return Object.keys(schema.shape);
-  if (first === 'protocols') return Object.keys(listener.shape);
+  if (first === 'protocols') return path.length === 1 ? PROTOCOLS.map(({ name }) => name) : Object.keys(listener.shape);
+  if (first === 'shared') return Object.keys(sharedPort.shape);
   if (first === 'topics') return path.length > 1 ? Object.keys(policy.shape) : ['history'];
   const inner = schema.shape[first as keyof typeof schema.shape] as z.ZodDefault<z.ZodObject> | undefined;
   return Object.keys(inner?.def.innerType.shape ?? {});
@@ -179,17 +227,20 @@ export async function readConfigFile(
 
 const PREFIX = 'PORTICO_';
 
+/** The file's name and the tests' seed; and what Kubernetes sets by itself where a service is called portico. */
+const NOT_KEYS = /^PORTICO_(?:CONFIG|SEED|SERVICE_\w+|PORT|PORT_\d+_\w+)$/;
+
 /** `PORTICO_LOG_LEVEL=debug` is `{ log: { level: 'debug' } }`; words are parted by `_` and matched to the schema's keys. */
 export function environmentConfig(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
   const config: Record<string, unknown> = {};
   for (const [name, text] of Object.entries(environment)) {
-    if (!name.startsWith(PREFIX) || text === undefined || name === 'PORTICO_SEED') continue;
+    if (!name.startsWith(PREFIX) || text === undefined || NOT_KEYS.test(name)) continue;
     const path = pathOf(name.slice(PREFIX.length).toLowerCase().split('_'));
     if (path === null)
       throw new ConfigError([
         `the environment: ${name} is not known${suggest(name.slice(PREFIX.length).toLowerCase(), Object.keys(schema.shape))}`,
       ]);
-    put(config, path, valueOf(path, text));
+    put(config, path, readValue(path, text));
   }
   return config;
 }
@@ -208,7 +259,7 @@ function pathOf(words: readonly string[]): string[] | null {
 }
 
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
-function valueOf(path: readonly string[], text: string): unknown {
+function readValue(path: readonly string[], text: string): unknown {
   if (path.at(-1) === 'hosts' || path.at(-1) === 'allow') return text.split(',').map((part) => part.trim());
   if (path.at(-1) === 'data' || path.at(-1) === 'path') return text;
   if (text === 'true' || text === 'false') return text === 'true';

@@ -1,6 +1,6 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
 import packageJson from '../package.json' with { type: 'json' };
-import { type Config, checkConfig, type PorticoConfig } from './config.ts';
+import { type Config, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
@@ -10,13 +10,20 @@ import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
-import { isLoopbackHost, type ListenerPlan, Server, type Standing, serverTurn } from './server/server.ts';
+import {
+  isLoopbackHost,
+  type ListenerPlan,
+  Server,
+  type SharedPlan,
+  type Standing,
+  serverTurn,
+} from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
 
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
-export { ListenError } from './server/server.ts';
+export { ListenError } from './server/doors.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
@@ -70,8 +77,8 @@ export class Portico implements AsyncDisposable {
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     refuseStrangers(config);
-    let bugs = () => {};
-    const turn = serverTurn(log, () => bugs());
+    let onBug = (error: unknown, where: string) => log.error(String(error), { where });
+    const turn = serverTurn((error, where) => onBug(error, where));
     const engine = await openEngine(config, log, onFatal);
     let topics: OpenTopics | null = null;
     let server: Server<Resources> | null = null;
@@ -91,9 +98,9 @@ export class Portico implements AsyncDisposable {
         outbound: config.outbound,
         limits: config.limits as never,
       });
-      const { figures } = server.registry;
-      bugs = () => void figures.bugs++;
-      await server.listen(plansOf(config));
+      const { registry } = server;
+      onBug = (error, where) => registry.bug(error, where);
+      await server.listen(plansOf(config), sharedPlansOf(config));
       return new Portico(config, server, topics, new SysTopics(topics, turn, SOFTWARE), engine);
     } catch (error) {
       await server?.close();
@@ -137,6 +144,8 @@ function refuseStrangers(config: Config): void {
   const named: [string, readonly string[]][] = [['hosts', config.hosts]];
   for (const [name, listener] of Object.entries(config.protocols))
     if (listener?.hosts !== undefined) named.push([`protocols.${name}.hosts`, listener.hosts]);
+  for (const [index, { hosts }] of config.shared.entries())
+    if (hosts !== undefined) named.push([`shared.${index}.hosts`, hosts]);
   for (const [key, hosts] of named) {
     const beyond = hosts.find((host) => !isLoopbackHost(host));
     if (beyond !== undefined)
@@ -162,7 +171,7 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
   for (const protocol of PROTOCOLS) {
     const given = config.protocols[protocol.name] ?? {};
     if (given.enabled === false) continue;
-    const limits = (given.limits ?? {}) as Record<string, number>;
+    const limits = limitsOf(config, protocol.name);
     for (const listens of protocol.listens) {
       if (listens.on !== 'tcp' && listens.on !== 'udp') continue;
       const hosts = given.hosts ?? config.hosts;
@@ -172,6 +181,29 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
     }
   }
   return plans;
+}
+
+function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
+  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback }) => {
+    const planOf = (name: string): ListenerPlan<Resources> => {
+      const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
+      const listens = protocol.listens.find(isStream)!;
+      return { protocol, listens, hosts, port, limits: limitsOf(config, name) };
+    };
+    const plans = protocols.map(planOf);
+    const named = plans.find(({ protocol }) => protocol.name === fallback);
+    const otherwise = named ?? (fallback === undefined ? null : planOf(fallback));
+    return {
+      hosts,
+      port,
+      plans: named === undefined && otherwise !== null ? [...plans, otherwise] : plans,
+      fallback: otherwise,
+    };
+  });
+}
+
+function limitsOf(config: Config, name: string): Readonly<Record<string, number>> {
+  return config.protocols[name]?.limits ?? {};
 }
 
 function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<Resources>): number {
@@ -195,6 +227,6 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
-  const scheme = on === 'udp' ? 'udp' : protocol === 'lines' ? 'tcp' : protocol;
+  const scheme = on === 'udp' ? 'udp' : protocol === 'lines' || protocol === 'shared' ? 'tcp' : protocol;
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -1,6 +1,8 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
+import { lines } from './protocols/lines/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
+import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
-export const PROTOCOLS: readonly Protocol<Resources>[] = [mqtt];
+export const PROTOCOLS: readonly Protocol<Resources>[] = [mqtt, lines, wire];

@@ -25,7 +25,9 @@ const ALL = walk(SOURCE).map((path): Source => {
 const SHIPPED = ALL.filter(({ path }) => !isTestCode(path));
 
 function isTestCode(path: string): boolean {
-  return /\.test\.ts$|-suite\.ts$|conformance\.ts$|\/(?:fuzz|playbook|samples|fake-[a-z]+)\.ts$|\/(?:testing|vectors)\//.test(path);
+  return /\.test\.ts$|-suite\.ts$|conformance\.ts$|\/(?:fuzz|playbook|samples|fake-[a-z]+)\.ts$|\/(?:testing|vectors)\//.test(
+    path,
+  );
 }
 
 function walk(folder: string): string[] {

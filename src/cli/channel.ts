@@ -4,7 +4,8 @@ import { NO_EVENTS, PIPE_BOUNDS } from '../core/stream-pipe.ts';
 export interface Shown {
   readonly topic: string;
   readonly payload: Buffer;
-  readonly retained: boolean;
+  /** Null where the protocol does not tell. */
+  readonly retained: boolean | null;
   /** Null where the protocol does not carry it. */
   readonly cursor: number | null;
 }

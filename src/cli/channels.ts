@@ -1,13 +1,17 @@
 // Which URL schemes the commands speak, and how a URL is read.
 import { NODE_LOOP, TurnLoop } from '../server/turn.ts';
 import type { Channel, Place } from './channel.ts';
+import { linesChannel } from './channel-lines.ts';
 import { mqttChannel } from './channel-mqtt.ts';
+import { udpChannel } from './channel-udp.ts';
 import { EXIT, fail } from './output.ts';
 
 type Opener = (place: Place, turn: TurnLoop) => Promise<Channel>;
 
 const SCHEMES: Readonly<Record<string, { readonly port: number; readonly open: Opener }>> = {
   mqtt: { port: 1883, open: mqttChannel },
+  tcp: { port: 7000, open: linesChannel },
+  udp: { port: 7000, open: udpChannel },
 };
 
 /** Reads `scheme://[user[:password]@]host[:port]/topic`. Ends the command when it cannot be one. */

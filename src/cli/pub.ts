@@ -5,13 +5,14 @@ import type { Command } from 'commander';
 import type { Channel, PublishOptions } from './channel.ts';
 import { openChannel, placeOf } from './channels.ts';
 import { EXIT, fail } from './output.ts';
-import { qosOf } from './sub.ts';
+import { numberOf, qosOf } from './sub.ts';
 
 interface PubFlags {
   readonly file?: string;
   readonly lines?: boolean;
   readonly retain?: boolean;
   readonly qos: string;
+  readonly count?: string;
   readonly contentType?: string;
   readonly json?: boolean;
 }
@@ -26,6 +27,7 @@ export function addPub(program: Command): void {
     .option('--lines', 'each line of standard input is a message')
     .option('--retain', 'keep it as the value that new subscribers are given first')
     .option('--qos <0|1|2>', 'how surely it is to arrive', '1')
+    .option('--count <n>', 'publish it so many times')
     .option('--content-type <type>', 'what the payload is, as in text/plain')
     .option('--json', 'print one JSON line a message')
     .action((url: string, payload: string | undefined, flags: PubFlags) => pub(url, payload, flags));
@@ -36,10 +38,14 @@ async function pub(url: string, payload: string | undefined, flags: PubFlags): P
   if ([payload, flags.file, flags.lines].filter((given) => given !== undefined).length > 1)
     fail('give the payload as an argument, or --file, or --lines: one of them', EXIT.usage);
   const options = { retain: flags.retain === true, qos: qosOf(flags.qos), contentType: flags.contentType ?? '' };
+  const count = numberOf('count', flags.count) ?? 1;
+  if (flags.lines === true && flags.count !== undefined)
+    fail('--count goes with one message, not with --lines', EXIT.usage);
   const whole = flags.lines === true ? null : read(payload, flags.file);
   try {
     const channel = await openChannel(place);
-    if (whole !== null) await send(channel, place.topic, whole, options, flags);
+    if (whole !== null)
+      for (let left = count; left > 0; left--) await send(channel, place.topic, whole, options, flags);
     else await sendLines(channel, place.topic, options, flags);
     channel.close();
     await channel.closed;

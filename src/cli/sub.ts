@@ -9,6 +9,7 @@ interface SubFlags {
   readonly count?: string;
   readonly qos: string;
   readonly json?: boolean;
+  readonly retainedOnly?: boolean;
 }
 
 export function addSub(program: Command): void {
@@ -19,9 +20,13 @@ export function addSub(program: Command): void {
     .option('--after <cursor>', 'begin with the history behind this cursor; 0 for all of it')
     .option('--count <n>', 'end after so many messages')
     .option('--qos <0|1|2>', 'how surely they are to arrive', '1')
+    .option('--retained-only', 'print the values that are retained now, and end (mqtt: only)')
     .option('--json', 'print one JSON line a message, with its cursor')
     .action((url: string, flags: SubFlags) => sub(url, flags));
 }
+
+/** Retained values come at once; after so much silence there are no more. */
+const QUIET_MS = 500;
 
 /** Reads a QoS. Ends the command when it is none. */
 export function qosOf(text: string): 0 | 1 | 2 {
@@ -29,7 +34,8 @@ export function qosOf(text: string): 0 | 1 | 2 {
   return fail(`--qos is ${text}; it is 0, 1 or 2`, EXIT.usage);
 }
 
-function numberOf(name: string, text: string | undefined): number | null {
+/** Reads a flag's number; null when it was not given. Ends the command when it is none. */
+export function numberOf(name: string, text: string | undefined): number | null {
   if (text === undefined) return null;
   if (/^\d+$/.test(text)) return Number(text);
   return fail(`--${name} is ${text}; it is a whole number`, EXIT.usage);
@@ -39,9 +45,13 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
   const place = placeOf(url);
   const after = numberOf('after', flags.after);
   let left = numberOf('count', flags.count) ?? Number.POSITIVE_INFINITY;
+  const retainedOnly = flags.retainedOnly === true;
+  if (retainedOnly && place.scheme !== 'mqtt')
+    fail(`--retained-only needs mqtt:, since ${place.scheme}: does not tell which values are retained`, EXIT.usage);
   try {
     const channel = await openChannel(place);
     const stop = () => channel.close();
+    const quiet = retainedOnly ? setTimeout(stop, QUIET_MS) : undefined;
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
     await channel.subscribe(
@@ -49,7 +59,8 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
       { after, qos: qosOf(flags.qos) },
       {
         message(message) {
-          if (left <= 0) return;
+          if (left <= 0 || (retainedOnly && message.retained !== true)) return;
+          quiet?.refresh();
           process.stdout.write(flags.json === true ? asJson(message) : asText(message));
           if (--left === 0) stop();
         },
@@ -80,5 +91,5 @@ function asText({ topic, payload }: Shown): string {
 function asJson({ topic, payload, retained, cursor }: Shown): string {
   const text = textOf(payload);
   const body = text === null ? { base64: payload.toString('base64') } : { payload: text };
-  return `${JSON.stringify({ topic, ...body, retained, ...(cursor === null ? {} : { cursor }) })}\n`;
+  return `${JSON.stringify({ topic, ...body, ...(retained === null ? {} : { retained }), ...(cursor === null ? {} : { cursor }) })}\n`;
 }

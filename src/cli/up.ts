@@ -1,7 +1,6 @@
 // `portico up`: runs the server until it is told to stop.
 import type { Command } from 'commander';
 import { ConfigError, checkConfig, environmentConfig, merge, put, readConfigFile } from '../config.ts';
-import type { Address } from '../core/peer.ts';
 import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
 import type { Standing } from '../server/server.ts';
 import { bold, complain, dim, EXIT, fail, logTo } from './output.ts';
@@ -52,7 +51,7 @@ async function up(flags: UpFlags): Promise<void> {
 
 /** Flags win over the environment, the environment over the file, the file over the defaults. */
 async function configFrom(flags: UpFlags) {
-  const file = await readConfigFile(flags.config, process.cwd());
+  const file = await readConfigFile(flags.config ?? process.env.PORTICO_CONFIG, process.cwd());
   // Checked alone first, so that an error says that it is the file's.
   if (file !== null) checkConfig(file.value, file.path);
   const environment = environmentConfig(process.env);
@@ -110,17 +109,25 @@ function machineLine(portico: Portico): unknown {
 }
 
 /** What to paste to try a listener. */
-const TRIES: Readonly<Record<string, (address: Address) => string>> = {
-  'mqtt/tcp': ({ host, port }) => `mosquitto_sub -h ${host} -p ${port} -t 'sensors/#' -v`,
-  'lines/tcp': ({ host, port }) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
-  'lines/udp': ({ host, port }) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
+const TRIES: Readonly<Record<string, (host: string, port: string) => string>> = {
+  'mqtt/tcp': (host, port) => `mosquitto_sub -h ${host} -p ${port} -t 'sensors/#' -v`,
+  'mqtt/unix': (path) => `mosquitto_sub --unix ${path} -t 'sensors/#' -v`,
+  'lines/tcp': (host, port) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
+  'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
+  'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
+
+function tryLine({ protocol, on, address, path }: Standing, portico: Portico): string | undefined {
+  const shared = portico.config.shared.find(({ port }) => port === address?.port) ?? portico.config.shared[0];
+  const name = protocol === 'shared' ? shared?.protocols[0] : protocol;
+  return TRIES[`${name}/${on}`]?.(address?.host ?? path ?? '', String(address?.port ?? ''));
+}
 
 function greeting(portico: Portico): string {
   const { config, listening } = portico;
   const where = config.storage === 'memory' ? 'in memory, gone when it stops' : `in ${config.data}`;
   const lines = [`${bold(`Portico ${VERSION}`)} is up; its data is ${where}.`, ''];
-  for (const row of rows(listening)) lines.push(row);
+  for (const row of rows(listening, portico)) lines.push(row);
   lines.push(
     '',
     'Open mode: there are no accounts, so programs on this machine are let in with any name, or none. A raw TCP forward',
@@ -132,7 +139,7 @@ function greeting(portico: Portico): string {
 }
 
 /** One row a protocol and kind of listener, all its addresses in it. */
-function rows(listening: readonly Standing[]): string[] {
+function rows(listening: readonly Standing[], portico: Portico): string[] {
   const kinds = new Map<string, Standing[]>();
   for (const standing of listening) {
     const key = `${standing.protocol}/${standing.on}`;
@@ -142,8 +149,7 @@ function rows(listening: readonly Standing[]): string[] {
     const urls = all.map(({ protocol, on, address, path }) =>
       address === null ? `unix:${path}` : urlOf(protocol, on, address),
     );
-    const { address } = all[0]!;
-    const attempt = address === null ? undefined : TRIES[key]?.(address);
+    const attempt = tryLine(all[0]!, portico);
     return `  ${bold(key.padEnd(10))} ${urls.join('  ')}${attempt === undefined ? '' : `\n             try: ${attempt}`}`;
   });
 }

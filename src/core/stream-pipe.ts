@@ -73,6 +73,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
   readonly out: ByteWriter;
   readonly bounds: PipeBounds;
   tap: Tap | null = null;
+  /** Bytes that came in and that were handed to the carrier, over the pipe's life. */
+  receivedBytes = 0;
+  sentBytes = 0;
 
   protected readonly turn: Turn;
   private readonly events: PipeEvents;
@@ -106,6 +109,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private lingerAt: Instant = NEVER;
   private cutCause: Cause = ENDED;
   private failed = false;
+  /** The server takes no input for now, whatever the session wants. */
+  private throttled = false;
 
   constructor(turn: Turn, peer: Peer, bounds: PipeBounds, events: PipeEvents) {
     super();
@@ -156,6 +161,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** Bytes came in. They are borrowed: nothing keeps them after this call. */
   protected offer(input: Uint8Array, start: number, end: number): void {
     if (this.input >= FINISHED || !this.alive) return;
+    this.receivedBytes += end - start;
     const { clock } = this.turn;
     this.tap?.bytes(this.id, 'in', input, start, end, clock.now);
     if (this.output === SHUT) this.linger(clock);
@@ -314,6 +320,18 @@ export abstract class StreamPipe extends Turned implements Pipe {
     return this.alive;
   }
 
+  /** Bytes that this pipe keeps in memory: input that was not consumed, output that has not left. */
+  get heldBytes(): number {
+    return this.kept.length + this.queued;
+  }
+
+  /** The server's own pause, for a time of need: no input is taken from the carrier, even after `resume()`. */
+  throttle(on: boolean): void {
+    if (this.throttled === on) return;
+    this.throttled = on;
+    if (this.alive && this.input === READING) this.hold(on);
+  }
+
   // ---- Turned ------------------------------------------------------------------------------------------------------
 
   get due(): Instant {
@@ -401,7 +419,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.resumed = false;
     if (resumed) this.input = READING;
     if (this.kept.length > 0 && this.input === READING && !this.securing) this.feedKept(clock);
-    if (resumed && this.input === READING) this.hold(false);
+    if (resumed && this.input === READING && !this.throttled) this.hold(false);
     if (this.peerEnded) this.deliverEnd(clock);
   }
 
@@ -536,6 +554,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.lent = [];
     this.gathered = 0;
     this.inTransport += gathered;
+    this.sentBytes += gathered;
     if (this.tap !== null)
       for (const piece of pieces) this.tap.bytes(this.id, 'out', piece, 0, piece.length, this.turn.clock.now);
     this.transmit(pieces, gathered, lent);

@@ -60,3 +60,10 @@ function commandOf(pid: string): string {
     return '';
   }
 }
+
+/** How to find the owner oneself, where it cannot be told. */
+export function ownerHint(kind: 'tcp' | 'udp', port: number): string {
+  if (process.platform === 'linux') return `sudo ss -l${kind === 'tcp' ? 't' : 'u'}np 'sport = :${port}'`;
+  if (process.platform === 'win32') return `netstat -ano -p ${kind} | findstr :${port}`;
+  return `sudo lsof -nP -i${kind}:${port}`;
+}

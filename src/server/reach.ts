@@ -1,24 +1,52 @@
-// The way out: connections and datagram ports that sessions ask for, within what the outbound policy allows.
-
-import { lookup } from 'node:dns';
+// The way out for one session: dials, listens once, opens datagram ports, all within the outbound rules and within bounds,
+// and ends what was opened when the session is lost.
+import { randomInt } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
-import type { Address } from '../core/peer.ts';
-import { type Cause, type Pipe, type Session, UNREACHABLE } from '../core/pipe.ts';
+import { type Address, addressText } from '../core/peer.ts';
+import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN, UNREACHABLE } from '../core/pipe.ts';
 import type { Reach, Target } from '../core/reach.ts';
+import type { StreamPipe } from '../core/stream-pipe.ts';
 import type { Instant } from '../core/time.ts';
 import type { TlsPolicy } from '../core/tls.ts';
-import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
+import type { AddressPolicy } from '../transports/addresses.ts';
 import { dial, type PipeMaking } from '../transports/socket-pipe.ts';
-import { listenStream } from '../transports/tcp.ts';
+import { type Listening, listenStream } from '../transports/tcp.ts';
 import { openUdp } from '../transports/udp.ts';
 
-export class ServerReach implements Reach {
-  private readonly making: PipeMaking;
-  private readonly policy: AddressPolicy;
+export interface ReachOptions extends PipeMaking {
+  readonly policy: AddressPolicy;
+  /** The address that the session's own listener is bound to: where `listenOnce` listens. */
+  readonly local: Address | null;
+  /** Told of every pipe that is opened, so that it is counted and asked to leave as any other. */
+  readonly opened: (pipe: StreamPipe) => void;
+}
 
-  constructor(making: PipeMaking, policy: OutboundPolicy) {
-    this.making = making;
-    this.policy = new AddressPolicy(policy);
+/** Connections, listeners and ports that one session may have open or under way at once. */
+export const OPEN_MAX = 16;
+/** How many ports of a range are tried before it is given up. */
+const PORTS_TRIED = 64;
+/** How long what a session opened may take to end after it. */
+const LEAVE_MS = 2_000;
+
+export class SessionReach implements Reach {
+  private readonly options: ReachOptions;
+  private readonly underWay = new Set<() => void>();
+  private readonly pipes = new Set<StreamPipe>();
+  private readonly ports = new Set<DatagramPort>();
+  private over = false;
+
+  constructor(options: ReachOptions) {
+    this.options = options;
+  }
+
+  get open(): number {
+    let count = this.underWay.size + this.ports.size;
+    for (const pipe of this.pipes) {
+      if (pipe.isAlive) count++;
+      else this.pipes.delete(pipe);
+    }
+    return count;
   }
 
   dial(
@@ -27,25 +55,39 @@ export class ServerReach implements Reach {
     connected: (pipe: Pipe) => Session,
     refused: (cause: Cause, why: string) => void,
   ): () => void {
-    let giveUp = () => {};
+    let giveUp: (() => void) | null = null;
     let over = false;
-    const go = (address: string) => {
-      if (over) return;
-      giveUp = dial({ ...target, host: address }, tls, this.making, connected, refused);
-    };
-    if (target.path !== undefined) go('');
-    // Resolved first and dialled by address: a name that is looked up twice could answer twice differently.
-    else
-      lookup(target.host, (error, address) => {
-        if (over) return;
-        if (error !== null) refused(UNREACHABLE, `${target.host} is not known: ${error.code}`);
-        else if (this.policy.allowsName(target.host) || this.policy.allows(address)) go(address);
-        else refused(UNREACHABLE, `${target.host} (${address}) is private and not in the list of allowed targets`);
-      });
-    return () => {
+    const settle = () => {
       over = true;
-      giveUp();
+      this.underWay.delete(stop);
     };
+    const refuse = (cause: Cause, why: string) => {
+      if (over) return;
+      settle();
+      refused(cause, why);
+    };
+    const stop = () => {
+      settle();
+      giveUp?.();
+    };
+    if (this.over || this.open >= OPEN_MAX) {
+      setImmediate(() => refuse(UNREACHABLE, `more than ${OPEN_MAX} connections of one session`));
+      return stop;
+    }
+    this.underWay.add(stop);
+    this.addressOf(target).then(
+      (address) => {
+        if (over) return;
+        const took = (pipe: Pipe) => {
+          settle();
+          this.took(pipe as StreamPipe);
+          return connected(pipe);
+        };
+        giveUp = dial(address, tls, this.options, took, refuse);
+      },
+      (error: unknown) => refuse(UNREACHABLE, error instanceof Error ? error.message : String(error)),
+    );
+    return stop;
   }
 
   async listenOnce(
@@ -55,63 +97,176 @@ export class ServerReach implements Reach {
     connected: (pipe: Pipe) => Session,
     expired: () => void,
   ): Promise<number | null> {
-    const { turn } = this.making;
-    for (let port = ports[0]; port <= ports[1]; port++) {
-      let taken = false;
+    if (this.over || this.open >= OPEN_MAX) return null;
+    let listening: Listening | null = null;
+    let over = false;
+    const stop = () => {
+      if (over) return false;
+      over = true;
+      clearTimeout(timer);
+      this.underWay.delete(end);
+      void listening?.close();
+      return true;
+    };
+    const end = () => void stop();
+    const { turn } = this.options;
+    const timer = setTimeout(() => stop() && expired(), Math.max(0, deadline - turn.clock.now));
+    this.underWay.add(end);
+    listening = await this.listenWithin(ports, {
+      // Only from whom it is for: a data connection is not taken from a stranger who was faster.
+      admit: (remote) => !over && remote?.host === from.host,
+      accept: (pipe) => connected(pipe),
+      opened: (pipe) => {
+        stop();
+        this.took(pipe);
+      },
+    });
+    if (over) void listening?.close();
+    if (listening === null) end();
+    return over ? null : (listening?.address?.port ?? null);
+  }
+
+  async datagrams(family: 4 | 6, session: (port: DatagramPort) => DatagramSession): Promise<DatagramPort | null> {
+    if (this.over || this.open >= OPEN_MAX) return null;
+    try {
+      const port = await openUdp({
+        turn: this.options.turn,
+        host: family === 4 ? '0.0.0.0' : '::',
+        port: 0,
+        session: (plain) => {
+          const ruled = new RuledPort(plain, (host) => this.mayTalkTo(host));
+          this.ports.add(ruled);
+          return new RuledSession(session(ruled), ruled, () => this.ports.delete(ruled));
+        },
+      });
+      if (this.over) port.close();
+      return this.over ? null : port;
+    } catch {
+      return null;
+    }
+  }
+
+  /** The session is gone: what it opened goes too. After an orderly end what is still queued may leave. */
+  lost(cause: Cause): void {
+    this.over = true;
+    for (const stop of [...this.underWay]) stop();
+    for (const pipe of this.pipes) {
+      if (!pipe.isAlive) continue;
+      if (cause === ENDED) pipe.leave(SHUTDOWN, LEAVE_MS);
+      else pipe.reset(0);
+    }
+    for (const port of [...this.ports]) port.close();
+  }
+
+  private took(pipe: StreamPipe): void {
+    this.pipes.add(pipe);
+    this.options.opened(pipe);
+  }
+
+  private mayTalkTo(host: string): boolean {
+    return this.options.policy.allows(host);
+  }
+
+  /** What to connect to: the very address that was checked, since a name may answer differently the next time. */
+  private async addressOf(target: Target): Promise<Target> {
+    const { policy } = this.options;
+    if (target.path !== undefined) {
+      if (policy.allowsName(target.path)) return target;
+      throw new Error(`${target.path} is not in the list of allowed targets (outbound.allow)`);
+    }
+    const found = await lookup(target.host, { all: true });
+    const allowed = policy.allowsName(target.host) ? found[0] : found.find(({ address }) => policy.allows(address));
+    if (allowed === undefined)
+      throw new Error(`${addressText(target)} is private and not in the list of allowed targets (outbound.allow)`);
+    return { host: allowed.address, port: target.port };
+  }
+
+  private async listenWithin(
+    [first, last]: readonly [number, number],
+    how: Pick<Parameters<typeof listenStream>[0], 'admit' | 'accept' | 'opened'>,
+  ): Promise<Listening | null> {
+    const host = this.options.local?.host ?? '127.0.0.1';
+    const count = last - first + 1;
+    // From a place that cannot be foretold: a port that is known beforehand can be raced for.
+    const start = randomInt(count);
+    for (let tried = 0; tried < Math.min(count, PORTS_TRIED); tried++) {
+      const port = first + ((start + tried) % count);
       try {
-        const listening = await listenStream({
-          ...this.making,
-          host: from.host.includes(':') ? '::' : '0.0.0.0',
-          port,
-          admit: (remote) => !taken && remote?.host === from.host,
-          opened: () => {
-            taken = true;
-            clearTimeout(timer);
-            void listening.close();
-          },
-          accept: connected,
-        });
-        const timer = setTimeout(
-          () => {
-            void listening.close();
-            if (!taken) expired();
-          },
-          Math.max(0, deadline - turn.clock.now),
-        );
-        return listening.address!.port;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+        const { turn, bounds, events } = this.options;
+        return await listenStream({ turn, bounds, events, host, port, ...how });
+      } catch {
+        // Taken; the next one.
       }
     }
     return null;
   }
+}
 
-  async datagrams(family: 4 | 6, session: (port: DatagramPort) => DatagramSession): Promise<DatagramPort | null> {
-    const host = family === 4 ? '0.0.0.0' : '::';
-    const { turn } = this.making;
-    return openUdp({
-      turn,
-      host,
-      port: 0,
-      session: (port) => session(this.guarded(port)),
-    });
+/** A port that sends only where the rules allow. */
+class RuledPort implements DatagramPort {
+  private readonly port: DatagramPort;
+  readonly allows: (host: string) => boolean;
+
+  constructor(port: DatagramPort, allows: (host: string) => boolean) {
+    this.port = port;
+    this.allows = allows;
   }
 
-  /** A port that sends only to where the policy allows. */
-  private guarded(port: DatagramPort): DatagramPort {
-    const { policy } = this;
-    return {
-      get local() {
-        return port.local;
-      },
-      get room() {
-        return port.room;
-      },
-      ecn: port.ecn,
-      send: (to, local, bytes, start, end, segment) =>
-        policy.allows(to.host) && port.send(to, local, bytes, start, end, segment),
-      touch: () => port.touch(),
-      close: () => port.close(),
-    };
+  get local(): Address {
+    return this.port.local;
+  }
+
+  get room(): number {
+    return this.port.room;
+  }
+
+  get ecn(): boolean {
+    return this.port.ecn;
+  }
+
+  send(to: Address, local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean {
+    return this.allows(to.host) && this.port.send(to, local, bytes, start, end, segment);
+  }
+
+  touch(): void {
+    this.port.touch();
+  }
+
+  close(): void {
+    this.port.close();
+  }
+}
+
+/** A session that hears only from where its port may send. */
+class RuledSession implements DatagramSession {
+  private readonly session: DatagramSession;
+  private readonly port: RuledPort;
+  private readonly ended: () => void;
+
+  constructor(session: DatagramSession, port: RuledPort, ended: () => void) {
+    this.session = session;
+    this.port = port;
+    this.ended = ended;
+  }
+
+  get deadline(): Instant {
+    return this.session.deadline;
+  }
+
+  receive(...args: Parameters<DatagramSession['receive']>): void {
+    if (this.port.allows(args[3].host)) this.session.receive(...args);
+  }
+
+  tick(...args: Parameters<DatagramSession['tick']>): void {
+    this.session.tick(...args);
+  }
+
+  leave(...args: Parameters<DatagramSession['leave']>): void {
+    this.session.leave(...args);
+  }
+
+  lost(...args: Parameters<DatagramSession['lost']>): void {
+    this.ended();
+    this.session.lost(...args);
   }
 }

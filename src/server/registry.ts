@@ -1,41 +1,28 @@
-// The connections that stand: how many there are, from where, what they hold, and how all of them are asked to leave.
-
+// The connections that stand: who they are, what they broke, how all of them are asked to leave. Who is let in and what
+// goes when memory runs out is decided beside it.
 import type { Fault } from '../core/fault.ts';
-import type { Log } from '../core/log.ts';
+import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText } from '../core/peer.ts';
-import { type Cause, OVERLOADED, SHUTDOWN, type Why } from '../core/pipe.ts';
+import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
-import { type Clock, type Instant, NEVER } from '../core/time.ts';
-import { type Turn, Turned } from '../core/turn.ts';
+import type { Instant } from '../core/time.ts';
+import type { Turn } from '../core/turn.ts';
+import { defaultMemoryBytes, MemoryBudget, memoryInUse } from './budget.ts';
+import { DOORKEEPER_BOUNDS, Doorkeeper, type DoorkeeperBounds } from './doorkeeper.ts';
+import { RateLimited } from './rate-limited.ts';
 
-export interface RegistryLimits {
-  /** Connections at once, and of one address. */
-  readonly connectionsMax: number;
-  readonly connectionsPerAddressMax: number;
-  /** Faults of one address in a minute, after which new connections from it are refused until the minute is over. */
-  readonly faultsPerMinuteMax: number;
-  /** Bytes that all connections together may have waiting to be sent. */
-  readonly queuedBytesMax: number;
+export interface RegistryLimits extends DoorkeeperBounds {
+  /** Bytes that the process may use before load is shed. */
+  readonly memoryBytesMax: number;
   /** How long a connection may take to leave. */
   readonly leaveMs: number;
 }
 
 export const REGISTRY_LIMITS: RegistryLimits = {
-  connectionsMax: 20_000,
-  connectionsPerAddressMax: 10_000,
-  faultsPerMinuteMax: 600,
-  queuedBytesMax: 536_870_912,
+  ...DOORKEEPER_BOUNDS,
+  memoryBytesMax: defaultMemoryBytes(),
   leaveMs: 5_000,
 };
-
-/** How often the budget is looked at. */
-const LOOK_MS = 250;
-
-/** Addresses whose faults are counted; beyond it the oldest are forgotten. */
-const ADDRESSES_MAX = 10_000;
-
-/** One kind of fault is logged this often in a minute; what follows is counted and told when the minute is over. */
-const LOGGED_PER_MINUTE = 10;
 
 export interface ConnectionFigures {
   opened: number;
@@ -45,10 +32,18 @@ export interface ConnectionFigures {
   shed: number;
 }
 
-interface Known {
+/** A connection that stands. */
+export interface Known {
   readonly pipe: StreamPipe;
   readonly protocol: string;
   readonly openedAt: Instant;
+  /** The doorkeeper let it in and counts it; false for what a session of ours opened. */
+  readonly admitted: boolean;
+  /** Ends what its session opened. */
+  readonly ended: (cause: Cause) => void;
+  /** `receivedBytes` and `sentBytes` of the pipe when memory was last measured. */
+  received: number;
+  sent: number;
 }
 
 /** What is known of a connection, for those who look. */
@@ -60,29 +55,35 @@ export interface ConnectionInfo {
   readonly forMs: number;
 }
 
-export class Registry extends Turned implements PipeEvents {
+export class Registry implements PipeEvents {
   readonly figures: ConnectionFigures = { opened: 0, refused: 0, faults: 0, bugs: 0, shed: 0 };
+  readonly doorkeeper: Doorkeeper;
+  readonly budget: MemoryBudget;
   private readonly turn: Turn;
   private readonly log: Log;
   private readonly limits: RegistryLimits;
   private readonly pipes = new Map<number, Known>();
-  private readonly perHost = new Map<string, number>();
-  private readonly faultsOf = new Map<string, number>();
-  private readonly logged = new Map<string, number>();
-  private minuteAt: Instant;
-  private lookAt: Instant;
+  private readonly rated = new RateLimited();
   private emptied: (() => void)[] = [];
-  private overBudget = false;
+  private leaving = false;
 
-  constructor(turn: Turn, log: Log, limits: RegistryLimits) {
-    super();
+  /** @param measure the bytes that are in use; those of the process when absent */
+  constructor(turn: Turn, log: Log, limits: RegistryLimits, measure: () => number = memoryInUse) {
     this.turn = turn;
     this.log = log;
     this.limits = limits;
-    const { now } = turn.clock;
-    this.minuteAt = now + 60_000;
-    this.lookAt = now + LOOK_MS;
-    turn.touch(this);
+    this.doorkeeper = new Doorkeeper(limits);
+    this.budget = new MemoryBudget({
+      turn,
+      log,
+      bytesMax: limits.memoryBytesMax,
+      measure,
+      connections: () => this.pipes.values(),
+      refuse: (on) => {
+        this.doorkeeper.closed = on;
+      },
+      figures: this.figures,
+    });
   }
 
   get size(): number {
@@ -91,33 +92,33 @@ export class Registry extends Turned implements PipeEvents {
 
   /** Whether one more connection from an address may come in. */
   admit(remote: Address | null): boolean {
-    const host = remote?.host ?? '';
-    const { connectionsMax, connectionsPerAddressMax, faultsPerMinuteMax } = this.limits;
-    const may =
-      !this.overBudget &&
-      this.pipes.size < connectionsMax &&
-      (this.perHost.get(host) ?? 0) < connectionsPerAddressMax &&
-      (this.faultsOf.get(host) ?? 0) < faultsPerMinuteMax;
-    if (may) return true;
+    const why = this.leaving ? 'the server is shutting down' : this.doorkeeper.admit(remote, this.turn.clock.now);
+    if (why === null) return true;
     this.figures.refused++;
-    this.logOften('a connection was refused: too many', { from: addressText(remote) });
+    this.logRated('info', `refused ${why}`, 'a connection was refused', { why, from: addressText(remote) });
     return false;
   }
 
-  opened(pipe: StreamPipe, protocol: string): void {
+  /** A connection that was admitted stands. */
+  opened(pipe: StreamPipe, protocol: string, ended: (cause: Cause) => void = () => {}): void {
     this.figures.opened++;
-    this.pipes.set(pipe.id, { pipe, protocol, openedAt: this.turn.clock.now });
-    const host = pipe.peer.remote?.host ?? '';
-    this.perHost.set(host, (this.perHost.get(host) ?? 0) + 1);
+    this.add(pipe, protocol, true, ended);
+  }
+
+  /** A connection that a session of ours opened. */
+  reached(pipe: StreamPipe): void {
+    this.add(pipe, 'reach', false, () => {});
+  }
+
+  private add(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): void {
+    const openedAt = this.turn.clock.now;
+    this.pipes.set(pipe.id, { pipe, protocol, openedAt, admitted, ended, received: 0, sent: 0 });
   }
 
   faulted(pipe: StreamPipe, fault: Fault): void {
     this.figures.faults++;
-    const host = pipe.peer.remote?.host ?? '';
-    if (this.faultsOf.size >= ADDRESSES_MAX && !this.faultsOf.has(host))
-      this.faultsOf.delete(this.faultsOf.keys().next().value!);
-    this.faultsOf.set(host, (this.faultsOf.get(host) ?? 0) + 1);
-    this.logOften(fault.text, {
+    this.doorkeeper.failed(pipe.peer.remote, this.turn.clock.now);
+    this.logRated('info', fault.id, fault.text, {
       fault: fault.id,
       spec: fault.spec,
       connection: pipe.id,
@@ -129,12 +130,19 @@ export class Registry extends Turned implements PipeEvents {
     const known = this.pipes.get(pipe.id);
     if (known === undefined) return;
     this.pipes.delete(pipe.id);
-    const host = pipe.peer.remote?.host ?? '';
-    const left = this.perHost.get(host)! - 1;
-    if (left === 0) this.perHost.delete(host);
-    else this.perHost.set(host, left);
+    if (known.admitted) this.doorkeeper.left(pipe.peer.remote);
     this.log.debug('a connection ended', { connection: pipe.id, protocol: known.protocol, cause });
+    known.ended(cause);
     if (this.pipes.size === 0) for (const then of this.emptied.splice(0)) then();
+  }
+
+  /** Our own code threw; whatever it threw in has been ended. */
+  bug(error: unknown, where: string): void {
+    this.figures.bugs++;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    // The same throw in another pipe is the same bug.
+    const kind = `${where.replace(/\d+/g, '')} ${stack.slice(0, 400)}`;
+    this.logRated('error', kind, 'a bug of Portico’s own; please report it', { where, stack });
   }
 
   *list(): Generator<ConnectionInfo> {
@@ -149,8 +157,9 @@ export class Registry extends Turned implements PipeEvents {
       };
   }
 
-  /** Asks all to leave; resolves when they have, or were cut. */
+  /** Lets nobody in any more and asks all to leave; resolves when they have, or were cut. */
   leaveAll(why: Why = SHUTDOWN): Promise<void> {
+    this.leaving = true;
     if (this.pipes.size === 0) return Promise.resolve();
     const empty = new Promise<void>((resolve) => this.emptied.push(resolve));
     for (const { pipe } of [...this.pipes.values()]) pipe.leave(why, this.limits.leaveMs);
@@ -158,51 +167,12 @@ export class Registry extends Turned implements PipeEvents {
   }
 
   stop(): void {
-    this.lookAt = NEVER;
-    this.turn.forget(this);
+    this.budget.stop();
   }
 
-  // ---- Turned ------------------------------------------------------------------------------------------------------
-
-  get due(): Instant {
-    return this.lookAt;
-  }
-
-  work(): void {}
-
-  tick(clock: Clock): void {
-    this.lookAt = clock.now + LOOK_MS;
-    this.shed();
-    if (clock.now < this.minuteAt) return;
-    this.minuteAt = clock.now + 60_000;
-    this.faultsOf.clear();
-    for (const [text, count] of this.logged)
-      if (count > LOGGED_PER_MINUTE) this.log.warn(`${text} (${count - LOGGED_PER_MINUTE} more in the last minute)`);
-    this.logged.clear();
-  }
-
-  /** Over the budget, first nobody new comes in, then those go for whom most waits. */
-  private shed(): void {
-    let total = 0;
-    for (const { pipe } of this.pipes.values()) total += pipe.queued;
-    this.overBudget = total > this.limits.queuedBytesMax * 0.9;
-    if (total <= this.limits.queuedBytesMax) return;
-    const slowest = [...this.pipes.values()].sort((one, other) => other.pipe.queued - one.pipe.queued);
-    for (const { pipe } of slowest) {
-      if (total <= this.limits.queuedBytesMax * 0.8) return;
-      total -= pipe.queued;
-      this.figures.shed++;
-      this.log.warn('a slow connection was ended to stay within the memory budget', {
-        connection: pipe.id,
-        queued: pipe.queued,
-      });
-      pipe.leave(OVERLOADED, 1_000);
-    }
-  }
-
-  private logOften(text: string, fields: Readonly<Record<string, string | number>>): void {
-    const count = (this.logged.get(text) ?? 0) + 1;
-    this.logged.set(text, count);
-    if (count <= LOGGED_PER_MINUTE) this.log.info(text, fields);
+  private logRated(level: 'info' | 'error', kind: string, text: string, fields: LogFields): void {
+    const before = this.rated.pass(kind, this.turn.clock.now);
+    if (before < 0) return;
+    this.log[level](text, before === 0 ? fields : { ...fields, alsoNotLogged: before });
   }
 }

@@ -1,19 +1,21 @@
 // Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
 import { randomFillSync } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { bindLimits } from '../core/limits.ts';
+import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Address } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
-import { SHUTDOWN } from '../core/pipe.ts';
+import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
 import type { Host, Listens, Protocol } from '../core/protocol.ts';
-import { PIPE_BOUNDS } from '../core/stream-pipe.ts';
-import type { Entropy } from '../core/time.ts';
-import type { OutboundPolicy } from '../transports/addresses.ts';
-import { type Listening, listenStream } from '../transports/tcp.ts';
-import { openUdp, type UdpPort } from '../transports/udp.ts';
-import { ownerOf } from './port-owner.ts';
-import { ServerReach } from './reach.ts';
+import type { Reach } from '../core/reach.ts';
+import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
+import type { Clock, Entropy } from '../core/time.ts';
+import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
+import type { PipeMaking } from '../transports/socket-pipe.ts';
+import type { Listening } from '../transports/tcp.ts';
+import type { UdpPort } from '../transports/udp.ts';
+import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
+import { SessionReach } from './reach.ts';
+import { RecognisingSession } from './recognise.ts';
 import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
 import { NODE_LOOP, TurnLoop } from './turn.ts';
 
@@ -30,8 +32,18 @@ export interface ListenerPlan<Resources> {
   readonly limits?: Readonly<Record<string, number>>;
 }
 
+/** One port for several protocols in which the client speaks first: its first bytes choose. */
+export interface SharedPlan<Resources> {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  readonly plans: readonly ListenerPlan<Resources>[];
+  /** Who gets those that are silent for 300 ms or that nobody recognises; null resets them. */
+  readonly fallback: ListenerPlan<Resources> | null;
+}
+
 /** A listener that stands. */
 export interface Standing {
+  /** The protocol; `shared` for a port on which the first bytes choose. */
   readonly protocol: string;
   readonly on: 'tcp' | 'udp' | 'unix';
   readonly address: Address | null;
@@ -45,46 +57,50 @@ export interface ServerOptions<Resources> {
   readonly open: boolean;
   readonly outbound: OutboundPolicy;
   readonly limits?: Partial<RegistryLimits>;
-}
-
-/** A listener that could not be opened. The message says why and what to do. */
-export class ListenError extends Error {
-  readonly code: string;
-
-  constructor(message: string, code: string) {
-    super(message);
-    this.name = 'ListenError';
-    this.code = code;
-  }
+  /** Bytes of memory that are in use; those of the process when absent. */
+  readonly measure?: () => number;
 }
 
 const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 
+type StreamListens<Resources> = Extract<Listens<Resources>, { pipe(pipe: Pipe, host: Host<Resources>): Session }>;
+
+/** What all sessions of one listener are given alike. */
+type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach'>;
+
 export class Server<Resources> {
   readonly turn: TurnLoop;
   readonly registry: Registry;
-  readonly reach: ServerReach;
   readonly standing: Standing[] = [];
   private readonly options: ServerOptions<Resources>;
+  private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
   private readonly ports: UdpPort[] = [];
+  /** The ways out of the sessions that asked for one, by their pipes, and of those on datagram ports. */
+  private readonly reaches = new Map<number, SessionReach>();
+  private readonly portReaches: SessionReach[] = [];
 
   constructor(turn: TurnLoop, options: ServerOptions<Resources>) {
     this.options = options;
     this.turn = turn;
-    this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits });
-    this.reach = new ServerReach({ turn, bounds: PIPE_BOUNDS, events: this.registry }, options.outbound);
+    this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits }, options.measure);
+    this.policy = new AddressPolicy(options.outbound);
   }
 
   /** Opens all listeners, or none: rejects with a `ListenError` when one cannot be opened. */
-  async listen(plans: readonly ListenerPlan<Resources>[]): Promise<void> {
+  async listen(
+    plans: readonly ListenerPlan<Resources>[],
+    shared: readonly SharedPlan<Resources>[] = [],
+  ): Promise<void> {
     try {
       for (const plan of plans) {
-        if (plan.path !== undefined) await this.listenOn(plan, plan.path, 0);
-        else await this.listenOnHosts(plan);
+        if (plan.listens.on === 'udp') await this.listenDatagrams(plan);
+        else await this.listenStreams(plan);
       }
+      for (const plan of shared) await this.listenShared(plan);
     } catch (error) {
       await this.stopListening();
+      this.closePorts();
       throw error;
     }
   }
@@ -94,127 +110,161 @@ export class Server<Resources> {
     await this.stopListening();
     for (const port of this.ports) port.leave(SHUTDOWN);
     await this.registry.leaveAll(SHUTDOWN);
-    for (const port of this.ports) port.close();
+    this.closePorts();
     this.registry.stop();
   }
 
   private async stopListening(): Promise<void> {
-    for (const listener of this.listeners.splice(0)) {
-      await listener.close();
-      if (listener.path !== null) rmSync(listener.path, { force: true });
-    }
+    for (const listener of this.listeners.splice(0)) await listener.close();
   }
 
-  /** The same port on all hosts; a family that this machine does not have is left out. */
-  private async listenOnHosts(plan: ListenerPlan<Resources>): Promise<void> {
-    let { port } = plan;
-    let standing = 0;
-    let absent: ListenError | null = null;
-    for (const host of plan.hosts) {
-      try {
-        port = await this.listenOn(plan, host, port);
-        standing++;
-      } catch (error) {
-        if (!(error instanceof ListenError) || !/^EADDRNOTAVAIL$|^EAFNOSUPPORT$/.test(error.code)) throw error;
-        absent = error;
-      }
-    }
-    if (standing === 0 && absent !== null) throw absent;
+  private closePorts(): void {
+    for (const port of this.ports.splice(0)) port.close();
+    for (const reach of this.portReaches.splice(0)) reach.lost(ENDED);
   }
 
-  private async listenOn(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
-    const { protocol, listens } = plan;
-    try {
-      if (listens.on === 'udp') return await this.listenDatagrams(plan, where, port);
-      return await this.listenStreams(plan, where, port);
-    } catch (error) {
-      throw explained(error, protocol.name, where, port, listens.on === 'udp' ? 'udp' : 'tcp');
-    }
+  // ---- listeners ---------------------------------------------------------------------------------------------------
+
+  private async listenStreams(plan: ListenerPlan<Resources>): Promise<void> {
+    const { protocol, hosts, port, path } = plan;
+    const { name } = protocol;
+    const listens = streamListens(plan);
+    const shared = this.sharedHost(plan);
+    const door = this.door(name, inputMaxOf(listens, shared.limits), (pipe) =>
+      listens.pipe(pipe, this.host(shared, pipe)),
+    );
+    this.stand(
+      name,
+      path === undefined ? await openTcp({ name, hosts, port }, door) : [await openUnix(name, path, door)],
+    );
   }
 
-  private async listenStreams(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
-    const { protocol, listens, path } = plan;
-    if (listens.on !== 'tcp') throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
-    const host = this.hostOf(plan);
-    const listening = await listenStream({
-      turn: this.turn,
-      bounds: { ...PIPE_BOUNDS, inputMax: listens.inputMax?.(host.limits) ?? PIPE_BOUNDS.inputMax },
-      events: this.registry,
-      ...(path === undefined ? { host: where, port } : { path }),
-      admit: (remote) => this.registry.admit(remote),
-      opened: (pipe) => this.registry.opened(pipe, protocol.name),
-      accept: (pipe) => listens.pipe(pipe, host),
+  private async listenShared({ hosts, port, plans, fallback }: SharedPlan<Resources>): Promise<void> {
+    let inputMax = PIPE_BOUNDS.inputMax;
+    const makes = plans.map((plan) => {
+      const listens = streamListens(plan);
+      const shared = this.sharedHost(plan);
+      inputMax = Math.max(inputMax, inputMaxOf(listens, shared.limits));
+      const make = (pipe: Pipe) => listens.pipe(pipe, this.host(shared, pipe));
+      return { plan, recognises: listens.recognises ?? (() => false), make };
     });
-    this.listeners.push(listening);
-    const { address } = listening;
-    this.standing.push({
-      protocol: protocol.name,
-      on: path === undefined ? 'tcp' : 'unix',
-      address,
-      path: path ?? null,
+    const otherwise = makes.find(({ plan }) => plan === fallback)?.make ?? null;
+    const door = this.door('shared', inputMax, (pipe) => {
+      return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
     });
-    return address?.port ?? 0;
+    this.stand('shared', await openTcp({ name: 'shared', hosts, port }, door));
   }
 
-  private async listenDatagrams(plan: ListenerPlan<Resources>, where: string, port: number): Promise<number> {
-    const { protocol, listens } = plan;
-    if (listens.on !== 'udp') throw new Error(`${protocol.name} has no datagrams`);
-    const host = this.hostOf(plan);
-    const udp = await openUdp({ turn: this.turn, host: where, port, session: (made) => listens.datagrams(made, host) });
-    this.ports.push(udp);
-    this.standing.push({ protocol: protocol.name, on: 'udp', address: udp.local, path: null });
-    return udp.local.port;
+  private async listenDatagrams({ protocol, listens, hosts, port, limits }: ListenerPlan<Resources>): Promise<void> {
+    if (listens.on !== 'udp') return;
+    const { name } = protocol;
+    const shared = this.sharedHost({ protocol, limits });
+    const opened = await openUdpPorts({ name, hosts, port }, this.turn, (made) => {
+      const reach = () => this.reachOf(made.local, (own) => this.portReaches.push(own));
+      return listens.datagrams(made, new SessionHost(shared, this.turn, reach));
+    });
+    this.ports.push(...opened);
+    for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
   }
 
-  private hostOf(plan: ListenerPlan<Resources>): Host<Resources> {
-    const { turn, options } = this;
+  private stand(protocol: string, opened: readonly Listening[]): void {
+    this.listeners.push(...opened);
+    for (const { address, path } of opened)
+      this.standing.push({ protocol, on: path === null ? 'tcp' : 'unix', address, path });
+  }
+
+  /** What is done with the connections of one listener. */
+  private door(protocol: string, inputMax: number, accept: (pipe: Pipe) => Session): StreamDoor {
+    const { registry } = this;
     return {
-      resources: options.resources,
-      limits: bindLimits(plan.protocol.limits, plan.limits),
-      get clock() {
-        return turn.clock;
-      },
-      entropy: ENTROPY,
-      reach: this.reach,
-      log: options.log,
-      software: options.software,
-      open: options.open,
+      ...this.making(inputMax),
+      admit: (remote) => registry.admit(remote),
+      opened: (pipe) => registry.opened(pipe, protocol, (cause) => this.ended(pipe.id, cause)),
+      accept,
     };
+  }
+
+  private making(inputMax: number): PipeMaking {
+    return { turn: this.turn, bounds: { ...PIPE_BOUNDS, inputMax }, events: this.registry };
+  }
+
+  // ---- what sessions are given -------------------------------------------------------------------------------------
+
+  private sharedHost({
+    protocol,
+    limits,
+  }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits'>): SharedHost<Resources> {
+    const { resources, log, software, open } = this.options;
+    return { resources, limits: bindLimits(protocol.limits, limits), entropy: ENTROPY, log, software, open };
+  }
+
+  private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
+    return new SessionHost(shared, this.turn, () => {
+      return this.reachOf(pipe.peer.local, (reach) => this.reaches.set(pipe.id, reach));
+    });
+  }
+
+  private reachOf(local: Address | null, made: (reach: SessionReach) => void): SessionReach {
+    const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
+    const reach = new SessionReach({ ...this.making(PIPE_BOUNDS.inputMax), policy: this.policy, local, opened });
+    made(reach);
+    return reach;
+  }
+
+  private ended(pipe: number, cause: Cause): void {
+    this.reaches.get(pipe)?.lost(cause);
+    this.reaches.delete(pipe);
   }
 }
 
-/** A turn loop on Node's event loop that logs what our own code did wrong. */
-export function serverTurn(log: Log, count: () => void): TurnLoop {
-  return new TurnLoop(NODE_LOOP, (error, where) => {
-    count();
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    log.error('a bug of Portico’s own; please report it', { where, stack });
-  });
+/** What one session is given; its way out is made when it asks for it, since most never do. */
+class SessionHost<Resources> implements Host<Resources> {
+  readonly resources: Resources;
+  readonly limits: Bound<Limits>;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly software: string;
+  readonly open: boolean;
+  private readonly turn: TurnLoop;
+  private readonly makeReach: () => Reach;
+  private ownReach: Reach | null = null;
+
+  constructor(shared: SharedHost<Resources>, turn: TurnLoop, makeReach: () => Reach) {
+    this.resources = shared.resources;
+    this.limits = shared.limits;
+    this.entropy = shared.entropy;
+    this.log = shared.log;
+    this.software = shared.software;
+    this.open = shared.open;
+    this.turn = turn;
+    this.makeReach = makeReach;
+  }
+
+  get clock(): Clock {
+    return this.turn.clock;
+  }
+
+  get reach(): Reach {
+    this.ownReach ??= this.makeReach();
+    return this.ownReach;
+  }
+}
+
+function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {
+  if (listens.on !== 'tcp') throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
+  return listens as StreamListens<Resources>;
+}
+
+function inputMaxOf<Resources>(listens: StreamListens<Resources>, limits: Bound): number {
+  return listens.inputMax?.(limits) ?? PIPE_BOUNDS.inputMax;
+}
+
+/** A turn loop on Node's event loop; `onBug` is told what our own code did wrong. */
+export function serverTurn(onBug: (error: unknown, where: string) => void): TurnLoop {
+  return new TurnLoop(NODE_LOOP, onBug);
 }
 
 /** Whether a host name or address is loopback's, for the rule that nobody from beyond comes in without an account. */
 export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || isLoopback(host);
-}
-
-function explained(error: unknown, name: string, where: string, port: number, kind: 'tcp' | 'udp'): Error {
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  const at = where.includes(':') ? `[${where}]:${port}` : `${where}:${port}`;
-  const change = `choose another with --port ${name}=<port>`;
-  if (code === 'EADDRINUSE') {
-    const owner = ownerOf(port, kind);
-    const who =
-      owner === null
-        ? 'by another process'
-        : `by process ${owner.pid}${owner.command === '' ? '' : ` (${owner.command})`}`;
-    return new ListenError(
-      `${name} cannot listen on ${at} (${kind}): the port is in use ${who}; stop that, or ${change}`,
-      code,
-    );
-  }
-  if (code === 'EACCES')
-    return new ListenError(`${name} may not listen on ${at}: ports below 1024 need privileges; ${change}`, code);
-  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT')
-    return new ListenError(`${name} cannot listen on ${at}: this machine has no such address`, code);
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -2,11 +2,14 @@
 import { BlockList, isIP } from 'node:net';
 
 export interface OutboundPolicy {
-  /** Hosts, addresses and `address/bits` ranges that may be reached although they are private. */
+  /** Names, addresses, `address/bits` ranges and paths of Unix sockets that may be reached although they are private. */
   readonly allow: readonly string[];
 }
 
-/** Addresses that are this machine's or its neighbours': a peer must not make us reach them for it. */
+/**
+ * What is not the public Internet: the special-purpose registries of IANA (RFC 6890), multicast and broadcast. A peer must
+ * not make us reach this machine or its neighbours for it; addresses that carry an IPv4 address inside count as theirs.
+ */
 const PRIVATE: readonly [string, number][] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -15,14 +18,34 @@ const PRIVATE: readonly [string, number][] = [
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
   ['224.0.0.0', 3],
-  ['::', 127],
+  ['::', 96],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['100::', 64],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
   ['fc00::', 7],
-  ['fe80::', 10],
+  ['fe80::', 9],
   ['ff00::', 8],
 ];
+
+/** What is wrong with an entry of the list; null when nothing is. */
+export function allowEntryProblem(entry: string): string | null {
+  const [address, bits, more] = entry.split('/');
+  if (entry.startsWith('/') || (bits === undefined && isIP(entry) === 0)) return null;
+  const most = isIP(address!) === 6 ? 128 : 32;
+  if (isIP(address!) === 0 || more !== undefined || !/^\d{1,3}$/.test(bits ?? '0') || Number(bits ?? 0) > most)
+    return `${entry} is neither an address, a range as 10.0.0.0/8, a name, nor the path of a Unix socket`;
+  return null;
+}
 
 export class AddressPolicy {
   private readonly refused = new BlockList();
@@ -33,22 +56,22 @@ export class AddressPolicy {
     for (const [address, bits] of PRIVATE) this.refused.addSubnet(address, bits, familyOf(address));
     for (const entry of policy.allow) {
       const [address, bits] = entry.split('/');
-      if (isIP(address!) === 0) this.names.add(entry.toLowerCase());
+      if (entry.startsWith('/')) this.names.add(entry);
+      else if (isIP(address!) === 0) this.names.add(entry.toLowerCase());
       else if (bits === undefined) this.allowed.addAddress(address!, familyOf(address!));
       else this.allowed.addSubnet(address!, Number(bits), familyOf(address!));
     }
   }
 
-  /** Whether a name was allowed, wherever it leads. */
+  /** Whether a name, or the path of a Unix socket, was allowed, wherever it leads. */
   allowsName(name: string): boolean {
-    return this.names.has(name.toLowerCase());
+    return this.names.has(name.startsWith('/') ? name : name.toLowerCase());
   }
 
-  /** Whether an address may be reached. */
+  /** Whether an address may be reached. What is no address (a name, one with a zone) may not. */
   allows(address: string): boolean {
+    if (isIP(address) === 0 || address.includes('%')) return false;
     const family = familyOf(address);
-    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-    if (mapped !== null) return this.allows(mapped[1]!);
     return this.allowed.check(address, family) || !this.refused.check(address, family);
   }
 }

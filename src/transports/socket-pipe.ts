@@ -196,6 +196,7 @@ export function dial(
   const fail = (why: string) => {
     if (over) return;
     over = true;
+    clearTimeout(slow);
     socket.destroy();
     refused(UNREACHABLE, why);
   };
