@@ -113,8 +113,10 @@ async function run(seed: number): Promise<void> {
   assert.deepEqual(qos === 2 ? sub.got : [...new Set(sub.got)], said);
 }
 
-const seeds =
-  process.env.SEED === undefined ? Array.from({ length: 24 }, (_, at) => at + 1) : [Number(process.env.SEED)];
+/** 6707: a connection lost while the tag of a delivery was being committed, and the next one used the same tag. */
+const KNOWN = [6_707];
+const given = process.env.SEED;
+const seeds = given === undefined ? [...Array.from({ length: 24 }, (_, at) => at + 1), ...KNOWN] : [Number(given)];
 
 test('topics: nothing lost, nothing twice, in order, however often links are cut', async () => {
   for (const seed of seeds) {
