@@ -1,11 +1,15 @@
 // Every codec with ten million random and mutated inputs (or SOAK_RUNS of them): none may throw or hang, and cutting the
 // input may change nothing. A failure prints the seed.
 import { test } from 'node:test';
+import { fuzzLines } from '../../src/protocols/lines/fuzz.ts';
 import { fuzz as fuzzMqtt } from '../../src/protocols/mqtt/fuzz.ts';
 import { seedOf } from '../../src/sim/random.ts';
 
 /** One line a codec: from a seed, this many runs; throws with the seed and the input when something is wrong. */
-const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: number) => void])[] = [['mqtt', fuzzMqtt]];
+const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: number) => void])[] = [
+  ['mqtt', fuzzMqtt],
+  ['lines', (seed, runs) => fuzzLines(runs, seed)],
+];
 
 const RUNS = Number(process.env.SOAK_RUNS ?? 10_000_000);
 
