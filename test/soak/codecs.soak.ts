@@ -14,8 +14,8 @@ const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: numbe
 const RUNS = Number(process.env.SOAK_RUNS ?? 10_000_000);
 
 for (const [name, fuzz] of CODECS) {
-  const seed = seedOf(process.env.SEED);
-  test(`${name}: ${RUNS} inputs, SEED=${seed}`, { timeout: 3_600_000 }, () => {
+  const seed = seedOf(process.env.PORTICO_SEED);
+  test(`${name}: ${RUNS} inputs, PORTICO_SEED=${seed}`, { timeout: 3_600_000 }, () => {
     // In slices, each with a seed and a corpus of its own.
     const slice = 500_000;
     for (let done = 0; done < RUNS; done += slice) fuzz((seed + done / slice) >>> 0, Math.min(slice, RUNS - done));

@@ -264,7 +264,7 @@ test('an unfinished line is looked at once, however it comes', () => {
 });
 
 test('100,000 random and damaged inputs', { timeout: 20_000 }, () => {
-  const seed = seedOf(process.env.SEED);
+  const seed = seedOf(process.env.PORTICO_SEED);
   const began = performance.now();
   fuzzLines(100_000, seed);
   const took = performance.now() - began;
