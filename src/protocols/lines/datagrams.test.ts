@@ -228,7 +228,7 @@ test('limits of leases: at the bound and one past it', async () => {
   const { peer, served } = await field({ limits: { leasesMax: 3, leasesPerHostMax: 2, leaseFiltersMax: 2 } });
   const a = peer(1);
   for (const filter of ['a', 'b', 'c']) a.says(`SUB! ${filter}`);
-  assert.match(a.hears().join(''), /^\+OK 60 a\n\+OK 60 b\n-ERR FULL SUB /);
+  assert.match(a.hears().join(''), /^\+OK 60 a\n\+OK 60 b\n-ERR FULL SUB! /);
   peer(2).says('SUB a');
   const c = peer(3);
   c.says('SUB a');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
@@ -153,4 +154,11 @@ test('limits: a peer that does not read its answers is not read', async () => {
   a.peer.pipe.resume();
   a.hears(60_000);
   assert.equal(a.peer.total, 20_000 * HELP_LINES.join('+ \n').concat('+ \n').length);
+});
+
+test('docs/lines.md says what the limits are, and has the sections that faults name', () => {
+  const page = readFileSync(new URL('../../../docs/lines.md', import.meta.url), 'utf8');
+  for (const [name, row] of Object.entries(limits)) assert.ok(page.includes(`| \`${name}\` | ${row.default} |`), name);
+  for (const { spec } of [...Object.values(faults), ...Object.values(limits)])
+    assert.match(page, new RegExp(`^#+ ${spec.slice('docs/lines.md §'.length)}$`, 'm'), spec);
 });

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { DatagramRecorder } from '../../core/datagram-suite.ts';
+import { OK, type Outcome } from '../../core/outcome.ts';
 import { Bench, type BenchOptions } from './testing/bench.ts';
+import { OUTCOME_TEXTS, OUTCOME_WORDS } from './words.ts';
 
 const over = (what: string, options: BenchOptions, run: (bench: Bench) => void | Promise<void>): void =>
   void test(what, async () => {
@@ -360,4 +363,46 @@ test('however the bytes are cut, the conversation is the same', async () => {
     }),
     { numRuns: 150 },
   );
+});
+
+over(
+  'what is being committed is answered before a goodbye, and nothing behind it is done',
+  { policies: 'durable' },
+  async (bench) => {
+    const a = bench.connect();
+    a.says('PUB! a 1\nPUB! a 2\n');
+    bench.world.pass(1.2);
+    a.server.leave('shutdown', 1_000);
+    a.says('PUB! a 3\n');
+    await bench.house.pass();
+    assert.equal(a.hears(), '+OK 1\n+OK 2\n-ERR GONE - the server is shutting down\n');
+  },
+);
+
+test('every outcome of a resource has its word, over TCP, as JSON and over UDP', async () => {
+  const bench = await Bench.open();
+  const at = { host: '127.0.0.1', port: 7000 };
+  bench.serveDatagrams(at);
+  let heard: string[] = [];
+  const peer = bench.network.open({ host: '127.0.0.1', port: 1 }, (port) => {
+    const recorder = new DatagramRecorder(port);
+    heard = recorder.received;
+    return recorder;
+  });
+  const datagram = Buffer.from('PUB! a 1');
+  for (const [code, word] of Object.entries(OUTCOME_WORDS)) {
+    const outcome = Number(code) as Outcome;
+    bench.house.topics.publish = (_caller, _publication, waiter, token) => waiter.settled(token, outcome, 0);
+    const a = bench.connect();
+    a.says('PUB! a 1\nJSON\nPUB! a 1\n');
+    peer.send(at, null, datagram, 0, datagram.length, 0);
+    const text = OUTCOME_TEXTS[outcome];
+    const lines =
+      outcome === OK
+        ? ['+OK', '{"ok":true}']
+        : [`-ERR ${word} PUB! ${text}`, JSON.stringify({ error: word, command: 'PUB!', text })];
+    assert.equal(a.hears(), `${lines.join('\n')}\n`);
+    assert.deepEqual(heard.splice(0), [outcome === OK ? '+OK 0 a\n' : `-ERR ${word} PUB! ${text}\n`]);
+  }
+  assert.deepEqual(bench.world.bugs, []);
 });

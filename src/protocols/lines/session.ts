@@ -81,10 +81,10 @@ export class LinesSession implements Session {
   private finished = false;
   /** Nothing more is read or written. */
   private over = false;
-  /** QUIT was said, or a fault found: what follows it is nobody's. */
+  /** QUIT was said, a fault found, or we leave: what follows is nobody's. */
   private quitting = false;
-  /** What the connection ends with once all is answered. */
-  private failing: Fault | null = null;
+  /** How the connection ends once all that was begun has been answered. */
+  private lastWords: (() => void) | null = null;
   private idleAt: Instant = 0;
 
   constructor(pipe: Pipe, limits: LinesLimits, clock: Clock, upper: (session: LinesSession) => Upper) {
@@ -262,9 +262,15 @@ export class LinesSession implements Session {
 
   /** As `fail`, once what was begun before has been answered. */
   private breakOff(fault: Fault): void {
+    this.endWith(() => this.fail(fault));
+  }
+
+  /** Reads no more, and ends with this once what was begun before has been answered. */
+  private endWith(lastWords: () => void): void {
+    if (this.lastWords !== null) return;
     this.quitting = true;
-    if (this.answers.size === 0) this.fail(fault);
-    else this.failing = fault;
+    if (this.answers.size === 0) lastWords();
+    else this.lastWords = lastWords;
   }
 
   /** Writes the answers whose turn it is. */
@@ -277,7 +283,7 @@ export class LinesSession implements Session {
       return;
     }
     pipe.flush();
-    if (this.failing !== null && answers.size === 0) this.fail(this.failing);
+    if (this.lastWords !== null && answers.size === 0 && !this.over) this.lastWords();
     this.goOn();
     if (this.finished) this.endWhenDone();
   }
@@ -365,8 +371,11 @@ export class LinesSession implements Session {
   leave(why: Why, _clock: Clock): void {
     if (this.over) return;
     const [outcome, text] = WHY[why];
-    E.writeError(this.pipe.out, this.isJson, outcome, NOBODY, text);
-    this.end();
+    // What is being committed is still answered: the pipe cuts when that takes too long.
+    this.endWith(() => {
+      E.writeError(this.pipe.out, this.isJson, outcome, NOBODY, text);
+      this.end();
+    });
   }
 
   lost(_cause: Cause, _wire: number, _clock: Clock): void {
