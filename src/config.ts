@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Listens } from './core/protocol.ts';
+import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
@@ -53,6 +54,20 @@ const protocolName = z.enum(
   `is one of ${PROTOCOLS.map(({ name }) => name).join(', ')}`,
 );
 
+const wireService = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.enum(['echo', 'discard']), port }),
+    z.strictObject({ kind: z.literal('record'), port, name: z.string() }),
+    z.strictObject({ kind: z.literal('proxy'), port, target: z.string() }),
+  ])
+  .superRefine((service, context) => {
+    try {
+      wireListens(service);
+    } catch (error) {
+      context.addIssue((error as Error).message);
+    }
+  });
+
 const sharedPort = z.strictObject({
   /** TCP port; 0 for a free one. */
   port,
@@ -77,6 +92,8 @@ export const schema = z.strictObject({
   protocols: z.partialRecord(protocolName, listener).default({}),
   /** Ports on which the first bytes of a client choose the protocol. */
   shared: z.array(sharedPort).default([]),
+  /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */
+  wire: z.array(wireService).default([]),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),

@@ -4,6 +4,7 @@ import { type Config, checkConfig, isStream, type PorticoConfig } from './config
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
+import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
@@ -180,7 +181,18 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
         plans.push({ protocol, listens, hosts: [], limits, port: 0, path: given.path });
     }
   }
-  return plans;
+  return [...plans, ...wirePlansOf(config)];
+}
+
+/** The listeners for tests that the configuration names, each called after what it does. */
+function wirePlansOf(config: Config): ListenerPlan<Resources>[] {
+  const hosts = config.protocols.wire?.hosts ?? config.hosts;
+  const limits = limitsOf(config, wire.name);
+  return config.wire.flatMap((service) =>
+    wireListens(service).map((listens) => {
+      return { protocol: { ...wire, name: `wire-${service.kind}` }, listens, hosts, limits, port: service.port };
+    }),
+  );
 }
 
 function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
@@ -228,6 +240,7 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
-  const scheme = on === 'udp' ? 'udp' : protocol === 'lines' || protocol === 'shared' ? 'tcp' : protocol;
+  const plain = protocol === 'lines' || protocol === 'shared' || protocol.startsWith('wire-');
+  const scheme = on === 'udp' ? 'udp' : plain ? 'tcp' : protocol;
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -2,6 +2,7 @@
 import type { Protocol } from './core/protocol.ts';
 import { lines } from './protocols/lines/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
+import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
-export const PROTOCOLS: readonly Protocol<Resources>[] = [mqtt, lines];
+export const PROTOCOLS: readonly Protocol<Resources>[] = [mqtt, lines, wire];

@@ -13,6 +13,9 @@ import type { Turn } from '../core/turn.ts';
 /** How long a TLS handshake may take. */
 const HANDSHAKE_MS = 10_000;
 
+/** A connection is probed by the kernel when nothing came for so long. */
+const KEEPALIVE_MS = 60_000;
+
 /** How long a connection attempt may take. */
 const CONNECT_MS = 10_000;
 
@@ -36,6 +39,8 @@ export class SocketPipe extends StreamPipe {
     super(making.turn, peer, making.bounds, making.events);
     this.socket = socket;
     socket.setNoDelay(true);
+    // A peer that vanished without a word is noticed also where nothing is sent to it.
+    socket.setKeepAlive(true, KEEPALIVE_MS);
     this.listen(socket);
   }
 

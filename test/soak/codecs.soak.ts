@@ -1,17 +1,21 @@
 // Every codec with ten million random and mutated inputs (or SOAK_RUNS of them): none may throw or hang, and cutting the
 // input may change nothing. A failure prints the seed.
 import { test } from 'node:test';
+import { fuzzLines } from '../../src/protocols/lines/fuzz.ts';
 import { fuzz as fuzzMqtt } from '../../src/protocols/mqtt/fuzz.ts';
 import { seedOf } from '../../src/sim/random.ts';
 
 /** One line a codec: from a seed, this many runs; throws with the seed and the input when something is wrong. */
-const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: number) => void])[] = [['mqtt', fuzzMqtt]];
+const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: number) => void])[] = [
+  ['mqtt', fuzzMqtt],
+  ['lines', (seed, runs) => fuzzLines(runs, seed)],
+];
 
 const RUNS = Number(process.env.SOAK_RUNS ?? 10_000_000);
 
 for (const [name, fuzz] of CODECS) {
-  const seed = seedOf(process.env.SEED);
-  test(`${name}: ${RUNS} inputs, SEED=${seed}`, { timeout: 3_600_000 }, () => {
+  const seed = seedOf(process.env.PORTICO_SEED);
+  test(`${name}: ${RUNS} inputs, PORTICO_SEED=${seed}`, { timeout: 3_600_000 }, () => {
     // In slices, each with a seed and a corpus of its own.
     const slice = 500_000;
     for (let done = 0; done < RUNS; done += slice) fuzz((seed + done / slice) >>> 0, Math.min(slice, RUNS - done));

@@ -201,15 +201,18 @@ export class CommandReader {
         return;
       case W.DEL:
         if (missing) this.wrong = NO_TOPIC;
-        else this.nothingMore(input);
+        else this.nothingMore(input, this.payloadStart);
+        return;
+      case W.SLOW:
+        this.nothingMore(input, this.payloadStart);
         return;
       default:
-        this.nothingMore(input);
+        this.nothingMore(input, this.topicStart);
     }
   }
 
-  private nothingMore(input: Uint8Array): void {
-    for (let at = this.payloadStart; at < this.payloadEnd; at++)
+  private nothingMore(input: Uint8Array, start: number): void {
+    for (let at = start; at < this.payloadEnd; at++)
       if (input[at] !== SPACE) {
         this.wrong = TOO_MUCH;
         return;

@@ -20,7 +20,7 @@ import type { Attachment, Gap, Match, Message, Subscriber } from '../../resource
 import { frameSlot } from '../../resources/topics/names.ts';
 import { payloadOf } from './body.ts';
 import { BAD_ESCAPE, CommandReader } from './codec.ts';
-import { plainFrame } from './encode.ts';
+import { commandName, plainFrame } from './encode.ts';
 import { Nonces } from './nonces.ts';
 import type { LinesHost } from './server.ts';
 import { KnownWords, topicWord, word } from './token.ts';
@@ -40,6 +40,8 @@ const AGAIN_MS = 5;
 /** Who asked for what, until it settles. */
 interface Asked {
   readonly to: Address;
+  /** The address of ours that it came to: answers leave from there. */
+  readonly local: Address | null;
   readonly verb: number;
   readonly loud: boolean;
   /** Bytes that came. */
@@ -115,7 +117,7 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     start: number,
     end: number,
     from: Address,
-    _local: Address | null,
+    local: Address | null,
     _ecn: number,
     clock: Clock,
   ): void {
@@ -127,10 +129,10 @@ export class LinesDatagrams implements DatagramSession, Waiter {
       return;
     }
     const { verb, loud, wrong } = reader;
-    const size = end - start;
     const topic = wrong === '' ? this.words.read(input, reader.topicStart, reader.topicEnd) : null;
+    const asked: Asked = { to: from, local, verb, loud, size: end - start, seconds: 0, about: topic ?? '' };
     if (topic === null) {
-      this.error(from, size, INVALID, verb, wrong === '' ? BAD_ESCAPE : wrong);
+      this.error(asked, INVALID, wrong === '' ? BAD_ESCAPE : wrong);
       return;
     }
     switch (verb) {
@@ -139,18 +141,18 @@ export class LinesDatagrams implements DatagramSession, Waiter {
       case W.PUBB:
       case W.PUTB:
       case W.DEL:
-        this.publish(input, topic, { to: from, verb, loud, size, seconds: 0, about: topic });
+        this.publish(input, topic, asked);
         return;
       case W.PING:
-        this.answer(from, size, '+PONG\n');
+        this.answer(asked, '+PONG\n');
         return;
       case W.SUB:
       case W.UNSUB:
       case W.LAST:
-        this.withLease(topic, { to: from, verb, loud, size, seconds: 0, about: topic }, clock);
+        this.withLease(topic, asked, clock);
         return;
       default:
-        this.error(from, size, UNSUPPORTED, verb, 'this is for TCP');
+        this.error(asked, UNSUPPORTED, 'this is for TCP');
     }
   }
 
@@ -164,7 +166,7 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     const { reader } = this;
     const caller = this.callerOf(asked.to);
     if (caller === null) {
-      this.error(asked.to, asked.size, UNKNOWN, asked.verb);
+      this.error(asked, UNKNOWN);
       return;
     }
     const token = this.asked.open(asked);
@@ -183,14 +185,14 @@ export class LinesDatagrams implements DatagramSession, Waiter {
   settled(token: number, outcome: Outcome, value: number): void {
     const asked = this.asked.take(token);
     if (asked === undefined) return;
-    const { to, size, verb, loud, seconds, about } = asked;
+    const { verb, loud, seconds, about } = asked;
     if (outcome !== OK) {
-      this.error(to, size, outcome, verb);
+      this.error(asked, outcome);
       return;
     }
     if (!loud) return;
     const said = verb === W.SUB ? seconds : verb === W.UNSUB ? 0 : value;
-    this.answer(to, size, `+OK ${said} ${word(about)}\n`);
+    this.answer(asked, `+OK ${said} ${word(about)}\n`);
   }
 
   // ---- leases ------------------------------------------------------------------------------------------------------
@@ -200,14 +202,14 @@ export class LinesDatagrams implements DatagramSession, Waiter {
    * they are where they say. One who once subscribed could else be kept flooded by others.
    */
   private withLease(topic: string, asked: Asked, clock: Clock): void {
-    const { to, size, verb } = asked;
+    const { to, verb } = asked;
     const { reader } = this;
     const caller = this.callerOf(to);
     const lease = this.leases.get(addressText(to));
-    if (caller === null) this.error(to, size, UNKNOWN, verb);
-    else if (reader.after >= 0 || reader.encoding !== 'auto') this.error(to, size, INVALID, verb, 'this is for TCP');
+    if (caller === null) this.error(asked, UNKNOWN);
+    else if (reader.after >= 0 || reader.encoding !== 'auto') this.error(asked, INVALID, 'this is for TCP');
     else if (!isLoopback(to.host) && !this.nonces.holds(to, reader.nonce, clock))
-      this.answer(to, size, `CHALLENGE ${this.nonces.make(to, clock)}\n`);
+      this.answer(asked, `CHALLENGE ${this.nonces.make(to, clock)}\n`);
     else if (verb === W.UNSUB) this.unsubscribe(lease, topic, asked);
     else if (verb === W.LAST) this.last(caller, topic, asked);
     else this.subscribe(caller, lease, topic, asked, clock);
@@ -215,7 +217,7 @@ export class LinesDatagrams implements DatagramSession, Waiter {
 
   private unsubscribe(lease: Lease | undefined, filter: string, asked: Asked): void {
     if (lease === undefined || !lease.filters.delete(filter)) {
-      this.error(asked.to, asked.size, MISSING, asked.verb);
+      this.error(asked, MISSING);
       return;
     }
     const token = this.asked.open(asked);
@@ -223,11 +225,11 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     if (lease.filters.size === 0) this.drop(lease);
   }
 
-  private last(caller: Caller, topic: string, { to, size, verb }: Asked): void {
+  private last(caller: Caller, topic: string, asked: Asked): void {
     const message = this.host.resources.topics.retained(caller, topic);
-    if (message === null) this.error(to, size, MISSING, verb, 'nothing is retained');
-    else if (typeof message === 'number') this.error(to, size, message, verb);
-    else this.sendMessage(to, message);
+    if (message === null) this.error(asked, MISSING, 'nothing is retained');
+    else if (typeof message === 'number') this.error(asked, message);
+    else this.sendMessage(asked, message);
   }
 
   private subscribe(caller: Caller, known: Lease | undefined, filter: string, asked: Asked, clock: Clock): void {
@@ -238,14 +240,14 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     if (lease === null) return;
     const renewed = lease.filters.has(filter);
     if (!renewed && lease.filters.size >= limits.leaseFiltersMax) {
-      this.error(asked.to, asked.size, FULL, asked.verb, 'this address is subscribed to as many filters as may be');
+      this.error(asked, FULL, 'this address is subscribed to as many filters as may be');
       return;
     }
     lease.filters.set(filter, clock.now + ms);
     this.expiresAt = Math.min(this.expiresAt, clock.now + ms);
     const told = { ...asked, seconds: Math.floor(ms / 1_000) };
     if (renewed) {
-      if (asked.loud) this.answer(asked.to, asked.size, `+OK ${told.seconds} ${word(filter)}\n`);
+      if (asked.loud) this.answer(asked, `+OK ${told.seconds} ${word(filter)}\n`);
       return;
     }
     const waiter: Waiter = {
@@ -262,15 +264,16 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     if (lease.filters.size === 0) this.drop(lease);
   }
 
-  private makeLease(caller: Caller, { to, size, verb }: Asked): Lease | null {
+  private makeLease(caller: Caller, asked: Asked): Lease | null {
     const { limits, resources } = this.host;
+    const { to } = asked;
     const ofHost = this.perHost.get(to.host) ?? 0;
     if (this.leases.size >= limits.leasesMax || ofHost >= limits.leasesPerHostMax) {
-      this.error(to, size, BUSY, verb, 'as many addresses are subscribed as may be');
+      this.error(asked, BUSY, 'as many addresses are subscribed as may be');
       return null;
     }
     const name = addressText(to);
-    const lease = new Lease(this, to, name);
+    const lease = new Lease(this, asked, name);
     lease.attachment = resources.topics.attach(caller, lease, {
       policy: 'keep-latest',
       queueMessagesMax: limits.leaseQueueMessagesMax,
@@ -316,17 +319,21 @@ export class LinesDatagrams implements DatagramSession, Waiter {
 
   // ---- what goes out -----------------------------------------------------------------------------------------------
 
-  private error(to: Address, size: number, outcome: Outcome, verb: number, text = W.OUTCOME_TEXTS[outcome]): void {
+  private error(asked: Asked, outcome: Outcome, text = W.OUTCOME_TEXTS[outcome]): void {
     this.figures.refused++;
-    this.answer(to, size, `-ERR ${W.OUTCOME_WORDS[outcome]} ${W.VERBS[verb]!} ${text}\n`);
+    this.answer(
+      asked,
+      `-ERR ${W.OUTCOME_WORDS[outcome]} ${commandName(asked.verb, asked.loud)} ${text}
+`,
+    );
   }
 
   /** Answers a datagram of `size` bytes. */
-  private answer(to: Address, size: number, text: string): void {
+  private answer({ to, local, size }: Asked, text: string): void {
     const bytes = Buffer.from(text);
     const proven = isLoopback(to.host) || this.leases.has(addressText(to));
     if (proven || bytes.length + HEADERS <= (size + HEADERS) * AMPLIFICATION_MAX)
-      this.port.send(to, null, bytes, 0, bytes.length, 0);
+      this.port.send(to, local, bytes, 0, bytes.length, 0);
     else this.figures.withheld++;
   }
 
@@ -341,10 +348,10 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     return told.length <= most ? told : told.subarray(0, most);
   }
 
-  sendMessage(to: Address, message: Message): void {
+  sendMessage({ to, local }: Pick<Asked, 'to' | 'local'>, message: Message): void {
     const frame = this.frameOf(message);
     if (frame !== message.frames[SLOT]) this.figures.tooBig++;
-    this.port.send(to, null, frame, 0, frame.length, 0);
+    this.port.send(to, local, frame, 0, frame.length, 0);
   }
 
   /** The port had no room: whoever waits is tried again soon. */
@@ -367,6 +374,7 @@ export class LinesDatagrams implements DatagramSession, Waiter {
 /** An address that is subscribed. */
 class Lease implements Subscriber {
   readonly to: Address;
+  readonly local: Address | null;
   readonly name: string;
   attachment!: Attachment;
   /** When each filter's lease ends. */
@@ -374,9 +382,10 @@ class Lease implements Subscriber {
   private readonly datagrams: LinesDatagrams;
   private waits = false;
 
-  constructor(datagrams: LinesDatagrams, to: Address, name: string) {
+  constructor(datagrams: LinesDatagrams, { to, local }: Asked, name: string) {
     this.datagrams = datagrams;
     this.to = to;
+    this.local = local;
     this.name = name;
   }
 
@@ -396,7 +405,7 @@ class Lease implements Subscriber {
   }
 
   deliver(message: Message): void {
-    this.datagrams.sendMessage(this.to, message);
+    this.datagrams.sendMessage(this, message);
   }
 
   goOn(): void {

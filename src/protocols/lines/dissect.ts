@@ -26,9 +26,8 @@ abstract class Lines implements Dissector {
   protected readonly kept = new KeptBytes();
   /** The offset of the first byte that is kept, from the first ever pushed. */
   protected origin = 0;
-  /** Raw bytes that are still to come, and how many came. */
+  /** Raw bytes that are still to come. */
   private left = 0;
-  private came = 0;
   private lost = false;
 
   /** Reads a line at the head of what is kept: its size, MORE or BAD. */
@@ -57,7 +56,6 @@ abstract class Lines implements Dissector {
       if (piece !== null) found.push(piece);
       this.drop(size);
       this.left = body;
-      this.came = 0;
     }
     return found;
   }
@@ -65,10 +63,8 @@ abstract class Lines implements Dissector {
   private body(found: Piece[]): void {
     const size = Math.min(this.left, this.kept.length);
     const { bytes, start } = this.kept;
-    if (this.came === 0 || this.came + size > this.came)
-      found.push(this.piece('bytes', shown(bytes, start, start + size), 0, size));
+    found.push(this.piece('bytes', shown(bytes, start, start + size), 0, size));
     this.left -= size;
-    this.came += size;
     this.drop(size);
   }
 

@@ -75,12 +75,16 @@ export class LinesSession implements Session {
   private awaited: Awaited | null = null;
   private unknown = 0;
   private paused = false;
+  /** Paused until all that was begun has ended. */
+  private waitsForAll = false;
   /** The peer sends no more. */
   private finished = false;
   /** Nothing more is read or written. */
   private over = false;
-  /** QUIT was said: what follows it is nobody's. */
+  /** QUIT was said, a fault found, or we leave: what follows is nobody's. */
   private quitting = false;
+  /** How the connection ends once all that was begun has been answered. */
+  private lastWords: (() => void) | null = null;
   private idleAt: Instant = 0;
 
   constructor(pipe: Pipe, limits: LinesLimits, clock: Clock, upper: (session: LinesSession) => Upper) {
@@ -108,21 +112,31 @@ export class LinesSession implements Session {
         continue;
       }
       if (this.answers.isFull || this.pipe.room === 0) {
-        this.paused = true;
-        this.pipe.pause();
+        this.hold();
         break;
       }
       const next = this.reader.read(input, at, end);
       if (next === MORE) break;
       if (next === BAD) {
-        this.fail(this.reader.fault!);
+        this.breakOff(this.reader.fault!);
         at = end;
+        break;
+      }
+      if (this.answers.size > 0 && W.waitsForAll(this.reader.verb)) {
+        // Read again once all has ended.
+        this.waitsForAll = true;
+        this.hold();
         break;
       }
       at = this.command(input, next, end);
       this.idleAt = clock.now + this.limits.idleMs;
     }
     return this.over || this.quitting ? end : at;
+  }
+
+  private hold(): void {
+    this.paused = true;
+    this.pipe.pause();
   }
 
   /** One command, of which the line was read; answers the index behind all that was consumed. */
@@ -176,7 +190,7 @@ export class LinesSession implements Session {
   private unheard(): void {
     const number = this.answers.open(W.UNHEARD, true);
     this.settled(number, INVALID, 0, 'there is no such command: try HELP');
-    if (++this.unknown > this.limits.unknownMax) this.fail(faults.unknownTooMany);
+    if (++this.unknown > this.limits.unknownMax) this.breakOff(faults.unknownTooMany);
   }
 
   private other(input: Uint8Array, number: number): void {
@@ -246,6 +260,19 @@ export class LinesSession implements Session {
     this.pipe.fail(fault);
   }
 
+  /** As `fail`, once what was begun before has been answered. */
+  private breakOff(fault: Fault): void {
+    this.endWith(() => this.fail(fault));
+  }
+
+  /** Reads no more, and ends with this once what was begun before has been answered. */
+  private endWith(lastWords: () => void): void {
+    if (this.lastWords !== null) return;
+    this.quitting = true;
+    if (this.answers.size === 0) lastWords();
+    else this.lastWords = lastWords;
+  }
+
   /** Writes the answers whose turn it is. */
   private drain(): void {
     const { answers, pipe } = this;
@@ -256,6 +283,7 @@ export class LinesSession implements Session {
       return;
     }
     pipe.flush();
+    if (this.lastWords !== null && answers.size === 0 && !this.over) this.lastWords();
     this.goOn();
     if (this.finished) this.endWhenDone();
   }
@@ -295,9 +323,11 @@ export class LinesSession implements Session {
     this.pipe.stopReading(0);
   }
 
-  /** Reads on once half of what was begun has ended and there is room to answer. */
+  /** Reads on once half of what was begun has ended, or all where that is waited for, and there is room to answer. */
   private goOn(): void {
-    if (!this.paused || this.answers.size > this.limits.unansweredMax / 2 || this.pipe.room === 0) return;
+    const most = this.waitsForAll ? 0 : this.limits.unansweredMax / 2;
+    if (!this.paused || this.answers.size > most || this.pipe.room === 0) return;
+    this.waitsForAll = false;
     this.paused = false;
     this.pipe.resume();
   }
@@ -341,8 +371,11 @@ export class LinesSession implements Session {
   leave(why: Why, _clock: Clock): void {
     if (this.over) return;
     const [outcome, text] = WHY[why];
-    E.writeError(this.pipe.out, this.isJson, outcome, NOBODY, text);
-    this.end();
+    // What is being committed is still answered: the pipe cuts when that takes too long.
+    this.endWith(() => {
+      E.writeError(this.pipe.out, this.isJson, outcome, NOBODY, text);
+      this.end();
+    });
   }
 
   lost(_cause: Cause, _wire: number, _clock: Clock): void {

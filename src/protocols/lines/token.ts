@@ -39,8 +39,12 @@ function readEscaped(input: Uint8Array, start: number, end: number): string | nu
 /** Whether a UTF-16 unit ends a word or a line somewhere, steers a terminal, or is the escape itself. */
 function mustEscape(code: number): boolean {
   if (code <= 0x20 || code === PERCENT) return true;
-  return (code >= 0x7f && code <= 0x9f) || code === 0xa0 || code === 0x2028 || code === 0x2029;
+  if (code < 0x7f) return false;
+  return code <= 0xa0 || SPACES.includes(code) || (code >= 0x2000 && code <= 0x200a);
 }
+
+/** White space of Unicode beyond Latin-1 and the row from U+2000. */
+const SPACES = [0x1680, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000, 0xfeff];
 
 function escaped(text: string): string {
   let word = '';

@@ -75,6 +75,14 @@ export function hasBody(verb: number): boolean {
   return verb === PUBB || verb === PUTB;
 }
 
+/**
+ * Whether a command waits until all before it have ended, so that it sees what they did: a LAST behind a PUT finds it, and
+ * what is written as JSON does not depend on how long a commit takes.
+ */
+export function waitsForAll(verb: number): boolean {
+  return verb >= SUB && verb <= TEXT_MODE;
+}
+
 /** What stands at the head of a server's line that is neither a message nor begins with `+` or `-`. */
 const SERVER_WORDS = ['GAP', 'B64', 'MSGB', 'CHALLENGE', 'TOOBIG'];
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { Random } from '../../sim/random.ts';
+import type { AuthStep } from './authenticator.ts';
 import { writePingreq } from './encode.ts';
 import { V5 } from './packets.ts';
 import { type Client, play, type Setting } from './playbook.ts';
@@ -165,4 +166,28 @@ play(
     client.nothing();
   },
   { authenticators: [method] },
+);
+
+const ENDLESS = {
+  method: 'ENDLESS',
+  begin: () => ({
+    step: (_data: Uint8Array, answer: (step: AuthStep) => void) => answer({ step: 'continue', data: Buffer.from('?') }),
+  }),
+};
+
+play(
+  'auth: as many rounds as the bound, and no more',
+  (stage) => {
+    const client = stage.client();
+    client.connect({ properties: { authMethod: 'ENDLESS' } });
+    client.gets('AUTH', { reasonCode: 0x18, authData: '?' });
+    for (let round = 0; round < 2; round++) {
+      client.auth(0x18, { authMethod: 'ENDLESS' });
+      client.gets('AUTH', { reasonCode: 0x18 });
+    }
+    client.auth(0x18, { authMethod: 'ENDLESS' });
+    client.gets('CONNACK', { reason: 0x82 });
+    client.closed();
+  },
+  { authenticators: [ENDLESS], limits: { authRoundsMax: 3 } },
 );

@@ -179,6 +179,6 @@ test('a CONNECT is told from other first bytes', () => {
 });
 
 test('any bytes neither throw nor hang', () => {
-  const seed = Number(process.env.SEED ?? 1);
+  const seed = Number(process.env.PORTICO_SEED ?? 1);
   fuzz(seed, Number(process.env.MQTT_FUZZ ?? 100_000));
 });

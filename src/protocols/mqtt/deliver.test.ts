@@ -322,3 +322,33 @@ play(
   },
   { limits: { queueMessagesMax: 100 }, bounds: { highMark: 4_096, lowMark: 1_024 } },
 );
+
+play('deliver: what was sent once does not expire', (stage) => {
+  const first = subscriber(stage, V5);
+  stage.topics.say({ topic: 't', payload: Buffer.from('x'), assurance: 2, expiryMs: 3_000 });
+  const sent = first.gets('PUBLISH', { messageExpiry: 3 });
+  first.cut();
+  stage.pass(10_000);
+  const second = stage.joined(V5, { ...KEEP, clientId: 's' });
+  second.gets('PUBLISH', { packetId: sent.packetId, dup: true, messageExpiry: 1 });
+  stage.pass(10_000);
+  second.ack(PUBREC, id(sent));
+  second.gets('PUBREL', { packetId: sent.packetId });
+});
+
+play(
+  'deliver: no more topic aliases than the server wants to keep',
+  (stage) => {
+    const client = stage.joined(V5, { properties: { topicAliasMaximum: 100 } });
+    client.subscribe(1, [{ filter: '#' }]);
+    client.gets('SUBACK');
+    for (const [topic, topicAlias] of [
+      ['a/long/name/1', 1],
+      ['a/long/name/2', undefined],
+    ]) {
+      stage.topics.say({ topic: topic as string, payload: Buffer.from('x'), assurance: 0 });
+      client.gets('PUBLISH', { topic, topicAlias });
+    }
+  },
+  { limits: { topicAliasOutMax: 1 } },
+);

@@ -85,11 +85,6 @@ export class Copies {
     copy.set(input.subarray(start, end));
     return copy;
   }
-
-  /** Nothing more comes for now: an idle connection holds no slab. */
-  rest(): void {
-    this.slab = null;
-  }
 }
 
 const UNSETTLED = -1;
@@ -99,11 +94,13 @@ const UNSETTLED = -1;
  * order they settle in (MQTT 5.0 §4.6); a number that grows stands for each.
  */
 export class Acknowledgements {
-  private readonly mask: number;
-  private readonly identifiers: Uint16Array;
-  private readonly codes: Int16Array;
-  private readonly exact: Uint8Array;
-  private readonly reasons: string[] = [];
+  private readonly most: number;
+  /** Rings, that hold nothing until they are needed and grow by doubling: most connections wait for few. */
+  private identifiers = new Uint16Array(0);
+  private codes = new Int16Array(0);
+  private exact = new Uint8Array(0);
+  private mask = -1;
+  private readonly reasons = new Map<number, string>();
   private first = 0;
   private next = 0;
   /** Packet identifiers of QoS 2 publishes between PUBLISH and PUBCOMP. */
@@ -112,11 +109,7 @@ export class Acknowledgements {
 
   /** @param most how many may wait; asking for more than that is a bug of the caller's */
   constructor(most: number) {
-    const size = 2 ** Math.ceil(Math.log2(Math.max(2, most)));
-    this.mask = size - 1;
-    this.identifiers = new Uint16Array(size);
-    this.codes = new Int16Array(size);
-    this.exact = new Uint8Array(size);
+    this.most = most;
   }
 
   /** How many wait for their acknowledgement. */
@@ -136,8 +129,9 @@ export class Acknowledgements {
 
   /** A publish came; answers what stands for it. */
   open(identifier: number, exact: boolean): number {
+    if (this.waiting >= this.most) throw new RangeError('more publishes wait than were allowed for');
+    if (this.waiting > this.mask) this.grow();
     const at = this.next & this.mask;
-    if (this.next - this.first > this.mask) throw new RangeError('more publishes wait than were allowed for');
     this.identifiers[at] = identifier;
     this.codes[at] = UNSETTLED;
     this.exact[at] = exact ? 1 : 0;
@@ -150,7 +144,7 @@ export class Acknowledgements {
   settle(sequence: number, code: number, reason: string): void {
     const at = sequence & this.mask;
     this.codes[at] = code;
-    if (reason !== '') this.reasons[at] = reason;
+    if (reason !== '') this.reasons.set(sequence, reason);
   }
 
   /** Writes those at the front that have settled; a refused QoS 2 publish ends there ([MQTT-4.3.3-9]). */
@@ -161,12 +155,27 @@ export class Acknowledgements {
       if (code === UNSETTLED) return;
       const identifier = this.identifiers[at]!;
       const exact = this.exact[at] === 1;
-      const reason = this.reasons[at] ?? '';
-      if (reason !== '') this.reasons[at] = '';
+      const reason = this.reasons.get(this.first) ?? '';
+      if (reason !== '') this.reasons.delete(this.first);
       this.first++;
       if (!exact) this.atLeastOnce--;
       else if (code >= 0x80) this.held.delete(identifier);
       write(identifier, exact, code, reason);
+    }
+  }
+
+  private grow(): void {
+    const size = Math.max(16, (this.mask + 1) * 2);
+    const { identifiers, codes, exact, mask } = this;
+    this.identifiers = new Uint16Array(size);
+    this.codes = new Int16Array(size);
+    this.exact = new Uint8Array(size);
+    this.mask = size - 1;
+    for (let sequence = this.first; sequence < this.next; sequence++) {
+      const to = sequence & this.mask;
+      this.identifiers[to] = identifiers[sequence & mask]!;
+      this.codes[to] = codes[sequence & mask]!;
+      this.exact[to] = exact[sequence & mask]!;
     }
   }
 

@@ -19,8 +19,6 @@ export const mqtt: Protocol<Resources> = {
       port: 1883,
       standardPort: 1883,
       recognises: beginsWithConnect,
-      // A packet is read whole; its fixed header is at most five bytes.
-      inputMax: (bounds) => bounds.packetBytesMax! + 5,
       pipe: (pipe, host: Host<Resources>) => serveMqtt(pipe, host as MqttHost),
     },
   ],

@@ -34,6 +34,9 @@ export type MqttHost = Host<Resources, typeof limits>;
 /** Where frames of messages are kept, for all connections. */
 const SLOTS = { earlier: frameSlot(), five: frameSlot() };
 
+/** Small payloads of all connections. */
+const copies = new Copies();
+
 const NO_DATA = new Uint8Array(0);
 const NO_PROPERTIES: readonly string[] = [];
 
@@ -60,7 +63,6 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   private readonly topics: Topics;
   private readonly authenticators: readonly Authenticator[];
   private readonly names = new TopicNames(isTopicName);
-  private readonly copies = new Copies();
   private readonly answers: Tokens<{ answer: Answer; index: number }>;
   private connectPacket: ConnectRead | null = null;
   private clientId = '';
@@ -280,7 +282,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     const small = !reader.retain && payloadEnd - payloadStart <= 1_024;
     const publication: Publication & { expiryMs?: number; once?: number } = {
       topic,
-      payload: small ? this.copies.of(bytes, payloadStart, payloadEnd) : reader.keep(payloadStart, payloadEnd),
+      payload: small ? copies.of(bytes, payloadStart, payloadEnd) : reader.keep(payloadStart, payloadEnd),
       contentType: properties.contentType ?? '',
       text: properties.payloadFormat === 1,
       properties: properties.user.length === 0 ? NO_PROPERTIES : properties.user,
@@ -412,6 +414,11 @@ export class MqttServer implements Upper, Subscriber, Waiter {
         }
         begin();
         if (--this.asking === 0) this.session.letGo(HOLD_ORDER);
+      })
+      .catch((error: unknown) => {
+        // Nothing guards what runs behind a promise: a bug ends this connection only.
+        this.host.log.error('a subscription behind a cursor failed', { error: String(error) });
+        this.session.disconnect(REASON.unspecifiedError, '');
       });
   }
 
@@ -569,7 +576,6 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   over(withWill: boolean, expiry: number): void {
     this.gone = true;
     this.answers.clear();
-    this.copies.rest();
     const { attachment } = this;
     if (attachment === null) return;
     if (!withWill) this.topics.arm(attachment, this.caller!, null);

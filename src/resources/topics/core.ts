@@ -41,6 +41,8 @@ export interface Pending {
 export interface DurableKeeper {
   /** The tag of a delivery of assurance 2 is to be known after a crash; `then` once it is, or cannot be. */
   tagged(core: Core, pending: Pending, then: (known: boolean) => void): void;
+  /** A tag stands for nothing any more: what it was to stand for was never handed over under it. */
+  untagged(core: Core, tag: number): void;
   arrived(core: Core, pending: Pending, waiter: Waiter, token: number): void;
   /** The delivery is over. */
   done(core: Core, pending: Pending): void;
@@ -421,9 +423,24 @@ export class Core {
 
   /** What has assurance 0 does not outlive the connection. */
   private forgetUnsure(): void {
-    const kept = this.waiting.slice(this.first).filter(({ match }) => match.assurance > 0);
+    const kept = [...this.takeBack(), ...this.waiting.slice(this.first).filter(({ match }) => match.assurance > 0)];
     this.waiting = kept;
     this.first = 0;
     this.waitingBytes = kept.reduce((sum, { message }) => sum + sizeOf(message), 0);
+  }
+
+  /**
+   * Deliveries whose tag was still being committed: nobody has seen it, and the next connection may give it to another
+   * delivery. They wait for a tag of that connection's own.
+   */
+  private takeBack(): Pending[] {
+    const back: Pending[] = [];
+    for (const [tag, pending] of this.flying) {
+      if (pending.again || pending.released) continue;
+      this.flying.delete(tag);
+      this.keeper?.untagged(this, tag);
+      back.push({ ...pending, tag: 0 });
+    }
+    return back;
   }
 }

@@ -175,6 +175,11 @@ export class Durables implements DurableKeeper {
     this.writeTag(core, pending, (outcome) => then(outcome === OK));
   }
 
+  untagged(core: Core, tag: number): void {
+    const durable = this.byId.get(core.durable!);
+    if (durable?.core === core) this.change((batch) => batch.remove(`t/${padded(durable.number)}/${tag}`));
+  }
+
   arrived(core: Core, pending: Pending, waiter: Waiter, token: number): void {
     this.writeTag(core, pending, (outcome) => waiter.settled(token, outcome, 0));
   }
