@@ -49,7 +49,7 @@ export class Portico implements AsyncDisposable {
   readonly topics: Topics;
   /** What listens, in the order in which it was opened. */
   readonly listening: readonly Standing[];
-  /** By protocol, of the first listener of each: `mqtt://127.0.0.1:1883`, `tcp://…`, `udp://…`. */
+  /** Of the first listener of each kind: `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
   private readonly server: Server<Resources>;
@@ -231,7 +231,8 @@ function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<
 function urlsOf(standing: readonly Standing[]): Record<string, string> {
   const urls: Record<string, string> = {};
   for (const { protocol, on, address, path } of standing) {
-    const key = on === 'tcp' ? protocol : `${protocol}-${on}`;
+    // The datagrams of Lines are what `udp:` means; others go by both names.
+    const key = on === 'tcp' ? protocol : protocol === 'lines' && on === 'udp' ? 'udp' : `${protocol}-${on}`;
     urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
   }
   return urls;

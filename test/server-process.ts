@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url';
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 /** What `portico up --json` says. */
-export interface Running {
+export interface Running extends AsyncDisposable {
   readonly process: ChildProcess;
   readonly urls: Readonly<Record<string, string>>;
+  /** All of the line. */
+  readonly ready: { readonly listening: readonly { readonly address: { host: string; port: number } | null }[] };
   /** The port of a listener, by the name of its URL. */
   port(name: string): number;
   /** What it wrote to standard error so far. */
@@ -29,21 +31,27 @@ export async function startServer(args: readonly string[], environment: NodeJS.P
   const complaints: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => complaints.push(line));
   const ended = once(child, 'exit');
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await ended;
+  };
   const first = once(createInterface({ input: child.stdout }), 'line');
   const line = await Promise.race([
     first.then(([text]) => String(text)),
     ended.then(([code]) => assert.fail(`portico up ended with ${String(code)}: ${complaints.join('\n')}`)),
   ]);
-  const { urls } = JSON.parse(line) as { urls: Record<string, string> };
+  const ready = JSON.parse(line) as Running['ready'] & { urls: Record<string, string> };
+  const { urls } = ready;
   return {
     process: child,
     urls,
+    ready,
     port: (name) => Number(new URL(urls[name]!.replace(/^[a-z]+:/, 'http:')).port),
     complaints,
-    async kill() {
-      child.kill('SIGKILL');
-      await ended;
-    },
+    kill,
+    // A test that fails leaves nobody behind.
+    [Symbol.asyncDispose]: kill,
     async stop() {
       child.kill('SIGTERM');
       const [code] = (await ended) as [number | null];
@@ -56,8 +64,13 @@ export async function startServer(args: readonly string[], environment: NodeJS.P
 export async function runCommand(
   args: readonly string[],
   input = '',
+  { folder, environment = {} }: { folder?: string; environment?: NodeJS.ProcessEnv } = {},
 ): Promise<{ code: number | null; output: string; errors: string }> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    cwd: folder,
+    env: { ...process.env, ...environment },
+  });
   let output = '';
   let errors = '';
   child.stdout.on('data', (chunk) => {
@@ -66,6 +79,8 @@ export async function runCommand(
   child.stderr.on('data', (chunk) => {
     errors += String(chunk);
   });
+  // One that ends without reading its input is no failure of ours.
+  child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, output, errors };

@@ -4,7 +4,7 @@ import { type Cause, ENDED } from '../core/pipe.ts';
 import { LinesClient, type ReceivedMessage } from '../protocols/lines/client.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import { dial } from '../transports/socket-pipe.ts';
-import { type Channel, MAKING, type Place, type PublishOptions, type Shown } from './channel.ts';
+import { type Channel, MAKING, type Place, type PublishOptions, Refusal, type Shown } from './channel.ts';
 
 /** Connects, and gives the name of the URL where it has one. Rejects when nobody answers or the name is refused. */
 export function linesChannel(place: Place, turn: TurnLoop): Promise<Channel> {
@@ -89,7 +89,7 @@ class LinesChannel implements Channel {
     const asked = this.asked.get(number);
     this.asked.delete(number);
     if (outcome === OK) asked?.resolve(value);
-    else asked?.reject(new Error(`${this.where} answered ${OUTCOME_NAMES[outcome]}: ${text}`));
+    else asked?.reject(new Refusal(`${this.where} answered ${OUTCOME_NAMES[outcome]}: ${text}`));
   }
 
   message({ topic, payload, cursor }: ReceivedMessage): void {
@@ -101,7 +101,7 @@ class LinesChannel implements Channel {
   }
 
   refused(outcome: Outcome, command: string, text: string): void {
-    this.problem ??= new Error(`${this.where} answered ${command} with ${OUTCOME_NAMES[outcome]}: ${text}`);
+    this.problem ??= new Refusal(`${this.where} answered ${command} with ${OUTCOME_NAMES[outcome]}: ${text}`);
   }
 
   roomy(): void {

@@ -4,7 +4,7 @@ import { MqttClient as Client } from '../protocols/mqtt/client.ts';
 import type { Closed, Received } from '../protocols/mqtt/client-memory.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import { dial } from '../transports/socket-pipe.ts';
-import { type Channel, MAKING, type Place, type Shown } from './channel.ts';
+import { type Channel, MAKING, type Place, Refusal, type Shown } from './channel.ts';
 
 /** Connects. Rejects when nobody answers or the server refuses. */
 export function mqttChannel(place: Place, turn: TurnLoop): Promise<Channel> {
@@ -68,7 +68,7 @@ class MqttChannel implements Channel {
       const taken = this.client.publish({ topic, payload, retain, qos, contentType }, settle);
       if (taken === 'taken') {
         const reason = await done;
-        if (reason >= 0x80) throw new Error(`${topic} was refused with 0x${reason.toString(16)}`);
+        if (reason >= 0x80) throw new Refusal(`${topic} was refused with 0x${reason.toString(16)}`);
         if (reason < 0) throw new Error('the connection ended before the acknowledgement');
         return null;
       }
@@ -89,7 +89,7 @@ class MqttChannel implements Channel {
       const asked = [{ filter, qos, retainAsPublished: false }];
       const answered = ([reason]: readonly number[]) => {
         if (reason === undefined) reject(new Error('the connection ended before the answer'));
-        else if (reason >= 0x80) reject(new Error(`${filter} was refused with 0x${reason.toString(16)}`));
+        else if (reason >= 0x80) reject(new Refusal(`${filter} was refused with 0x${reason.toString(16)}`));
         else resolve();
       };
       const taken = this.client.subscribe(asked, answered, 0, user);

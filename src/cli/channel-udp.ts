@@ -4,7 +4,7 @@ import { OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { LinesDatagramClient } from '../protocols/lines/datagram-client.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import { openUdp, type UdpPort } from '../transports/udp.ts';
-import type { Channel, Place, PublishOptions, Shown } from './channel.ts';
+import { type Channel, type Place, type PublishOptions, Refusal, type Shown } from './channel.ts';
 
 /** How long an answer is waited for. What was published is not sent again: it may have arrived. */
 const ANSWER_MS = 3_000;
@@ -137,7 +137,7 @@ class UdpChannel implements Channel {
   }
 
   refused(outcome: Outcome, command: string, text: string): void {
-    const error = new Error(`${this.where} answered ${command} with ${OUTCOME_NAMES[outcome]}: ${text}`);
+    const error = new Refusal(`${this.where} answered ${command} with ${OUTCOME_NAMES[outcome]}: ${text}`);
     const [first] = this.publishing.values();
     if (this.subscribing !== null) this.subscribing.reject(error);
     else if (first !== undefined) first[0]?.reject(error);

@@ -16,6 +16,14 @@ export interface PublishOptions {
   readonly contentType: string;
 }
 
+/** The server said no; whoever asks again is told no again. */
+export class Refusal extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'Refusal';
+  }
+}
+
 /** A connection to a server's topics. Failures reject with an Error whose message is for a person. */
 export interface Channel {
   /** Resolves when it is acknowledged, with the cursor where the protocol tells it. */

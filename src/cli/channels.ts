@@ -1,6 +1,6 @@
 // Which URL schemes the commands speak, and how a URL is read.
 import { NODE_LOOP, TurnLoop } from '../server/turn.ts';
-import type { Channel, Place } from './channel.ts';
+import { type Channel, type Place, Refusal } from './channel.ts';
 import { linesChannel } from './channel-lines.ts';
 import { mqttChannel } from './channel-mqtt.ts';
 import { udpChannel } from './channel-udp.ts';
@@ -46,4 +46,10 @@ export function openChannel(place: Place & { readonly scheme: string }): Promise
     throw error;
   });
   return SCHEMES[place.scheme]!.open(place, turn);
+}
+
+/** Ends the command for what a channel rejected with. */
+export function failBecause(error: unknown): never {
+  const text = error instanceof Error ? error.message : String(error);
+  return fail(text, error instanceof Refusal ? EXIT.refused : EXIT.unavailable);
 }

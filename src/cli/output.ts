@@ -14,7 +14,7 @@ export const EXIT = {
   software: 70,
   /** Something could not be read or written. */
   io: 74,
-  /** Refused: it would not be safe. */
+  /** Refused: by us, since it would not be safe, or by the server that was asked. */
   refused: 77,
   /** The configuration was wrong. */
   config: 78,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import type { Channel, PublishOptions } from './channel.ts';
-import { openChannel, placeOf } from './channels.ts';
+import { failBecause, openChannel, placeOf } from './channels.ts';
 import { EXIT, fail } from './output.ts';
 import { numberOf, qosOf } from './sub.ts';
 
@@ -50,7 +50,7 @@ async function pub(url: string, payload: string | undefined, flags: PubFlags): P
     channel.close();
     await channel.closed;
   } catch (error) {
-    fail(error instanceof Error ? error.message : String(error), EXIT.unavailable);
+    failBecause(error);
   }
   process.exit(EXIT.ok);
 }

@@ -1,7 +1,7 @@
 // `portico sub`: prints what is published to topics.
 import type { Command } from 'commander';
 import type { Shown } from './channel.ts';
-import { openChannel, placeOf } from './channels.ts';
+import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, dim, EXIT, fail } from './output.ts';
 
 interface SubFlags {
@@ -72,7 +72,7 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
     );
     await channel.closed;
   } catch (error) {
-    fail(error instanceof Error ? error.message : String(error), EXIT.unavailable);
+    failBecause(error);
   }
   process.exit(EXIT.ok);
 }
