@@ -255,6 +255,21 @@ function pressure(on: On): void {
     assert.deepEqual(bugs, []);
   });
 
+  on('a pause takes back a resume of the same turn', async ({ until }, join) => {
+    const { a, b } = await join();
+    b.take = (offered) => Math.min(offered, 1 - b.total);
+    b.onReceive = () => b.pipe.pause();
+    a.say('xy');
+    await until(() => b.text === 'x');
+    b.take = (offered) => offered;
+    b.pipe.resume();
+    b.pipe.pause();
+    for (let round = 0; round < 10; round++) await until(() => true);
+    assert.equal(b.text, 'x');
+    b.pipe.resume();
+    await until(() => b.text === 'xy');
+  });
+
   on('a session that pauses in the middle is offered the rest after resuming', async ({ until }, join) => {
     const { a, b } = await join();
     b.take = () => 1;

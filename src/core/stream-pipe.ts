@@ -248,9 +248,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
   }
 
   pause(): void {
+    // Also takes back a resume of the same turn.
+    this.resumed = false;
     if (this.input !== READING) return;
     this.input = PAUSED;
-    this.resumed = false;
     this.hold(true);
   }
 

@@ -71,16 +71,14 @@ export class Outbound {
   private again: Again[] = [];
   /** How many more PUBLISH of QoS 1 and 2 may be sent ([MQTT-4.9.0-2]). */
   private quota: number;
-  private lastId: number;
+  private lastId = 0;
 
-  /** @param firstId where packet identifiers begin, 1 to 65,535 */
-  constructor(pipe: Pipe, bounds: ClientBounds, slots: FrameSlots, firstId: number) {
+  constructor(pipe: Pipe, bounds: ClientBounds, slots: FrameSlots) {
     this.pipe = pipe;
     this.bounds = bounds;
     this.slot = bounds.version === V5 ? slots.five : slots.earlier;
     this.quota = bounds.receiveMaximum;
     this.aliases = bounds.topicAliasMax > 0 ? new Map() : null;
-    this.lastId = firstId - 1;
   }
 
   get inFlight(): number {

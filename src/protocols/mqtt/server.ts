@@ -215,13 +215,9 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     const asked = connect.keepAlive;
     // Only 5.0 has a way to tell a client of another keep alive than its own.
     const keepAlive = connect.version === V5 && most > 0 && (asked === 0 || asked > most) ? most : asked;
-    const chance = new Uint8Array(2);
-    if (present === 1) this.host.entropy.fill(chance);
     this.session.accept({
       sessionPresent: present === 1,
       keepAlive,
-      // Identifiers of the former connection that are still to be told of must not be given anew meanwhile.
-      firstId: 1 + (((chance[0]! << 8) | chance[1]!) % 65_535),
       properties: connect.version === V5 ? this.announced(connect, keepAlive) : null,
     });
     if (this.attachment !== null) this.arm();

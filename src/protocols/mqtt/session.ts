@@ -55,8 +55,6 @@ export interface Acceptance {
   readonly sessionPresent: boolean;
   /** In seconds; 0 for none. */
   readonly keepAlive: number;
-  /** Where its packet identifiers begin. */
-  readonly firstId: number;
   readonly properties: PropertyValues | null;
 }
 
@@ -317,7 +315,7 @@ export class MqttSession implements Session {
   // ---- what the server half answers --------------------------------------------------------------------------------
 
   /** CONNACK 0x00; what had to wait is taken now. */
-  accept({ sessionPresent, keepAlive, firstId, properties }: Acceptance): void {
+  accept({ sessionPresent, keepAlive, properties }: Acceptance): void {
     if (this.state === CLOSED || this.outbound !== null) return;
     const { properties: asked } = this.connect!;
     const five = this.version === P.V5;
@@ -335,7 +333,7 @@ export class MqttSession implements Session {
       packetBytesMax: this.packetMax,
       topicAliasMax: five ? Math.min(this.limits.topicAliasOutMax, Math.max(0, asked.topicAliasMaximum)) : 0,
     };
-    this.outbound = new Outbound(this.pipe, bounds, this.slots, firstId);
+    this.outbound = new Outbound(this.pipe, bounds, this.slots);
     this.fitting(properties, (values) => writeConnack(this.pipe.out, this.version, sessionPresent, 0, values));
     this.letGo(HOLD_CONNECT);
   }
