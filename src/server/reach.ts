@@ -18,12 +18,15 @@ export interface ReachOptions extends PipeMaking {
   readonly policy: AddressPolicy;
   /** The address that the session's own listener is bound to: where `listenOnce` listens. */
   readonly local: Address | null;
+  readonly openMax: number;
   /** Told of every pipe that is opened, so that it is counted and asked to leave as any other. */
   readonly opened: (pipe: StreamPipe) => void;
 }
 
-/** Connections, listeners and ports that one session may have open or under way at once. */
+/** Connections, listeners and ports that the session of one connection may have open or under way at once. */
 export const OPEN_MAX = 16;
+/** The same for a datagram port, whose session serves many addresses: a port for each when it forwards them. */
+export const OPEN_MAX_OF_PORTS = 65_536;
 /** How many ports of a range are tried before it is given up. */
 const PORTS_TRIED = 64;
 /** How long what a session opened may take to end after it. */
@@ -70,8 +73,8 @@ export class SessionReach implements Reach {
       settle();
       giveUp?.();
     };
-    if (this.over || this.open >= OPEN_MAX) {
-      setImmediate(() => refuse(UNREACHABLE, `more than ${OPEN_MAX} connections of one session`));
+    if (this.over || this.open >= this.options.openMax) {
+      setImmediate(() => refuse(UNREACHABLE, `more than ${this.options.openMax} connections of one session`));
       return stop;
     }
     this.underWay.add(stop);
@@ -97,7 +100,7 @@ export class SessionReach implements Reach {
     connected: (pipe: Pipe) => Session,
     expired: () => void,
   ): Promise<number | null> {
-    if (this.over || this.open >= OPEN_MAX) return null;
+    if (this.over || this.open >= this.options.openMax) return null;
     let listening: Listening | null = null;
     let over = false;
     const stop = () => {
@@ -127,7 +130,7 @@ export class SessionReach implements Reach {
   }
 
   async datagrams(family: 4 | 6, session: (port: DatagramPort) => DatagramSession): Promise<DatagramPort | null> {
-    if (this.over || this.open >= OPEN_MAX) return null;
+    if (this.over || this.open >= this.options.openMax) return null;
     try {
       const port = await openUdp({
         turn: this.options.turn,

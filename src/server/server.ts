@@ -14,7 +14,7 @@ import type { PipeMaking } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
-import { SessionReach } from './reach.ts';
+import { OPEN_MAX, OPEN_MAX_OF_PORTS, SessionReach } from './reach.ts';
 import { RecognisingSession } from './recognise.ts';
 import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
 import { NODE_LOOP, TurnLoop } from './turn.ts';
@@ -160,7 +160,7 @@ export class Server<Resources> {
     const { name } = protocol;
     const shared = this.sharedHost({ protocol, limits });
     const opened = await openUdpPorts({ name, hosts, port }, this.turn, (made) => {
-      const reach = () => this.reachOf(made.local, (own) => this.portReaches.push(own));
+      const reach = () => this.reachOf(made.local, OPEN_MAX_OF_PORTS, (own) => this.portReaches.push(own));
       return listens.datagrams(made, new SessionHost(shared, this.turn, reach));
     });
     this.ports.push(...opened);
@@ -200,13 +200,19 @@ export class Server<Resources> {
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
     return new SessionHost(shared, this.turn, () => {
-      return this.reachOf(pipe.peer.local, (reach) => this.reaches.set(pipe.id, reach));
+      return this.reachOf(pipe.peer.local, OPEN_MAX, (reach) => this.reaches.set(pipe.id, reach));
     });
   }
 
-  private reachOf(local: Address | null, made: (reach: SessionReach) => void): SessionReach {
+  private reachOf(local: Address | null, openMax: number, made: (reach: SessionReach) => void): SessionReach {
     const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
-    const reach = new SessionReach({ ...this.making(PIPE_BOUNDS.inputMax), policy: this.policy, local, opened });
+    const reach = new SessionReach({
+      ...this.making(PIPE_BOUNDS.inputMax),
+      policy: this.policy,
+      local,
+      openMax,
+      opened,
+    });
     made(reach);
     return reach;
   }
