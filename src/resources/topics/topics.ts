@@ -2,7 +2,7 @@
 // from its settlement, in cursor order; what need not last is dispatched at once.
 import type { Caller } from '../../core/caller.ts';
 import type { Log } from '../../core/log.ts';
-import { DENIED, FAILED, GONE, INVALID, MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
+import { DENIED, FAILED, FULL, GONE, INVALID, MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Turn, Turned } from '../../core/turn.ts';
 import type { Batch } from '../../storage/batch.ts';
@@ -47,6 +47,9 @@ export interface TopicsOptions {
 
 const SWEEP_MS = 60_000;
 
+/** How long a complaint about the store is not repeated. */
+const COMPLAIN_MS = 60_000;
+
 /** What is too old is dropped earlier when so many messages came since. */
 const SWEEP_RECORDS = 100_000;
 
@@ -87,6 +90,7 @@ export class OpenTopics extends Turned implements Topics {
   /** Messages added to the history since the last sweep. */
   private added = 0;
   private sweeping = false;
+  private quietUntil: Instant = 0;
 
   constructor(options: TopicsOptions, space: Space, policies: readonly HistoryPolicy[]) {
     super();
@@ -194,6 +198,7 @@ export class OpenTopics extends Turned implements Topics {
     }
     if (from !== null) from.committing--;
     if (outcome !== OK) {
+      this.complain(outcome);
       if (step.once !== null) from!.once.delete(step.once);
       step.waiter.settled(step.token, outcome, 0);
       return;
@@ -213,6 +218,15 @@ export class OpenTopics extends Turned implements Topics {
         : { key: step.storedKey, sequence: sequence + step.storedAt, waiting: targets.size, noted: [] };
     this.dispatch(message, from, stored, targets);
     step.waiter.settled(step.token, OK, message.cursor);
+  }
+
+  /** What operators must hear of: told once a minute, not once a message. */
+  private complain(outcome: Outcome): void {
+    const { now } = this.turn.clock;
+    if ((outcome !== FULL && outcome !== FAILED) || now < this.quietUntil) return;
+    this.quietUntil = now + COMPLAIN_MS;
+    if (outcome === FULL) this.logger.warn('the disk is full: what must last is refused until there is space');
+    else this.logger.error('the store cannot write: what must last is refused');
   }
 
   private dispatch(message: Message, from: Core | null, stored: Stored | null, numbers: Set<number> | null): void {
