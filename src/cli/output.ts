@@ -64,11 +64,20 @@ export function logTo(level: Level | 'silent', format: 'text' | 'json'): Log {
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
 }
 
-function shown(fields: LogFields | undefined): string {
+/** The fields of a line; a stack stands below it. What a peer said cannot move the cursor, colour or add a line. */
+export function shown(fields: LogFields | undefined): string {
   if (fields === undefined) return '';
   return Object.entries(fields)
-    .map(([key, value]) =>
-      typeof value === 'string' && value.includes('\n') ? `\n${value}` : ` ${key}=${String(value)}`,
-    )
+    .map(([key, value]) => {
+      if (key === 'stack') return `\n${String(value).split('\n').map(visible).join('\n')}`;
+      return ` ${key}=${visible(String(value))}`;
+    })
     .join('');
+}
+
+function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (found) => {
+    return `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }

@@ -36,6 +36,11 @@ async function up(flags: UpFlags): Promise<void> {
   try {
     const config = await configFrom(flags);
     const log = logTo(config.log.level, config.log.format);
+    // The guards catch what is thrown in a connection; what is thrown beside them leaves nothing to go on with.
+    process.on('uncaughtException', (error) => {
+      log.error('a bug of Portico’s own; please report it', { stack: error.stack ?? String(error) });
+      process.exit(EXIT.software);
+    });
     portico = await Portico.start({
       ...config,
       logger: log,
