@@ -11,7 +11,7 @@ import { runUnder } from './run-under.js';
 // below node_modules.
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const source = join(root, 'src', 'main.ts');
-const main = existsSync(source) ? source : join(root, 'dist', 'main.js');
+const main = existsSync(source) ? source : join(root, 'dist', 'src', 'main.js');
 
 if (findNode() === process.execPath) await import(pathToFileURL(main).href);
 else runUnder([main, ...process.argv.slice(2)]);

@@ -81,7 +81,7 @@ async function udpClient(): Promise<Listener & { say(line: string): void; told: 
     const line = String(datagram).trimEnd();
     (/^[+-]/.test(line) ? told : got).push(line);
   });
-  return { got, told, say: (line) => void socket.send(line, portOf('lines-udp'), '127.0.0.1') };
+  return { got, told, say: (line) => void socket.send(line, portOf('udp'), '127.0.0.1') };
 }
 
 /** Everybody who can subscribe, subscribed to a filter. */

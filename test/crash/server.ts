@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { Random } from '../../src/sim/random.ts';
 import { type Running, startServer } from '../server-process.ts';
+import { LinesLane, lastOf } from './lines-lane.ts';
 
 const SESSION: IClientOptions = {
   protocolVersion: 5,
@@ -39,6 +40,8 @@ export class CrashRun {
   readonly random: Random;
   private server: Running | null = null;
   private port = 0;
+  private linesPort = 0;
+  private lane: LinesLane | null = null;
   private readonly atLeastOnce = ledger();
   private readonly exactlyOnce = ledger();
   private readonly reader: CursorReader = { last: 0, cursors: [], numbers: new Set() };
@@ -57,6 +60,7 @@ export class CrashRun {
     try {
       await this.start();
       await this.connect();
+      this.lane = new LinesLane(this.linesPort);
       const load = this.publish();
       for (let round = 0; round < rounds; round++) {
         await pause(20 + this.random.below(250));
@@ -64,10 +68,14 @@ export class CrashRun {
         await this.start();
       }
       this.stopped = true;
+      this.lane.rest();
       await load;
       await this.settle();
       this.judge();
+      this.lane.judge();
+      assert.equal(await lastOf(this.linesPort, 'value'), `value ${this.retained.acknowledged}`);
     } finally {
+      this.lane?.close();
       for (const client of [this.publisher, this.subscriber, this.follower]) client?.end(true);
       await this.server?.kill();
       rmSync(this.folder, { recursive: true });
@@ -75,8 +83,10 @@ export class CrashRun {
   }
 
   private async start(): Promise<void> {
-    this.server = await startServer(['--data', this.folder, '--port', `mqtt=${this.port}`]);
+    const ports = [`mqtt=${this.port}`, `lines=${this.linesPort}`];
+    this.server = await startServer(['--data', this.folder, '--port', ...ports]);
     this.port = this.server.port('mqtt');
+    this.linesPort = this.server.port('lines');
   }
 
   private async connect(): Promise<void> {
@@ -149,7 +159,11 @@ export class CrashRun {
     let before = -1;
     while (quiet < 40) {
       await pause(25);
-      const now = this.atLeastOnce.received.size + this.exactlyOnce.received.size + this.reader.cursors.length;
+      const now =
+        this.atLeastOnce.received.size +
+        this.exactlyOnce.received.size +
+        this.reader.cursors.length +
+        this.lane!.received.length;
       quiet = now === before ? quiet + 1 : 0;
       before = now;
     }
@@ -172,7 +186,7 @@ export class CrashRun {
 
   /** What was done, for a line of a report. */
   get summary(): string {
-    return `${this.atLeastOnce.acknowledged.size} with QoS 1, ${this.exactlyOnce.acknowledged.size} with QoS 2`;
+    return `${this.atLeastOnce.acknowledged.size} with QoS 1, ${this.exactlyOnce.acknowledged.size} with QoS 2, ${this.lane?.acknowledged.size ?? 0} lines`;
   }
 }
 

@@ -19,7 +19,7 @@ before(async () => {
     return [hostname, port];
   };
   tcp = where(portico.urls.lines!);
-  udp = where(portico.urls['lines-udp']!);
+  udp = where(portico.urls.udp!);
 });
 
 after(async () => {
