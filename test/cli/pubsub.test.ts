@@ -146,6 +146,7 @@ test('a reader that goes away is no failure', TIMEOUT, async () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
+  const closed = once(child, 'close');
   let errors = '';
   child.stderr.on('data', (chunk) => {
     errors += String(chunk);
@@ -153,6 +154,6 @@ test('a reader that goes away is no failure', TIMEOUT, async () => {
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   assert.equal(line.toString(), 'pipe/a x\n');
   await runCommand(['pub', `${server.urls.mqtt}/pipe/b`, 'y']);
-  await once(child, 'close');
+  await closed;
   assert.equal(errors, '');
 });
