@@ -29,7 +29,8 @@ async function until(done: () => boolean, what: string): Promise<void> {
   }
 }
 
-const connected = (client: MqttClient): Promise<void> => new Promise((resolve) => client.once('connect', () => resolve()));
+const connected = (client: MqttClient): Promise<void> =>
+  new Promise((resolve) => client.once('connect', () => resolve()));
 
 /** A subscriber of any protocol: what it got, as `topic payload`. */
 interface Listener {
