@@ -4,6 +4,7 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Listens } from './core/protocol.ts';
+import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
@@ -68,6 +69,38 @@ const wireService = z
     }
   });
 
+const bridgeRule = z
+  .strictObject({
+    /** Of topics where they come from. */
+    filter: z.string(),
+    /** Taken off the front of a name, before `prefix` is put there. */
+    strip: z.string().optional(),
+    prefix: z.string().optional(),
+    /** The most that is asked for. */
+    qos: z.union([z.literal(0), z.literal(1), z.literal(2)], 'is 0, 1 or 2').default(1),
+  })
+  .superRefine((rule, context) => {
+    const problem = ruleProblem(rule);
+    if (problem !== null) context.addIssue(problem);
+  });
+
+const bridge = z.strictObject({
+  name: z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits, `.`, `_` or `-`'),
+  /** `mqtt://user:password@host:1883` or `mqtts://…`. */
+  url: z.string().superRefine((url, context) => {
+    try {
+      remoteOf(url);
+    } catch (error) {
+      context.addIssue((error as Error).message);
+    }
+  }),
+  /** By which the other broker knows this one. */
+  clientId: z.string().min(1, 'is not empty').optional(),
+  version: z.union([z.literal(4), z.literal(5)], 'is 4 (MQTT 3.1.1) or 5').default(5),
+  in: z.array(bridgeRule).default([]),
+  out: z.array(bridgeRule).default([]),
+});
+
 const sharedPort = z.strictObject({
   /** TCP port; 0 for a free one. */
   port,
@@ -94,6 +127,15 @@ export const schema = z.strictObject({
   shared: z.array(sharedPort).default([]),
   /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */
   wire: z.array(wireService).default([]),
+  /** Bridges to other brokers. There are none but those that are named here. */
+  mqtt: z
+    .strictObject({
+      bridges: z
+        .array(bridge)
+        .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'has two bridges of one name')
+        .default([]),
+    })
+    .default({ bridges: [] }),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),
@@ -196,6 +238,7 @@ function keysAt(path: readonly PropertyKey[]): string[] {
   if (first === undefined) return Object.keys(schema.shape);
   if (first === 'protocols') return path.length === 1 ? PROTOCOLS.map(({ name }) => name) : Object.keys(listener.shape);
   if (first === 'shared') return Object.keys(sharedPort.shape);
+  if (first === 'mqtt' && path.length > 1) return Object.keys((path.length > 3 ? bridgeRule : bridge).shape);
   if (first === 'topics') return path.length > 1 ? Object.keys(policy.shape) : ['history'];
   const inner = schema.shape[first as keyof typeof schema.shape] as z.ZodDefault<z.ZodObject> | undefined;
   return Object.keys(inner?.def.innerType.shape ?? {});

@@ -1,9 +1,11 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
+import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { type Config, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
+import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
@@ -12,6 +14,7 @@ import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
 import {
+  ENTROPY,
   isLoopbackHost,
   type ListenerPlan,
   Server,
@@ -56,15 +59,17 @@ export class Portico implements AsyncDisposable {
   private readonly openTopics: OpenTopics;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
+  private readonly bridges: readonly Bridge[];
   private closing: Promise<void> | null = null;
 
-  private constructor(config: Config, server: Server<Resources>, topics: OpenTopics, sys: SysTopics, engine: Engine) {
+  private constructor(config: Config, server: Server<Resources>, topics: OpenTopics, engine: Engine, log: Log) {
     this.config = config;
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
-    this.sys = sys;
+    this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
+    this.bridges = bridgesOf(config, server, topics, log);
     this.listening = server.standing;
     this.urls = urlsOf(server.standing);
   }
@@ -102,7 +107,7 @@ export class Portico implements AsyncDisposable {
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
       await server.listen(plansOf(config), sharedPlansOf(config));
-      return new Portico(config, server, topics, new SysTopics(topics, turn, SOFTWARE), engine);
+      return new Portico(config, server, topics, engine, log);
     } catch (error) {
       await server?.close();
       await topics?.close();
@@ -133,6 +138,7 @@ export class Portico implements AsyncDisposable {
 
   private async shutDown(): Promise<void> {
     this.sys.stop();
+    for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     await this.openTopics.close();
     await this.engine.close();
@@ -193,6 +199,15 @@ function wirePlansOf(config: Config): ListenerPlan<Resources>[] {
       return { protocol: { ...wire, name: `wire-${service.kind}` }, listens, hosts, limits, port: service.port };
     }),
   );
+}
+
+/** Begins the bridges that the configuration names. */
+function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): Bridge[] {
+  const { turn } = server;
+  return config.mqtt.bridges.map((plan) => {
+    const clientId = `${hostname()}.${plan.name}`;
+    return new Bridge({ plan, clientId, turn, reach: server.wayOut(), topics, log, entropy: ENTROPY });
+  });
 }
 
 function sharedPlansOf(config: Config): SharedPlan<Resources>[] {

@@ -61,7 +61,7 @@ export interface ServerOptions<Resources> {
   readonly measure?: () => number;
 }
 
-const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
+export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 
 type StreamListens<Resources> = Extract<Listens<Resources>, { pipe(pipe: Pipe, host: Host<Resources>): Session }>;
 
@@ -76,7 +76,7 @@ export class Server<Resources> {
   private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
   private readonly ports: UdpPort[] = [];
-  /** The ways out of the sessions that asked for one, by their pipes, and of those on datagram ports. */
+  /** The ways out of the sessions that asked for one, by their pipes, and of those without: datagram ports, bridges. */
   private readonly reaches = new Map<number, SessionReach>();
   private readonly portReaches: SessionReach[] = [];
 
@@ -112,6 +112,11 @@ export class Server<Resources> {
     await this.registry.leaveAll(SHUTDOWN);
     this.closePorts();
     this.registry.stop();
+  }
+
+  /** A way out, within the outbound rules, for what runs as long as the server does. */
+  wayOut(): Reach {
+    return this.reachOf(null, (reach) => this.portReaches.push(reach));
   }
 
   private async stopListening(): Promise<void> {

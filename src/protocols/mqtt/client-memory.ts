@@ -29,6 +29,8 @@ export interface Asking {
   readonly done: (reasons: readonly number[]) => void;
 }
 
+const NOBODY_ASKS: ReadonlyMap<number, Asking> = new Map();
+
 /** Given to one client after the other, it makes them one session. It holds as much as the clients were allowed to queue. */
 export class ClientMemory {
   /** Sent, by packet identifier, in the order of sending. */
@@ -39,13 +41,36 @@ export class ClientMemory {
   readonly waiting: Outgoing[] = [];
   /** Messages of QoS 2 that have come and are not released yet. */
   readonly incoming = new Set<number>();
+  /** Identifiers that the caller has taken by `reserve` and not freed. */
+  private readonly reserved = new Set<number>();
   private lastId = 0;
+
+  /** An identifier for a publish to come, the caller's until `free`; 0 when all are in use. Not while a SUBSCRIBE is under way. */
+  reserve(): number {
+    const packetId = this.identifier(NOBODY_ASKS);
+    if (packetId !== 0) this.reserved.add(packetId);
+    return packetId;
+  }
+
+  free(packetId: number): void {
+    this.reserved.delete(packetId);
+  }
+
+  /**
+   * Before the first connection: a PUBLISH that a former life of the caller sent and that was not acknowledged. It is sent
+   * again if the server still has the session; otherwise it is cut off.
+   */
+  restore(sent: Pick<Outgoing, 'packetId' | 'qos' | 'retain' | 'topic' | 'frame' | 'done'>): void {
+    this.reserved.add(sent.packetId);
+    this.outgoing.set(sent.packetId, { ...sent, dup: true, counted: false });
+  }
 
   /** A packet identifier that is not in use, or 0 when all are. */
   identifier(asking: ReadonlyMap<number, Asking>): number {
     for (let tries = 0; tries < 0xffff; tries++) {
       this.lastId = (this.lastId % 0xffff) + 1;
-      if (!this.outgoing.has(this.lastId) && !asking.has(this.lastId)) return this.lastId;
+      const id = this.lastId;
+      if (!this.outgoing.has(id) && !this.reserved.has(id) && !asking.has(id)) return id;
     }
     return 0;
   }
@@ -224,6 +249,8 @@ export type Publish = Pick<PublishContent, 'topic' | 'payload'> &
     readonly retain?: boolean;
     /** 5.0: seconds. */
     readonly expiry?: number;
+    /** With QoS 1 and 2: one that the memory's `reserve` gave; the client takes one itself when absent. */
+    readonly packetId?: number;
   };
 
 /**

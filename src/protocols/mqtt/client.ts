@@ -119,9 +119,17 @@ export class MqttClient implements Session {
       return 'taken';
     }
     const { topic } = publish;
-    this.memory.waiting.push({ packetId: 0, qos, retain, topic, frame, dup: false, counted: false, done });
+    const packetId = publish.packetId ?? 0;
+    this.memory.waiting.push({ packetId, qos, retain, topic, frame, dup: false, counted: false, done });
     this.pump();
     return 'taken';
+  }
+
+  /** Whether one more publish would be queued; if not, `room` is told once it would. */
+  hasRoom(): boolean {
+    if (this.state === CONNECTED && this.pipe.room > 0 && this.pending < this.queueMax) return true;
+    this.wasFull = true;
+    return false;
   }
 
   /**
@@ -363,7 +371,7 @@ export class MqttClient implements Session {
     taken = 0;
     while (taken < waiting.length && this.mayPublish) {
       const next = waiting[taken]!;
-      next.packetId = this.memory.identifier(this.asking);
+      if (next.packetId === 0) next.packetId = this.memory.identifier(this.asking);
       if (next.packetId === 0) break;
       outgoing.set(next.packetId, next);
       this.sendNext(next);
