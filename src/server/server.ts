@@ -116,7 +116,7 @@ export class Server<Resources> {
 
   /** A way out, within the outbound rules, for what runs as long as the server does. */
   wayOut(): Reach {
-    return this.reachOf(null, (reach) => this.portReaches.push(reach));
+    return this.reachOf(null, OPEN_MAX, (reach) => this.portReaches.push(reach));
   }
 
   private async stopListening(): Promise<void> {
