@@ -476,14 +476,16 @@ export class Bridge extends Turned implements Subscriber, Waiter {
 
   /** Exactly once, and handed over by a former process: the other broker may know its packet identifier. */
   private restore(leaving: Leaving, tag: number): void {
+    const done = this.answer(leaving, tag);
     const publish = this.publishOf(leaving, tag);
     if (publish === null) {
-      this.left(tag);
+      // It crosses no more, but the other broker may hold its identifier until that is released.
+      this.memory.restore({ packetId: tag, qos: 2, retain: false, topic: '', frame: null, done });
       return;
     }
     const { topic, retain = false, expiry = -1 } = publish;
     const content = { contentType: '', text: false, properties: [], responseTopic: '', correlation: null, ...publish };
     const frame = encodePublish(content, this.version, retain, expiry);
-    this.memory.restore({ packetId: tag, qos: 2, retain, topic, frame, done: this.answer(leaving, tag) });
+    this.memory.restore({ packetId: tag, qos: 2, retain, topic, frame, done });
   }
 }
