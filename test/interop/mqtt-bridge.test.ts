@@ -216,7 +216,7 @@ class Mosquitto {
       `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location ${folder}/\n` +
         // As root it would become another user, who may not write there.
         `user ${userInfo().username}\n` +
-        'max_queued_messages 0\nmax_inflight_messages 100\n',
+        'max_queued_messages 0\nmax_inflight_messages 0\n',
     );
   }
 
@@ -308,11 +308,10 @@ for (const version of [4, 5] as const)
       await mosquitto.start();
       client = await listen();
       await connected(logger, 2);
-      const exact = (list: readonly string[]) => list.filter((line) => Number(line.split(' ')[1]) % 2 === 1);
       const all = () => new Set(there.filter((line) => line.startsWith('to/many')));
       for (let tries = 0; tries < 100 && all().size < 800; tries++) await sleep(100);
       assert.equal(all().size, 800, logger.lines.join('\n'));
-      assert.equal(exact(there).length, 400, 'exactly once');
+      // Repeats are allowed: the ear is another client after the restart, and forgot what it had received of QoS 2.
       client.end(true);
     }),
   );
