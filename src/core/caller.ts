@@ -13,6 +13,6 @@ export interface Caller {
 
 /** The caller behind a connection that gave `account` as its name, or `''`. */
 export function callerOf(peer: Peer, account: string, epoch: number): Caller {
-  const local = peer.remote === null || isLoopback(peer.remote.host);
+  const local = peer.forwarded !== true && (peer.remote === null || isLoopback(peer.remote.host));
   return { account, scopes: null, origin: local ? 'local' : 'remote', epoch };
 }

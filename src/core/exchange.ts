@@ -12,6 +12,8 @@ export interface Exchange {
   /** As it was sent: a path with its query, `*`, or an absolute form. */
   readonly target: string;
   readonly authority: string;
+  /** What the client asks to speak instead, in lower case: Upgrade's token, `:protocol` of extended CONNECT; '' for none. */
+  readonly upgrade: string;
   readonly fields: Fields;
   readonly peer: Peer;
   readonly caller: Caller;
@@ -35,7 +37,11 @@ export interface Exchange {
   end(trailers?: Fields): void;
   /** The answer fails; the peer sees that it is not complete. `lost` follows. */
   reset(wire: number): void;
-  /** Upgrade or extended CONNECT: answers with `status` and hands over the connection's pipe, or the stream's. */
+  /**
+   * Upgrade or extended CONNECT: answers with `status` (101; 200 where the method is CONNECT) and hands over the
+   * connection's pipe, or the stream's. Connection and Upgrade are the exchange's own. On HTTP/1.1 the session is made
+   * once earlier pipelined answers are out.
+   */
   take(status: number, fields: Fields, session: (pipe: Pipe) => Session): void;
   deadline: Instant;
   on: ExchangeEvents;

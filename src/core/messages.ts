@@ -1,4 +1,5 @@
 // Whole messages in order, text or binary: WebSocket and WebRTC data channels.
+import type { Caller } from './caller.ts';
 import type { Peer } from './peer.ts';
 import type { Cause, Why } from './pipe.ts';
 import type { Clock, Instant } from './time.ts';
@@ -6,7 +7,11 @@ import type { Clock, Instant } from './time.ts';
 export interface Messages {
   readonly id: number;
   readonly peer: Peer;
+  readonly caller: Caller;
+  /** '' for none. */
   readonly subprotocol: string;
+  /** What it was opened on: the request's target with its query, or the label of a data channel. */
+  readonly target: string;
   /** Sends one message. The bytes may be shared: they are immutable from now on. Text has been checked to be UTF-8. */
   send(bytes: Uint8Array, start: number, end: number, text: boolean): void;
   readonly queued: number;

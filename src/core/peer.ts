@@ -37,6 +37,8 @@ export interface Peer {
   readonly below: Peer | null;
   /** The stream's number within the layer below. */
   readonly stream: number | null;
+  /** It said that it comes for somebody else (Forwarded, Via and the like): never a local program. */
+  readonly forwarded?: boolean;
 }
 
 /** An address as people write it: `127.0.0.1:80`, `[::1]:80`. */

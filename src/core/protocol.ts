@@ -23,6 +23,8 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly software: string;
   /** Whether callers without an account are let in (loopback only, no account made yet). */
   readonly open: boolean;
+  /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
+  readonly routes: ExchangeHandler;
 }
 
 /**
@@ -47,12 +49,42 @@ export type Listens<Resources> =
       datagrams(port: DatagramPort, host: Host<Resources>): DatagramSession;
     }
   | { readonly on: 'quic'; readonly alpn: string; mux(mux: Mux, host: Host<Resources>): MuxSession }
-  | { readonly on: 'http'; readonly path: string; exchange(host: Host<Resources>): ExchangeHandler }
+  | HttpListens<Resources>
+  | SocketListens<Resources>
   | {
-      readonly on: 'websocket' | 'data-channel';
+      readonly on: 'data-channel';
       readonly subprotocol: string;
       messages(messages: Messages, host: Host<Resources>): MessageSession;
     };
+
+/** A route of the HTTP ports. It is made once a server, and called once a request. */
+export interface HttpListens<Resources> {
+  readonly on: 'http';
+  /** Exactly this path, or all below it when it ends with `/`. The longest that fits is taken. */
+  readonly path: string;
+  /**
+   * What requests it takes of those to its path: those that ask for an upgrade to this token; GETs that would rather have
+   * this media type than anything; absent for all others.
+   */
+  readonly only?: { readonly upgrade: string } | { readonly accept: string };
+  /** Answers also those who did not sign in, and those beyond this machine while there are no accounts. */
+  readonly anyone?: boolean;
+  exchange(host: Host<Resources>): ExchangeHandler;
+}
+
+/**
+ * What is spoken over a WebSocket: messages, or, with `stream`, a stream of bytes in binary messages without regard to
+ * where they are cut. `subprotocol` is '' for sockets that ask for none.
+ */
+export type SocketListens<Resources> = {
+  readonly on: 'websocket';
+  readonly subprotocol: string;
+  /** As those of a route. */
+  readonly paths: readonly string[];
+} & (
+  | { messages(messages: Messages, host: Host<Resources>): MessageSession }
+  | { stream(pipe: Pipe, host: Host<Resources>): Session }
+);
 
 export interface Protocol<Resources = unknown> {
   readonly name: string;

@@ -1,5 +1,6 @@
 // Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
 import { randomFillSync } from 'node:crypto';
+import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
 import type { Address } from '../core/peer.ts';
@@ -55,6 +56,8 @@ export interface ServerOptions<Resources> {
   readonly log: Log;
   readonly software: string;
   readonly open: boolean;
+  /** What answers HTTP requests; none are served when absent. */
+  readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
   readonly limits?: Partial<RegistryLimits>;
   /** Bytes of memory that are in use; those of the process when absent. */
@@ -199,8 +202,8 @@ export class Server<Resources> {
     protocol,
     limits,
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits'>): SharedHost<Resources> {
-    const { resources, log, software, open } = this.options;
-    return { resources, limits: bindLimits(protocol.limits, limits), entropy: ENTROPY, log, software, open };
+    const { resources, log, software, open, routes = NO_ROUTES } = this.options;
+    return { resources, limits: bindLimits(protocol.limits, limits), entropy: ENTROPY, log, software, open, routes };
   }
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
@@ -228,6 +231,8 @@ export class Server<Resources> {
   }
 }
 
+const NO_ROUTES: ExchangeHandler = (exchange) => exchange.reset(0);
+
 /** What one session is given; its way out is made when it asks for it, since most never do. */
 class SessionHost<Resources> implements Host<Resources> {
   readonly resources: Resources;
@@ -236,6 +241,7 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly log: Log;
   readonly software: string;
   readonly open: boolean;
+  readonly routes: ExchangeHandler;
   private readonly turn: TurnLoop;
   private readonly makeReach: () => Reach;
   private ownReach: Reach | null = null;
@@ -247,6 +253,7 @@ class SessionHost<Resources> implements Host<Resources> {
     this.log = shared.log;
     this.software = shared.software;
     this.open = shared.open;
+    this.routes = shared.routes;
     this.turn = turn;
     this.makeReach = makeReach;
   }

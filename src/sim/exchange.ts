@@ -13,7 +13,10 @@ import type { World } from './world.ts';
 export interface SimulatedRequest {
   readonly method?: string;
   readonly target?: string;
+  readonly authority?: string;
+  readonly upgrade?: string;
   readonly fields?: Fields;
+  readonly caller?: Caller;
   readonly early?: boolean;
 }
 
@@ -79,10 +82,11 @@ const NO_EVENTS: ExchangeEvents = { writable() {}, tick() {}, leave() {}, lost()
 class SimulatedExchange implements Exchange, Session {
   readonly method: string;
   readonly target: string;
-  readonly authority = 'simulated';
+  readonly authority: string;
+  readonly upgrade: string;
   readonly fields: Fields;
   readonly peer: Peer;
-  readonly caller: Caller = { account: '', scopes: null, origin: 'local', epoch: 0 };
+  readonly caller: Caller;
   readonly early: boolean;
   deadline: Instant = NEVER;
   on: ExchangeEvents = NO_EVENTS;
@@ -97,6 +101,9 @@ class SimulatedExchange implements Exchange, Session {
     this.peer = pipe.peer;
     this.method = request.method ?? 'GET';
     this.target = request.target ?? '/';
+    this.authority = request.authority ?? 'simulated';
+    this.upgrade = request.upgrade ?? '';
+    this.caller = request.caller ?? { account: '', scopes: null, origin: 'local', epoch: 0 };
     this.fields = request.fields ?? NO_FIELDS;
     this.early = request.early ?? false;
   }

@@ -1,5 +1,6 @@
 // Simulated message channels: whole messages, text or binary, over a simulated pipe with a length before each.
 import { u32 } from '../bytes/reader.ts';
+import type { Caller } from '../core/caller.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Peer } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, type Why } from '../core/pipe.ts';
@@ -20,14 +21,18 @@ const HEAD = 5;
 
 class SimulatedMessages implements Messages, Session {
   readonly subprotocol: string;
+  readonly target: string;
+  readonly caller: Caller;
   private readonly pipe: Pipe;
   private readonly session: MessageSession;
   private closeCode = 0;
   private closing = false;
 
-  constructor(pipe: Pipe, subprotocol: string, session: (messages: Messages) => MessageSession) {
+  constructor(pipe: Pipe, opening: MessagesOpening, session: (messages: Messages) => MessageSession) {
     this.pipe = pipe;
-    this.subprotocol = subprotocol;
+    this.subprotocol = opening.subprotocol ?? 'test';
+    this.target = opening.target ?? '/';
+    this.caller = opening.caller ?? { account: '', scopes: null, origin: 'local', epoch: 0 };
     this.session = session(this);
   }
 
@@ -121,17 +126,24 @@ class SimulatedMessages implements Messages, Session {
   }
 }
 
+/** What a channel was opened as. */
+export interface MessagesOpening {
+  readonly subprotocol?: string;
+  readonly target?: string;
+  readonly caller?: Caller;
+}
+
 /** Joins two message sessions. */
 export function linkMessages(
   world: World,
   near: (messages: Messages) => MessageSession,
   far: (messages: Messages) => MessageSession,
-  options: LinkOptions = {},
+  options: LinkOptions & MessagesOpening = {},
 ): { near: SimulatedPipe; far: SimulatedPipe } {
   return linkPipes(
     world,
-    (pipe) => new SimulatedMessages(pipe, 'test', near),
-    (pipe) => new SimulatedMessages(pipe, 'test', far),
+    (pipe) => new SimulatedMessages(pipe, options, near),
+    (pipe) => new SimulatedMessages(pipe, options, far),
     options,
   );
 }

@@ -62,6 +62,7 @@ export class Stage {
       reach: null as never,
       log: SILENT,
       software: 'Portico/test',
+      routes: () => {},
       open: setting.open ?? true,
     };
   }

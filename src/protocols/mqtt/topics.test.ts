@@ -49,6 +49,7 @@ async function place(seed: number, history: 'durable' | 'none'): Promise<Place> 
     reach: null as never,
     log: SILENT,
     software: 'Portico/test',
+    routes: () => {},
     open: true,
   };
   return { world, host };

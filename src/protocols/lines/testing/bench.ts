@@ -54,6 +54,7 @@ export class Bench {
       reach: null as never,
       log: SILENT,
       software: 'Portico/test',
+      routes: () => {},
       open: options.open ?? true,
     };
   }
