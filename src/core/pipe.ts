@@ -41,6 +41,8 @@ export interface Pipe {
   readonly out: ByteWriter;
   /** Bytes not yet taken by the network: in `out`, shared, and in the transport. */
   readonly queued: number;
+  /** Bytes that the network has taken over the pipe's life. */
+  readonly delivered: number;
   /** How much more may be written. 0: stop; only replies within their own bound may still be written. */
   readonly room: number;
   /** Queues bytes in order with `out`. They are immutable from now on and never pooled; small ones may be copied. */
@@ -79,6 +81,8 @@ export interface Session {
   receive(input: Uint8Array, start: number, end: number, clock: Clock): number;
   /** The kept bytes have reached the listener's bound and none of them was consumed: refuse in the protocol's own words. */
   overlong(clock: Clock): void;
+  /** The turn ends and what was written is about to be sent: the last chance to add to it what was held together. */
+  gather?(clock: Clock): void;
   /** Once, when `queued` falls below the low mark after `room` was 0. */
   writable(clock: Clock): void;
   tick(clock: Clock): void;

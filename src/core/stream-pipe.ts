@@ -225,6 +225,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
     return this.out.length + this.gathered + this.inTransport;
   }
 
+  get delivered(): number {
+    return this.sentBytes - this.inTransport;
+  }
+
   get room(): number {
     const left = this.bounds.highMark - this.queued;
     if (left > 0 && this.output === OPEN) return left;
@@ -345,6 +349,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     if (this.again) this.goOn(clock);
     if (this.securing) return;
+    if (this.session.gather !== undefined) {
+      this.guarded(() => this.session.gather?.(clock));
+      if (!this.alive) return;
+    }
     this.push();
     if (this.output === ENDING) {
       this.output = SHUT;

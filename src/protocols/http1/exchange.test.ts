@@ -1,0 +1,38 @@
+// HTTP/1.1 is one of the carriers of exchanges.
+import type { ExchangeHandler } from '../../core/exchange.ts';
+import { exchangeSuite } from '../../core/exchange-suite.ts';
+import { linkPipes, type SimulatedPipe } from '../../sim/pipes.ts';
+import { Http1Session } from './session.ts';
+import { Stage } from './testing/stage.ts';
+import { SuiteClient } from './testing/suite-client.ts';
+
+for (const cut of [0, 1, 7, 1_000]) {
+  exchangeSuite(`HTTP/1.1, cut ${cut}`, () => {
+    let routes: ExchangeHandler = () => {};
+    const stage = new Stage((exchange) => routes(exchange));
+    const servers = new Map<SuiteClient, SimulatedPipe>();
+    return {
+      request(handler, head) {
+        routes = handler;
+        let client!: SuiteClient;
+        const { far } = linkPipes(
+          stage.world,
+          (pipe) => (client = new SuiteClient(pipe, head)),
+          (pipe) => new Http1Session(pipe, stage.host),
+          { cut },
+        );
+        servers.set(client, far);
+        return client;
+      },
+      async until(done) {
+        for (let step = 0; step < 200_000; step++) {
+          if (step > 0 && done()) return;
+          stage.world.pass(1);
+        }
+        throw new Error('it did not come to that');
+      },
+      leave: (client, why) => servers.get(client as SuiteClient)!.leave(why, 1_000),
+      bugs: stage.world.bugs,
+    };
+  });
+}
