@@ -56,6 +56,11 @@ export class FakeTopics implements Topics {
   private held: (() => void)[] = [];
   private cursor = 0;
   private turn = 0;
+
+  get head(): number {
+    return this.cursor;
+  }
+
   readonly figures: TopicFigures = {
     published: 0,
     delivered: 0,

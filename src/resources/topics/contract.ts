@@ -231,6 +231,8 @@ export interface Topics {
   eachRetained(caller: Caller, filter: string, visit: (message: Message) => void): Outcome;
   /** The history of a filter behind a cursor, at most `most` messages. */
   history(caller: Caller, filter: string, after: number, most: number): Promise<History | Outcome>;
+  /** The cursor up to which everything has been handed out: a subscription that begins now goes on behind it. */
+  readonly head: number;
   /** Why a message with this cursor (or the last on the topic, 0) did or did not reach subscribers. */
   why(caller: Caller, topic: string, cursor: number): WhyAnswer[] | Outcome;
   /** Figures for metrics and `$SYS`. */

@@ -507,14 +507,19 @@ export class OpenTopics extends Turned implements Topics {
     return OK;
   }
 
+  get head(): number {
+    return this.log.head;
+  }
+
   async history(_caller: Caller, filter: string, after: number, most: number): Promise<History | Outcome> {
     if (!isTopicFilter(filter)) return INVALID;
     const { log } = this;
     if (!log.keeps(filter) || after > log.head)
       return { messages: [], gap: { filter, after, from: 0 }, cursor: log.head };
     try {
-      const dropped = await log.dropped(filter);
       const { messages, upTo } = await log.read(filter, after, most);
+      // Asked behind the reading: what goes meanwhile is a gap that is told once too often rather than never.
+      const dropped = await log.dropped(filter);
       const gap = dropped > after ? { filter, after, from: messages[0]?.cursor ?? 0 } : null;
       return { messages, gap, cursor: upTo };
     } catch (error) {
