@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { type Config, checkConfig, isStream, type PorticoConfig } from './config.ts';
+import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
@@ -25,6 +26,7 @@ import {
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
+import { webRoutes } from './web.ts';
 
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
 export { ListenError } from './server/doors.ts';
@@ -52,7 +54,7 @@ export class Portico implements AsyncDisposable {
   readonly topics: Topics;
   /** What listens, in the order in which it was opened. */
   readonly listening: readonly Standing[];
-  /** Of the first listener of each kind: `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
+  /** Of the first listener of each kind: `http`, `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
   private readonly server: Server<Resources>;
@@ -96,16 +98,19 @@ export class Portico implements AsyncDisposable {
         log,
         ...(history === undefined ? {} : { policies: history as never }),
       });
+      let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       server = new Server<Resources>(turn, {
         resources: { topics },
         log,
         software: SOFTWARE,
         open: true,
+        routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         limits: config.limits as never,
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
+      routes = routesOf(config, server);
       await server.listen(plansOf(config), sharedPlansOf(config));
       return new Portico(config, server, topics, engine, log);
     } catch (error) {
@@ -190,6 +195,14 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
   return [...plans, ...wirePlansOf(config)];
 }
 
+/** What is served over HTTP, by the protocols that are not turned off. */
+function routesOf(config: Config, server: Server<Resources>): ExchangeHandler {
+  return webRoutes({
+    protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
+    hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
+  });
+}
+
 /** The listeners for tests that the configuration names, each called after what it does. */
 function wirePlansOf(config: Config): ListenerPlan<Resources>[] {
   const hosts = config.protocols.wire?.hosts ?? config.hosts;
@@ -247,7 +260,8 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
   const urls: Record<string, string> = {};
   for (const { protocol, on, address, path } of standing) {
     // The datagrams of Lines are what `udp:` means; others go by both names.
-    const key = on === 'tcp' ? protocol : protocol === 'lines' && on === 'udp' ? 'udp' : `${protocol}-${on}`;
+    const name = protocol === 'http1' ? 'http' : protocol;
+    const key = on === 'tcp' ? name : protocol === 'lines' && on === 'udp' ? 'udp' : `${name}-${on}`;
     urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
   }
   return urls;
@@ -256,6 +270,6 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
   const plain = protocol === 'lines' || protocol === 'shared' || protocol.startsWith('wire-');
-  const scheme = on === 'udp' ? 'udp' : plain ? 'tcp' : protocol;
+  const scheme = on === 'udp' ? 'udp' : plain ? 'tcp' : protocol === 'http1' ? 'http' : protocol;
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

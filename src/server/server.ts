@@ -122,6 +122,11 @@ export class Server<Resources> {
     return this.reachOf(null, OPEN_MAX, (reach) => this.portReaches.push(reach));
   }
 
+  /** What routes are given that serve as long as the server does. */
+  hostOf(protocol: Protocol<Resources>, limits: Readonly<Record<string, number>> = {}): Host<Resources> {
+    return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, () => this.wayOut());
+  }
+
   private async stopListening(): Promise<void> {
     for (const listener of this.listeners.splice(0)) await listener.close();
   }
