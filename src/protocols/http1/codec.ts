@@ -68,10 +68,11 @@ export class HeadReader {
     for (;;) {
       const from = start + this.line;
       let at = start + this.searched;
+      if (at === from && at < end && this.isForeign(input[at]!)) return this.bad(faults.requestLine);
       while (at < end && input[at] !== LF) at++;
       if (at === end) {
         this.searched = at - start;
-        return this.unfinished(input, from, end, start);
+        return this.unfinished(from, end, start);
       }
       if (at === from || input[at - 1] !== CR) return this.bad(faults.lineEnd);
       const lineEnd = at - 1;
@@ -108,13 +109,15 @@ export class HeadReader {
     return BAD;
   }
 
+  /** What begins like nothing that is spoken here is refused before its line is complete. */
+  private isForeign(first: number): boolean {
+    return this.kind === 'request' && !this.started && first !== CR && TOKEN[first] === 0;
+  }
+
   /** The line is not there whole: whether it may still become one. */
-  private unfinished(input: Uint8Array, from: number, end: number, start: number): number {
+  private unfinished(from: number, end: number, start: number): number {
     if (!this.started) {
       if (end - from > this.bounds.requestLineBytesMax) return this.bad(faults.targetTooLong);
-      // What begins like nothing that is spoken here is refused before its line is complete.
-      if (this.kind === 'request' && end > from && input[from] !== CR && TOKEN[input[from]!] === 0)
-        return this.bad(faults.requestLine);
     } else if (end - start - this.startLineEnd > this.bounds.headBytesMax) return this.bad(this.tooLong());
     return MORE;
   }

@@ -66,7 +66,11 @@ export class Stage {
     return {
       peer,
       server: far,
-      says: (text) => peer.say(typeof text === 'string' ? text : Buffer.from(text).toString('latin1')),
+      says: (text) => {
+        const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : text;
+        peer.pipe.share(bytes, 0, bytes.length);
+        peer.pipe.flush();
+      },
       hears: (ms = 50) => {
         this.world.pass(ms);
         const text = peer.text.slice(heard);
