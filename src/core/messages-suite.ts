@@ -104,6 +104,20 @@ export function messagesSuite(name: string, make: () => MessagesUnderTest): void
     assert.deepEqual(a.told, ['writable']);
   });
 
+  on('after pause nothing comes until resume, though it has arrived', async ({ until }, { a, b }) => {
+    b.onMessage = () => b.messages.pause();
+    for (const text of ['one', 'two', 'three']) a.say(text);
+    await until(() => b.got.length === 1);
+    for (let round = 0; round < 10; round++) await until(() => true);
+    assert.deepEqual(b.got, ['t:one']);
+    b.messages.resume();
+    assert.deepEqual(b.got, ['t:one'], 'given from within resume');
+    await until(() => b.got.length === 2);
+    b.onMessage = () => {};
+    b.messages.resume();
+    await until(() => b.got.length === 3);
+  });
+
   on('an end has a code, and is told once on both sides', async ({ until }, { a, b }) => {
     a.say('last');
     a.messages.end(4_000, 'done');

@@ -25,6 +25,8 @@ export interface PipesUnderTest {
   readonly tls: { server: TlsPolicy; client: TlsPolicy } | null;
   /** Whether the peer of a reset can tell it from an end. */
   readonly resets: boolean;
+  /** False where an end of one side ends both ways, as in messages: what the other side says then goes nowhere. */
+  readonly halfCloses?: boolean;
   dispose(): Promise<void>;
 }
 
@@ -94,6 +96,11 @@ export class Recorder implements Session {
 
   get text(): string {
     return this.received.toString('latin1');
+  }
+
+  /** The other side has ended: said so, or failed where that is all that the carrier can say. */
+  get heardEnd(): boolean {
+    return this.isLost || this.told.includes('finish');
   }
 
   get isLost(): boolean {
@@ -218,7 +225,7 @@ function keeping(on: On): void {
     b.take = () => 0;
     a.say('x'.repeat(999));
     a.say('y'.repeat(1_000));
-    await until(() => a.text === 'too long' && a.told.includes('finish'));
+    await until(() => a.text === 'too long' && a.heardEnd);
     assert.deepEqual(b.told, ['overlong']);
     a.pipe.end();
     await until(() => b.isLost && a.isLost);
@@ -313,17 +320,17 @@ function pressure(on: On): void {
 }
 
 function endings(on: On): void {
-  on('an end reaches the peer behind all bytes; the other way stays open', async ({ until }, join) => {
+  on('an end reaches the peer behind all bytes; the other way stays open', async ({ until, halfCloses }, join) => {
     const { a, b } = await join();
     a.say('x'.repeat(200_000));
     a.pipe.end();
     await until(() => b.told.includes('finish'));
     assert.equal(b.total, 200_000);
-    assert.equal(a.isLost, false);
+    if (halfCloses !== false) assert.equal(a.isLost, false);
     b.say('answer');
     b.pipe.end();
     await until(() => a.isLost && b.isLost);
-    assert.equal(a.text, 'answer');
+    if (halfCloses !== false) assert.equal(a.text, 'answer');
     assert.deepEqual(a.told, ['finish', `lost ${ENDED}`]);
     assert.deepEqual(b.told, ['finish', `lost ${ENDED}`]);
   });
@@ -344,7 +351,9 @@ function endings(on: On): void {
     await until(() => a.isLost && b.isLost);
   });
 
-  on('a peer that never ends is cut after the linger', async ({ until }, join) => {
+  on('a peer that never ends is cut after the linger', async ({ until, halfCloses }, join) => {
+    // Where an end ends both ways the peer has no say in it.
+    if (halfCloses === false) return;
     const { a, b } = await join();
     a.say('bye');
     a.pipe.end();
@@ -399,7 +408,7 @@ function failing(on: On): void {
       b.pipe.fail(BROKEN);
     };
     a.say('bad');
-    await until(() => a.text === 'no' && a.told.includes('finish'));
+    await until(() => a.text === 'no' && a.heardEnd);
     a.say('ignored');
     a.pipe.end();
     await until(() => b.isLost && a.isLost);

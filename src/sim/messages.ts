@@ -27,6 +27,7 @@ class SimulatedMessages implements Messages, Session {
   private readonly session: MessageSession;
   private closeCode = 0;
   private closing = false;
+  private paused = false;
 
   constructor(pipe: Pipe, opening: MessagesOpening, session: (messages: Messages) => MessageSession) {
     this.pipe = pipe;
@@ -61,10 +62,12 @@ class SimulatedMessages implements Messages, Session {
   }
 
   pause(): void {
+    this.paused = true;
     this.pipe.pause();
   }
 
   resume(): void {
+    this.paused = false;
     this.pipe.resume();
   }
 
@@ -87,7 +90,7 @@ class SimulatedMessages implements Messages, Session {
 
   receive(input: Uint8Array, start: number, end: number, clock: Clock): number {
     let at = start;
-    while (end - at >= HEAD) {
+    while (end - at >= HEAD && !this.paused) {
       const size = u32(input, at);
       if (end - at < HEAD + size) break;
       const kind = input[at + 4]!;
