@@ -1,0 +1,56 @@
+// A retained value as a representation: its media type, its entity tag, the fields that it is given with, and how it is
+// written in a target.
+
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { Fields } from '../../core/fields.ts';
+import { writeProperties } from './properties.ts';
+
+/** What is represented; a message of the topics is one. */
+export interface Value {
+  readonly payload: Uint8Array;
+  readonly contentType: string;
+  readonly properties: readonly string[];
+  readonly cursor: number;
+}
+
+const MEDIA_TYPE = /^[!#$%&'*+\-.^`|~\w]+\/[!#$%&'*+\-.^`|~\w]+(?:[\t ]*;[\t\x20-\x7e]*)?$/;
+
+/** The media type that a payload is given as: the publisher's, else what can be seen of it. */
+export function mediaTypeOf({ contentType, payload }: Value): string {
+  if (MEDIA_TYPE.test(contentType)) return contentType;
+  return isUtf8(payload) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+}
+
+/** The value's entity tag without quotes: its cursor, or a digest of all that it is where its topic has no history. */
+export function tagOf({ cursor, contentType, properties, payload }: Value): string {
+  if (cursor > 0) return String(cursor);
+  const digest = createHash('sha256')
+    .update(JSON.stringify([contentType, properties]))
+    .update(payload);
+  return digest.digest('base64url').slice(0, 22);
+}
+
+/**
+ * The fields of a raw value. It was written by anybody: a browser shall neither guess what it is nor run what is in it.
+ */
+export function valueFields(value: Value, propertyBytesMax: number): Fields {
+  const fields = Fields.of({
+    'content-type': mediaTypeOf(value),
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "sandbox; default-src 'none'",
+  });
+  const left = writeProperties(value.properties, fields, propertyBytesMax);
+  if (left > 0) fields.append('properties-left-out', String(left));
+  return fields;
+}
+
+/** A topic or filter in a path: `/` stays, all else that a path cannot have is escaped. */
+export function topicPath(topic: string): string {
+  return `/topics/${topic.split('/').map(encoded).join('/')}`;
+}
+
+/** Percent-encoded; what is no Unicode, which cannot be written in a target, is replaced. */
+export function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
+}

@@ -1,0 +1,128 @@
+// Reading what is retained: one value as it is or as JSON, or the values of a filter, a page at a time.
+import type { Exchange } from '../../core/exchange.ts';
+import { Fields } from '../../core/fields.ts';
+import { OK, type Outcome } from '../../core/outcome.ts';
+import { writeEnvelope } from '../../formats/envelope.ts';
+import type { Message } from '../../resources/topics/contract.ts';
+import { answerBytes, answerNothing, answerOutcome, answerProblem } from '../http/answers.ts';
+import type { Query } from '../http/query.ts';
+import { preferred } from './accept.ts';
+import { evaluate } from './conditions.ts';
+import { faults } from './faults.ts';
+import { JSON_TYPE, NDJSON, Page } from './pages.ts';
+import { refuse } from './refuse.ts';
+import { encoded, mediaTypeOf, tagOf, valueFields } from './representation.ts';
+import type { RestHost } from './server-write.ts';
+
+export const NOT_READABLE = 'This may not be read: a rule forbids it.';
+
+/** `limit` of a query within its bounds, or null once the request was refused. */
+export function limitOf(exchange: Exchange, query: Query, { limits }: RestHost): number | null {
+  const limit = query.number('limit') ?? Math.min(limits.pageMessages, limits.pageMessagesMax);
+  if (limit >= 1) return Math.min(limit, limits.pageMessagesMax);
+  refuse(exchange, faults.badParameter, new Fields(), 'limit is a number from 1 up.');
+  return null;
+}
+
+/** The page that fits Accept, or null once the request was refused. */
+export function pageFor(exchange: Exchange): Page | null {
+  const type = preferred(exchange.fields.joined('accept'), [NDJSON, JSON_TYPE]);
+  if (type !== null) return new Page(type);
+  const detail = `There are ${NDJSON} and ${JSON_TYPE}.`;
+  refuse(exchange, faults.notAcceptable, Fields.of({ vary: 'Accept' }), detail);
+  return null;
+}
+
+/** The retained value of a topic. */
+export function answerValue(exchange: Exchange, host: RestHost, topic: string): void {
+  const found = host.resources.topics.retained(exchange.caller, topic);
+  if (typeof found === 'number') answerOutcome(exchange, found, NOT_READABLE);
+  else if (found === null)
+    answerProblem(exchange, 404, 'Nothing is retained on this topic. Its history is read with ?after=0.');
+  else answerMessage(exchange, host, found);
+}
+
+function answerMessage(exchange: Exchange, host: RestHost, message: Message): void {
+  const type = preferred(exchange.fields.joined('accept'), [mediaTypeOf(message), NDJSON, JSON_TYPE]);
+  if (type === null) {
+    const detail = `There are ${mediaTypeOf(message)} and, with what is known about it, ${NDJSON} and ${JSON_TYPE}.`;
+    refuse(exchange, faults.notAcceptable, Fields.of({ vary: 'Accept' }), detail);
+    return;
+  }
+  // A value that is JSON itself is given as it is to those who want JSON.
+  const raw = type === mediaTypeOf(message);
+  const etag = `"${tagOf(message)}${raw ? '' : ';json'}"`;
+  const status = evaluate(exchange.method, exchange.fields, { etag, lastModified: message.time });
+  if (status === 412) {
+    answerProblem(exchange, 412, 'What is retained is not what the condition asks for.', Fields.of({ etag }));
+    return;
+  }
+  const fields = raw
+    ? valueFields(message, host.limits.propertyBytesMax)
+    : Fields.of({ 'content-type': type, 'x-content-type-options': 'nosniff' });
+  fields.append('etag', etag).append('last-modified', new Date(message.time).toUTCString());
+  fields.append('cache-control', 'no-cache').append('vary', 'Accept');
+  if (message.cursor > 0) fields.append('cursor', String(message.cursor));
+  if (Number.isFinite(message.expiry))
+    fields.append('x-expiry', String(Math.ceil((message.expiry - host.clock.wall) / 1_000)));
+  if (status === 304) {
+    // Only what a cache may need to go on with what it has (RFC 9110 §15.4.5).
+    for (const name of ['content-type', 'x-content-type-options', 'content-security-policy']) fields.delete(name);
+    answerNothing(exchange, 304, fields);
+    return;
+  }
+  const body = raw ? message.payload : Buffer.from(`${writeEnvelope(message, { retained: true })}\n`);
+  answerBytes(exchange, 200, fields, body);
+}
+
+/** The retained values of a filter in the order of their topics, those behind `after`. */
+export function answerList(exchange: Exchange, host: RestHost, filter: string, query: Query): void {
+  const page = pageFor(exchange);
+  if (page === null) return;
+  const limit = limitOf(exchange, query, host);
+  if (limit === null) return;
+  const nearest = new Nearest(query.get('after') ?? '', limit + 1);
+  const outcome: Outcome = host.resources.topics.eachRetained(exchange.caller, filter, (message) =>
+    nearest.add(message),
+  );
+  if (outcome !== OK) {
+    answerOutcome(exchange, outcome, NOT_READABLE);
+    return;
+  }
+  const values = nearest.sorted();
+  let last: string | null = null;
+  for (const value of values) {
+    if (page.count === limit || page.bytes >= host.limits.pageBytesMax) break;
+    page.add(writeEnvelope(value, { retained: true }));
+    last = value.topic;
+  }
+  const fields = Fields.of({ 'content-type': page.type, 'cache-control': 'no-cache', vary: 'Accept' });
+  if (last !== null && page.count < values.length) {
+    const next = `/topics?filter=${encoded(filter)}&after=${encoded(last)}&limit=${limit}`;
+    fields.append('link', `<${next}>; rel="next"`);
+  }
+  answerBytes(exchange, 200, fields, page.body());
+}
+
+/** The messages with the lowest topics behind one, of many that come in any order. */
+class Nearest {
+  private readonly after: string;
+  private readonly most: number;
+  private messages: Message[] = [];
+
+  constructor(after: string, most: number) {
+    this.after = after;
+    this.most = most;
+  }
+
+  add(message: Message): void {
+    if (message.topic <= this.after) return;
+    this.messages.push(message);
+    // Sorted now and then rather than kept in order: cheaper, and never more than twice what is asked for.
+    if (this.messages.length >= this.most * 2) this.messages = this.sorted();
+  }
+
+  sorted(): Message[] {
+    return this.messages.sort((a, b) => (a.topic < b.topic ? -1 : 1)).slice(0, this.most);
+  }
+}
