@@ -9,7 +9,7 @@ const PREFIX = 'x-property-';
 const PLAIN_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /** Not in a token (RFC 9110 §5.6.2), or with a meaning here. */
-const NOT_IN_NAME = /[^!#$&'+\-.^_`|~0-9a-z]/gi;
+const NOT_IN_NAME = /[^!#$&'+\-.^_`|~0-9a-zA-Z]/gu;
 
 /**
  * Adds properties as fields; answers how many of them were left out because all together are longer than `bytesMax`.
