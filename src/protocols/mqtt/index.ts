@@ -1,4 +1,5 @@
 // MQTT as the server lists it.
+import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { beginsWithConnect } from './codec.ts';
@@ -6,6 +7,11 @@ import { mqttDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type MqttHost, serveMqtt } from './server.ts';
+
+/** Where clients look for it: `/mqtt` by custom, and what those ask for that were given a host alone. */
+const PATHS = ['/mqtt', '/'];
+
+const serve = (pipe: Pipe, host: Host<Resources>): Session => serveMqtt(pipe, host as MqttHost);
 
 export const mqtt: Protocol<Resources> = {
   name: 'mqtt',
@@ -19,8 +25,11 @@ export const mqtt: Protocol<Resources> = {
       port: 1883,
       standardPort: 1883,
       recognises: beginsWithConnect,
-      pipe: (pipe, host: Host<Resources>) => serveMqtt(pipe, host as MqttHost),
+      pipe: serve,
     },
+    // The name that is registered ([MQTT-6.0.0-4]), and the one that clients of MQTT 3.1 ask for.
+    { on: 'websocket', subprotocol: 'mqtt', paths: PATHS, stream: serve },
+    { on: 'websocket', subprotocol: 'mqttv3.1', paths: PATHS, stream: serve },
   ],
   dissector: mqttDissector,
 };

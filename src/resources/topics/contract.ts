@@ -116,6 +116,11 @@ export interface Subscriber {
   release(tag: number): void;
   /** What follows does not join on to what was asked for. */
   gap(gap: Gap): void;
+  /**
+   * All that matches comes as it is published from now on: a subscription without `after` has begun, or the history
+   * behind `after` has been given. `cursor` is the newest there is: go on behind it after a lost connection.
+   */
+  live?(filter: string, cursor: number): void;
   /** Too slow, with the policy `disconnect`: end the connection. */
   overflow(): void;
   /** Another connection took over the durable subscriber: end this one. Nothing more is delivered. */

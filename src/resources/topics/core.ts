@@ -261,6 +261,10 @@ export class Core {
     this.subscriber?.gap({ filter, after, from });
   }
 
+  live(filter: string, cursor: number): void {
+    this.subscriber?.live?.(filter, cursor);
+  }
+
   acknowledge(tag: number): void {
     const pending = this.flying.get(tag);
     if (pending !== undefined) {

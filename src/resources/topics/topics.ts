@@ -387,13 +387,19 @@ export class OpenTopics extends Turned implements Topics {
   private giveFirst(subscription: Subscription, isNew: boolean): void {
     const { core, options } = subscription;
     if (options.group !== undefined) return;
+    const { filter, after } = options;
+    if (after === undefined) core.live(filter, this.log.head);
     const handling = options.retained ?? 'always';
     if (handling === 'always' || (handling === 'when-new' && isNew)) {
       const feed = retainedFeed(subscription, this.values, this.turn.clock.wall);
       if (feed !== null) core.addFeed(feed);
     }
-    if (options.after !== undefined)
-      core.addReplay(new Replay(subscription, options.after, this.log, () => this.subscriptions.touch()));
+    if (after === undefined) return;
+    const live = () => {
+      this.subscriptions.touch();
+      core.live(filter, this.log.head);
+    };
+    core.addReplay(new Replay(subscription, after, this.log, live));
   }
 
   unsubscribe(hold: Hold, filter: string, group: string | undefined, waiter: Waiter, token: number): void {

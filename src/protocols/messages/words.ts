@@ -1,0 +1,91 @@
+// What outcomes are called in errors, what is said about them, and the code with which a socket closes for them.
+import {
+  BUSY,
+  DENIED,
+  EXISTS,
+  FAILED,
+  FULL,
+  GONE,
+  INVALID,
+  LATE,
+  MISSING,
+  OK,
+  OUTCOME_NAMES,
+  type Outcome,
+  type OutcomeTable,
+  STALE,
+  UNKNOWN,
+  UNSUPPORTED,
+} from '../../core/outcome.ts';
+import { IDLE, OVERLOADED, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
+
+/** What is said of an outcome where nothing more exact is known. */
+export const OUTCOME_TEXTS: OutcomeTable<string> = {
+  [OK]: 'done',
+  [DENIED]: 'this is not allowed',
+  [UNKNOWN]: 'sign in first',
+  [MISSING]: 'there is none',
+  [EXISTS]: 'there is one already',
+  [INVALID]: 'this is not a topic or filter',
+  [STALE]: 'it has changed meanwhile',
+  [FULL]: 'there is no more space',
+  [BUSY]: 'try again later',
+  [LATE]: 'it took too long',
+  [GONE]: 'the server is going away',
+  [UNSUPPORTED]: 'this cannot be done here',
+  [FAILED]: 'the server failed to do it',
+};
+
+/** Close codes (RFC 6455 §7.4.1) for what can be told in no other way. */
+export const OUTCOME_CODES: OutcomeTable<number> = {
+  [OK]: 1000,
+  [DENIED]: 1008,
+  [UNKNOWN]: 1008,
+  [MISSING]: 1008,
+  [EXISTS]: 1008,
+  [INVALID]: 1007,
+  [STALE]: 1008,
+  [FULL]: 1009,
+  [BUSY]: 1013,
+  [LATE]: 1013,
+  [GONE]: 1001,
+  [UNSUPPORTED]: 1003,
+  [FAILED]: 1011,
+};
+
+/** The history has a gap, and frames cannot say so (a private code, RFC 6455 §7.4.2). */
+export const GAP_CODE = 4000;
+
+/** What is said when the server asks a session to leave. */
+export const LEAVING: Readonly<Record<Why, readonly [Outcome, string]>> = {
+  [SHUTDOWN]: [GONE, 'the server is shutting down'],
+  [REVOKED]: [UNKNOWN, 'this account may no longer be used'],
+  [IDLE]: [GONE, 'nothing was said for too long'],
+  [OVERLOADED]: [BUSY, 'the server has too much to do'],
+};
+
+const BY_NAME: ReadonlyMap<string, Outcome> = new Map(
+  Object.entries(OUTCOME_NAMES).map(([outcome, name]) => [name, Number(outcome) as Outcome]),
+);
+
+/** The outcome behind the name in an error; FAILED for one that is not known. */
+export function outcomeOf(name: string): Outcome {
+  return BY_NAME.get(name) ?? FAILED;
+}
+
+/** The most bytes of a close reason (RFC 6455 §5.5). */
+const REASON_BYTES_MAX = 123;
+
+/** A reason that fits: outcome and text, cut between characters. */
+export function reasonOf(outcome: Outcome, text: string): string {
+  const whole = `${OUTCOME_NAMES[outcome]}: ${text}`;
+  if (Buffer.byteLength(whole) <= REASON_BYTES_MAX) return whole;
+  let reason = '';
+  let size = 3;
+  for (const character of whole) {
+    size += Buffer.byteLength(character);
+    if (size > REASON_BYTES_MAX) break;
+    reason += character;
+  }
+  return `${reason}…`;
+}
