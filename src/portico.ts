@@ -200,6 +200,7 @@ function routesOf(config: Config, server: Server<Resources>): ExchangeHandler {
   return webRoutes({
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
+    carry: (messages, make) => server.carry(messages, make),
   });
 }
 

@@ -16,7 +16,10 @@ export interface Exchange {
   readonly upgrade: string;
   readonly fields: Fields;
   readonly peer: Peer;
-  readonly caller: Caller;
+  /** Who asks; set by the guard before the request is routed. */
+  caller: Caller;
+  /** Fields that its answer has beside what it is given, whatever it is; set by the guard. */
+  beside: Fields;
   /** The request arrived as TLS 1.3 early data and may be a replay. */
   readonly early: boolean;
   /** Who reads the request's body. Set before the handler returns, or the body is discarded. */

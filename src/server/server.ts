@@ -3,6 +3,8 @@ import { randomFillSync } from 'node:crypto';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
+import { messagePipe } from '../core/message-pipe.ts';
+import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Address } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
@@ -125,6 +127,11 @@ export class Server<Resources> {
   /** What routes are given that serve as long as the server does. */
   hostOf(protocol: Protocol<Resources>, limits: Readonly<Record<string, number>> = {}): Host<Resources> {
     return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, () => this.wayOut());
+  }
+
+  /** A session whose bytes travel in messages; bounded and counted as others. */
+  carry(messages: Messages, make: (pipe: Pipe) => Session): MessageSession {
+    return messagePipe(this.turn, messages, PIPE_BOUNDS, this.registry, make);
   }
 
   private async stopListening(): Promise<void> {

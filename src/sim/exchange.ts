@@ -3,7 +3,7 @@
 import type { ByteWriter } from '../bytes/writer.ts';
 import type { Caller } from '../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents, ExchangeHandler } from '../core/exchange.ts';
-import { type Fields, NO_FIELDS } from '../core/fields.ts';
+import { Fields, NO_FIELDS } from '../core/fields.ts';
 import type { Peer } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, type Why } from '../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
@@ -86,7 +86,8 @@ class SimulatedExchange implements Exchange, Session {
   readonly upgrade: string;
   readonly fields: Fields;
   readonly peer: Peer;
-  readonly caller: Caller;
+  caller: Caller;
+  beside: Fields = NO_FIELDS;
   readonly early: boolean;
   deadline: Instant = NEVER;
   on: ExchangeEvents = NO_EVENTS;
@@ -129,7 +130,7 @@ class SimulatedExchange implements Exchange, Session {
   respond(status: number, fields: Fields, length?: number): void {
     if (this.client.status !== 0) throw new Error('answered twice');
     this.client.status = status;
-    this.client.fields = fields;
+    this.client.fields = this.beside === NO_FIELDS ? fields : withBeside(fields, this.beside);
     this.client.length = length;
   }
 
@@ -198,6 +199,13 @@ class SimulatedExchange implements Exchange, Session {
     if (!this.complete) this.reader?.lost(cause, clock);
     this.on.lost(cause, wire, clock);
   }
+}
+
+function withBeside(fields: Fields, beside: Fields): Fields {
+  const all = new Fields();
+  all.list.push(...fields.list);
+  for (const [name, value] of beside) if (name === 'vary' || !fields.has(name)) all.append(name, value);
+  return all;
 }
 
 /** Begins a request to a handler. */

@@ -3,13 +3,13 @@
 import type { ByteWriter } from '../../bytes/writer.ts';
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents } from '../../core/exchange.ts';
-import type { Fields } from '../../core/fields.ts';
+import { type Fields, NO_FIELDS } from '../../core/fields.ts';
 import type { Peer } from '../../core/peer.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import type { HeadReader } from './codec.ts';
 import { CHUNKED, type Framing, LENGTH } from './framing.ts';
-import { startText, statusText, writeField, writeFields } from './head-writer.ts';
+import { startText, statusText, writeBeside, writeField, writeFields } from './head-writer.ts';
 
 /** The connection as its exchange sees it. */
 export interface Line {
@@ -44,6 +44,7 @@ export class Http1Exchange implements Exchange {
   readonly peer: Peer;
   readonly early = false;
   caller: Caller;
+  beside: Fields = NO_FIELDS;
   deadline: Instant = NEVER;
   on: ExchangeEvents = NO_EVENTS;
   /** Of the answer; 0 until its head is written. */
@@ -135,6 +136,7 @@ export class Http1Exchange implements Exchange {
     try {
       out.ascii(startText(status, line.clock.wall));
       writeFields(out, fields);
+      if (this.beside !== NO_FIELDS) writeBeside(out, this.beside, fields);
     } catch (error) {
       // Nothing of it may be sent: the caller can still answer something else.
       out.cut(before);

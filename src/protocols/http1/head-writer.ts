@@ -60,6 +60,11 @@ export function writeFields(out: ByteWriter, { list }: Fields, trailers = false)
   }
 }
 
+/** Writes those that are not among `fields`; what an answer varies by adds up. */
+export function writeBeside(out: ByteWriter, beside: Fields, fields: Fields): void {
+  for (const [name, value] of beside) if (name === 'vary' || !fields.has(name)) writeField(out, name, value);
+}
+
 export function writeField(out: ByteWriter, name: string, value: string): void {
   const kind = valueKind(value);
   if (kind === BROKEN || !isToken(name)) throw new RangeError(`the field ${JSON.stringify(name)} cannot be sent`);
