@@ -4,7 +4,8 @@ import { http1 } from './protocols/http1/index.ts';
 import { lines } from './protocols/lines/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { rest } from './protocols/rest/index.ts';
+import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
-export const PROTOCOLS: readonly Protocol<Resources>[] = [http1, rest, mqtt, lines, wire];
+export const PROTOCOLS: readonly Protocol<Resources>[] = [http1, rest, mqtt, lines, websocket, wire];
