@@ -119,6 +119,7 @@ function flushesOf(format: Format): readonly number[] {
   return [K.Z_NO_FLUSH, K.Z_SYNC_FLUSH, K.Z_FINISH];
 }
 
+const EMPTY: Buffer = Buffer.alloc(0);
 const SCRATCH_SIZE = 16_384;
 
 /** Output lands here: one buffer for each depth of coders that are pushed from within another's sink. */
@@ -132,7 +133,18 @@ class StreamCoder implements Coder {
   private readonly state: Uint32Array;
   private readonly flushes: readonly number[];
   private readonly outMax: number;
+  private readonly endsFrames: boolean;
   private corrupt = false;
+  /** Output, handed over or not. */
+  private coded = 0;
+  /** The flush that the last run completed, or -1. */
+  private settled = -1;
+  /** What the last run left of its room. */
+  private roomLeft = 0;
+  /** Input since the last reset. */
+  private fed = 0;
+  /** Output that found no room. */
+  private rest: Buffer = EMPTY;
 
   constructor(format: Format, direction: Direction, options: CoderOptions) {
     const { _handle, _writeState } = openStream(format, direction, publicOptions(format, direction, options));
@@ -140,6 +152,7 @@ class StreamCoder implements Coder {
     this.state = _writeState;
     this.flushes = flushesOf(format);
     this.outMax = options.outMax ?? Number.MAX_SAFE_INTEGER;
+    this.endsFrames = format === 'zstd' && direction === 'encode';
     this.handle.onerror = () => {
       this.corrupt = true;
     };
@@ -147,8 +160,24 @@ class StreamCoder implements Coder {
 
   push(input: Uint8Array, start: number, end: number, flush: Flush, sink: CoderSink, room = Infinity): number {
     if (this.corrupt) return BAD;
+    this.more = false;
+    if (this.rest.length > 0) {
+      const { rest } = this;
+      this.rest = EMPTY;
+      room = this.give(rest, 0, rest.length, sink, room);
+      // The stream itself was done with this flush; asked again it would mark it again.
+      if (start === end && flush <= this.settled) return end;
+    }
+    this.settled = -1;
     const out = (scratch[depth++] ??= Buffer.allocUnsafeSlow(SCRATCH_SIZE));
     try {
+      this.fed += end - start;
+      if (flush === FINISH && this.endsFrames && this.fed > SCRATCH_SIZE / 2) {
+        // An end that fills the output exactly looks as if there were more, and asked again zstd begins another frame.
+        start = this.run(input, start, end, SYNC, sink, room, out);
+        if (start < 0 || this.more) return start;
+        room = this.roomLeft;
+      }
       return this.run(input, start, end, flush, sink, room, out);
     } finally {
       depth--;
@@ -165,31 +194,47 @@ class StreamCoder implements Coder {
     out: Buffer,
   ): number {
     const mode = this.flushes[flush]!;
-    this.more = false;
     let at = start;
     for (;;) {
       if (room <= 0) {
         this.more = true;
+        this.fed -= end - at;
         return at;
       }
-      // One byte past the bound tells a stream that ends at it from one that goes on.
-      const size = Math.min(SCRATCH_SIZE, room, this.outMax - this.made + 1);
-      this.handle.writeSync(mode, input, at, end - at, out, 0, size);
+      // Always the same size: a flush that is given little room marks its end again and again.
+      this.handle.writeSync(mode, input, at, end - at, out, 0, SCRATCH_SIZE);
       if (this.corrupt) return BAD;
-      const made = size - this.state[0]!;
+      const made = SCRATCH_SIZE - this.state[0]!;
       at = end - this.state[1]!;
-      this.made += made;
-      if (this.made > this.outMax) return OVER;
-      if (made > 0) sink.coded(out, 0, made);
-      room -= made;
-      if (this.state[0]! > 0) return at;
+      this.coded += made;
+      if (this.coded > this.outMax) return OVER;
+      room = this.give(out, 0, made, sink, room);
+      if (this.state[0]! > 0) {
+        this.roomLeft = room;
+        this.settled = flush;
+        this.fed -= end - at;
+        return at;
+      }
     }
+  }
+
+  /** Hands over what there is room for, and keeps the rest; answers the room that is left. */
+  private give(bytes: Buffer, start: number, end: number, sink: CoderSink, room: number): number {
+    const size = Math.min(room, end - start);
+    if (size < end - start) {
+      this.rest = Buffer.from(bytes.subarray(start + size, end));
+      this.more = true;
+    }
+    this.made += size;
+    if (size > 0) sink.coded(bytes, start, start + size);
+    return room - size;
   }
 
   reset(): void {
     this.handle.reset();
     this.corrupt = this.more = false;
-    this.made = 0;
+    this.made = this.coded = this.fed = 0;
+    this.rest = EMPTY;
   }
 
   close(): void {
@@ -202,7 +247,6 @@ class StreamCoder implements Coder {
 /** What may be pushed before it must be flushed, and what a window may hold. */
 const HELD_MAX = 16 * 1_048_576;
 const WINDOW = 32_768;
-const EMPTY = Buffer.alloc(0);
 
 /**
  * Gathers what is pushed until it is flushed, and codes it in one call. Raw deflate keeps its context as a dictionary

@@ -1,0 +1,346 @@
+// Handlers as users write them: a standard `Request` in, a standard `Response` out. The only place of HTTP where promises
+// are awaited: all of it is cut off when the exchange is lost. It knows no version of HTTP and no resource.
+import type { Caller } from '../../core/caller.ts';
+import type { BodyReader, Exchange, ExchangeEvents, ExchangeHandler } from '../../core/exchange.ts';
+import { Fields } from '../../core/fields.ts';
+import type { Log } from '../../core/log.ts';
+import type { Peer } from '../../core/peer.ts';
+import { type Cause, ENDED, REVOKED, type Why } from '../../core/pipe.ts';
+import { answerProblem } from './answers.ts';
+import { splitTarget } from './target.ts';
+
+/** What a handler may want to know and a `Request` does not say. */
+export interface FetchInfo {
+  readonly caller: Caller;
+  readonly peer: Peer;
+  /** It arrived as TLS 1.3 early data and may be a replay. */
+  readonly early: boolean;
+}
+
+export type FetchHandler = (request: Request, info: FetchInfo) => Response | Promise<Response>;
+
+/** Bytes of a request's body that wait for the handler; with what one read of the connection brings on top. */
+const HELD = 65_536;
+/** One piece of an answer, between looks at the room. */
+const PIECE = 65_536;
+
+/** INTERNAL_ERROR and CANCEL (RFC 9113 §7), where the version has a code for a stream that fails. */
+const INTERNAL_ERROR = 2;
+const CANCEL = 8;
+
+/** Fields that are the exchange's own to write (RFC 9110 §7.6.1, RFC 9113 §8.2.2). */
+const OWN = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'content-length']);
+
+/** A route of a user's. What it throws is answered with 500 and logged. */
+export function fetchHandler(handler: FetchHandler, log: Log): ExchangeHandler {
+  return (exchange) => {
+    const fetching = new Fetching(exchange, handler, log);
+    exchange.on = fetching;
+    fetching.begin();
+  };
+}
+
+/** One request that a user's handler answers. */
+class Fetching implements ExchangeEvents {
+  private readonly exchange: Exchange;
+  private readonly handler: FetchHandler;
+  private readonly log: Log;
+  private readonly aborter = new AbortController();
+  request: Request | null = null;
+  private body: RequestBody | null = null;
+  private source: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  private responded = false;
+  private gone = false;
+  /** Wakes the answer when there is room again, or never will be. */
+  private wake: (() => void) | null = null;
+
+  constructor(exchange: Exchange, handler: FetchHandler, log: Log) {
+    this.exchange = exchange;
+    this.handler = handler;
+    this.log = log;
+  }
+
+  begin(): void {
+    const { exchange } = this;
+    const request = this.makeRequest();
+    // Held, since its signal follows ours by a weak reference only.
+    this.request = request;
+    if (request === null) {
+      answerProblem(exchange, 400, 'The target, the method or a field of this request cannot be told to its handler.');
+      return;
+    }
+    const { caller, peer, early } = exchange;
+    let answer: Response | Promise<Response>;
+    try {
+      answer = this.handler(request, { caller, peer, early });
+    } catch (error) {
+      this.failed(error);
+      return;
+    }
+    if (answer instanceof Response) {
+      // What is neither read nor sent back stays unread, within the bounds of the connection.
+      if (answer.body !== null || this.body?.stream.locked === true) this.body?.attach();
+      this.respond(answer);
+      return;
+    }
+    this.body?.attach();
+    Promise.resolve(answer).then(
+      (response) => this.respond(response),
+      (error: unknown) => this.failed(error),
+    );
+  }
+
+  /** Null when it cannot be one. */
+  private makeRequest(): Request | null {
+    const { exchange } = this;
+    const { method, fields } = exchange;
+    const { path, query } = splitTarget(exchange.target);
+    const scheme = exchange.peer.tls === null ? 'http' : 'https';
+    const authority = exchange.authority === '' ? 'localhost' : exchange.authority;
+    const headers: [string, string][] = [];
+    for (const [name, value] of fields) headers.push([name, isomorphic(value)]);
+    const init: RequestInit & { duplex: 'half' } = { method, headers, signal: this.aborter.signal, duplex: 'half' };
+    if (method !== 'GET' && method !== 'HEAD' && fields.get('content-length') !== '0') {
+      this.body = new RequestBody(exchange);
+      init.body = this.body.stream;
+    }
+    try {
+      return new Request(
+        `${scheme}://${authority}${path === '*' ? '/*' : path}${query === '' ? '' : `?${query}`}`,
+        init,
+      );
+    } catch {
+      this.body = null;
+      return null;
+    }
+  }
+
+  private respond(response: Response): void {
+    const { exchange } = this;
+    if (this.gone) {
+      if (response instanceof Response && !response.bodyUsed) response.body?.cancel().catch(ignore);
+      return;
+    }
+    try {
+      const { status, body } = checked(response);
+      const fields = fieldsOf(response);
+      const length = body === null ? (lengthOf(response) ?? 0) : lengthOf(response);
+      this.source = body === null || exchange.method === 'HEAD' ? null : body.getReader();
+      // For HEAD without a length, none is told: the body's is not known (RFC 9110 §8.6).
+      if (exchange.method === 'HEAD') exchange.respond(status, fields, lengthOf(response) ?? undefined);
+      else exchange.respond(status, fields, length ?? undefined);
+      this.responded = true;
+      if (this.source === null) {
+        if (body !== null) body.cancel().catch(ignore);
+        this.end();
+      } else this.stream(this.source, length).catch((error: unknown) => this.failed(error));
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Passes the answer's body on as there is room for it. */
+  private async stream(source: ReadableStreamDefaultReader<Uint8Array>, length: number | null): Promise<void> {
+    const { exchange } = this;
+    exchange.flush();
+    let total = 0;
+    for (;;) {
+      const { done, value } = await source.read();
+      if (this.gone) return;
+      if (done) break;
+      if (!(value instanceof Uint8Array)) throw new TypeError('a chunk of the Response is no Uint8Array');
+      total += value.length;
+      if (length !== null && total > length) throw new RangeError(`the Response is longer than its Content-Length`);
+      for (let at = 0; at < value.length; at += PIECE) {
+        if (exchange.room <= 0) await this.room();
+        if (this.gone) return;
+        exchange.share(value, at, Math.min(value.length, at + PIECE));
+        exchange.flush();
+      }
+    }
+    if (length !== null && total < length) throw new RangeError('the Response is shorter than its Content-Length');
+    this.end();
+  }
+
+  private room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+    });
+  }
+
+  private end(): void {
+    this.source = null;
+    this.exchange.end();
+    this.exchange.flush();
+    this.body?.answered();
+  }
+
+  /** The handler, or the body that it gave, failed. */
+  private failed(error: unknown): void {
+    const { exchange } = this;
+    // After its signal, a handler that gives up does what it should.
+    if (this.gone) return;
+    this.log.error('a handler failed', {
+      method: exchange.method,
+      path: splitTarget(exchange.target).path,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    this.source?.cancel(error).catch(ignore);
+    this.source = null;
+    if (this.responded) exchange.reset(INTERNAL_ERROR);
+    else {
+      this.responded = true;
+      answerProblem(exchange, 500, 'The handler of this request failed. The log of the server says why.');
+    }
+    this.body?.answered();
+  }
+
+  // Events
+
+  writable(): void {
+    const { wake } = this;
+    this.wake = null;
+    wake?.();
+  }
+
+  tick(): void {}
+
+  leave(why: Why): void {
+    // Those who may no longer see it get no more of it; what else is under way may come to its end.
+    if (why === REVOKED) this.exchange.reset(CANCEL);
+  }
+
+  lost(cause: Cause): void {
+    this.gone = true;
+    if (cause !== ENDED || this.source !== null) {
+      const reason = new DOMException('The client went away.', 'AbortError');
+      this.aborter.abort(reason);
+      this.source?.cancel(reason).catch(ignore);
+    }
+    this.body?.lost();
+    this.writable();
+  }
+}
+
+/** The body of a request as a stream that holds the sender back while nobody reads it. */
+class RequestBody implements BodyReader {
+  readonly stream: ReadableStream<Uint8Array>;
+  private readonly exchange: Exchange;
+  private controller!: ReadableByteStreamController;
+  private attached = false;
+  private paused = false;
+  /** Nobody wants it any more, or it is whole. */
+  private over = false;
+  private lostOrWhole = false;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+    this.stream = new ReadableStream(
+      {
+        type: 'bytes',
+        start: (controller) => {
+          this.controller = controller;
+        },
+        pull: () => this.pull(),
+        cancel: () => this.discard(),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  /** Asks for the body: at the first read, or when the handler has returned and may read it later. */
+  attach(): void {
+    if (this.attached) return;
+    this.attached = true;
+    this.exchange.body(this);
+  }
+
+  private pull(): void {
+    this.attach();
+    if (!this.paused) return;
+    this.paused = false;
+    this.exchange.resume();
+  }
+
+  /** Who reads it may go on; if nobody does, nobody will. */
+  answered(): void {
+    if (this.over || this.stream.locked) return;
+    this.controller.error(new TypeError('the request was answered before its body was read'));
+    this.discard();
+  }
+
+  private discard(): void {
+    this.over = true;
+    if (this.paused && !this.lostOrWhole) {
+      this.paused = false;
+      this.exchange.resume();
+    }
+  }
+
+  receive(input: Uint8Array, start: number, end: number): number {
+    if (this.over) return end;
+    this.controller.enqueue(Uint8Array.prototype.slice.call(input, start, end));
+    if (-(this.controller.desiredSize ?? 0) >= HELD) {
+      this.paused = true;
+      this.exchange.pause();
+    }
+    return end;
+  }
+
+  trailers(): void {}
+
+  finish(): void {
+    this.lostOrWhole = true;
+    if (this.over) return;
+    this.over = true;
+    this.controller.close();
+    // A read into the reader's own buffer that waits is told the end so (Streams §4.7.4).
+    this.controller.byobRequest?.respond(0);
+  }
+
+  lost(): void {
+    this.lostOrWhole = true;
+    if (this.over) return;
+    this.over = true;
+    this.controller.error(new DOMException('The client went away.', 'AbortError'));
+  }
+}
+
+function checked(response: Response): { status: number; body: ReadableStream<Uint8Array> | null } {
+  if (!(response instanceof Response)) throw new TypeError('the handler answered no Response');
+  const { status, body } = response;
+  if (status < 200) throw new RangeError('the handler answered Response.error()');
+  if (response.bodyUsed || body?.locked === true) throw new TypeError('the body of the Response was read already');
+  return { status, body };
+}
+
+/** The fields of the answer; each Set-Cookie stays a field of its own (RFC 6265 §3). */
+function fieldsOf({ headers }: Response): Fields {
+  const fields = new Fields();
+  for (const [name, value] of headers) if (!OWN.has(name)) fields.append(name, unicode(value));
+  return fields;
+}
+
+function lengthOf({ headers }: Response): number | null {
+  const text = headers.get('content-length');
+  if (text === null) return null;
+  if (!/^\d{1,15}$/.test(text)) throw new RangeError(`${JSON.stringify(text)} is no Content-Length`);
+  return Number(text);
+}
+
+/** `Headers` has one character for each byte; `Fields` has text. */
+function isomorphic(value: string): string {
+  return isAscii(value) ? value : Buffer.from(value).toString('latin1');
+}
+
+function unicode(value: string): string {
+  return isAscii(value) ? value : Buffer.from(value, 'latin1').toString();
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
+/** A stream that fails while it is given up: there is nobody left to tell. */
+function ignore(): void {}
