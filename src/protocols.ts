@@ -5,6 +5,7 @@ import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { rest } from './protocols/rest/index.ts';
+import { sse } from './protocols/sse/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
@@ -12,6 +13,7 @@ import type { Resources } from './resources/resources.ts';
 export const PROTOCOLS: readonly Protocol<Resources>[] = [
   http1,
   rest,
+  sse,
   websocket,
   messages,
   mqtt,
