@@ -4,6 +4,9 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import type { Listens } from './core/protocol.ts';
+import type { FetchHandler } from './protocols/http/fetch.ts';
+import { originEntryProblem } from './protocols/http/guard.ts';
+import { hostEntryProblem } from './protocols/http/hosts.ts';
 import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -101,6 +104,16 @@ const bridge = z.strictObject({
   out: z.array(bridgeRule).default([]),
 });
 
+const hostEntry = z.string().superRefine((entry, context) => {
+  const problem = hostEntryProblem(entry);
+  if (problem !== null) context.addIssue(problem);
+});
+
+const originEntry = z.string().superRefine((entry, context) => {
+  const problem = originEntryProblem(entry);
+  if (problem !== null) context.addIssue(problem);
+});
+
 const sharedPort = z.strictObject({
   /** TCP port; 0 for a free one. */
   port,
@@ -136,6 +149,21 @@ export const schema = z.strictObject({
         .default([]),
     })
     .default({ bridges: [] }),
+  http: z
+    .strictObject({
+      /** Names and addresses of this server beside those of the loopback; `*.name` for all below a name. */
+      hosts: z.array(hostEntry).default([]),
+      /** Origins of pages that may use this server beside its own. */
+      origins: z.array(originEntry).default([]),
+      /** Routes of your own, by path: exactly that, or all below one that ends with `/`. */
+      routes: z
+        .record(
+          z.string().startsWith('/', 'is a path that begins with `/`'),
+          z.custom<FetchHandler>((value) => typeof value === 'function', 'is a function from Request to Response'),
+        )
+        .default({}),
+    })
+    .default({ hosts: [], origins: [], routes: {} }),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),
@@ -320,7 +348,7 @@ function pathOf(words: readonly string[]): string[] | null {
 
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
 function readValue(path: readonly string[], text: string): unknown {
-  if (path.at(-1) === 'hosts' || path.at(-1) === 'allow') return text.split(',').map((part) => part.trim());
+  if (['hosts', 'allow', 'origins'].includes(path.at(-1)!)) return text.split(',').map((part) => part.trim());
   if (path.at(-1) === 'data' || path.at(-1) === 'path') return text;
   if (text === 'true' || text === 'false') return text === 'true';
   return /^\d+$/.test(text) ? Number(text) : text;

@@ -54,7 +54,7 @@ export class Portico implements AsyncDisposable {
   readonly topics: Topics;
   /** What listens, in the order in which it was opened. */
   readonly listening: readonly Standing[];
-  /** Of the first listener of each kind: `http`, `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
+  /** Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
   private readonly server: Server<Resources>;
@@ -110,7 +110,7 @@ export class Portico implements AsyncDisposable {
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
-      routes = routesOf(config, server);
+      routes = routesOf(config, server, log);
       await server.listen(plansOf(config), sharedPlansOf(config));
       return new Portico(config, server, topics, engine, log);
     } catch (error) {
@@ -196,11 +196,15 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
-function routesOf(config: Config, server: Server<Resources>): ExchangeHandler {
+function routesOf(config: Config, server: Server<Resources>, log: Log): ExchangeHandler {
+  const { hosts, origins, routes } = config.http;
   return webRoutes({
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, make) => server.carry(messages, make),
+    guard: { open: true, hosts, origins },
+    routes,
+    log,
   });
 }
 
@@ -264,6 +268,13 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
     const name = protocol === 'http1' ? 'http' : protocol;
     const key = on === 'tcp' ? name : protocol === 'lines' && on === 'udp' ? 'udp' : `${name}-${on}`;
     urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
+  }
+  // What is spoken over HTTP has schemes of its own.
+  const { http } = urls;
+  if (http !== undefined) {
+    urls.ws = http.replace('http:', 'ws:');
+    urls.sse = http.replace('http:', 'sse:');
+    urls['mqtt-ws'] = `${urls.ws}/mqtt`;
   }
   return urls;
 }

@@ -10,13 +10,4 @@ import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
-export const PROTOCOLS: readonly Protocol<Resources>[] = [
-  http1,
-  rest,
-  sse,
-  websocket,
-  messages,
-  mqtt,
-  lines,
-  wire,
-];
+export const PROTOCOLS: readonly Protocol<Resources>[] = [http1, rest, sse, websocket, messages, mqtt, lines, wire];

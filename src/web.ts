@@ -1,9 +1,14 @@
-// All that protocols serve over HTTP, put onto one router that HTTP/1.1, 2 and 3 share: routes, and what is spoken over
-// WebSockets.
-import type { ExchangeHandler } from './core/exchange.ts';
+// All that is served over HTTP, put onto one router that HTTP/1.1, 2 and 3 share: the protocols' routes and the user's own,
+// what is spoken over WebSockets, and the guard before all of them.
+import type { Exchange, ExchangeHandler } from './core/exchange.ts';
+import { Fields, NO_FIELDS } from './core/fields.ts';
+import type { Log } from './core/log.ts';
 import type { MessageSession, Messages } from './core/messages.ts';
 import type { Pipe, Session } from './core/pipe.ts';
 import type { Host, Protocol } from './core/protocol.ts';
+import { answerNothing, answerProblem } from './protocols/http/answers.ts';
+import { type FetchHandler, fetchHandler } from './protocols/http/fetch.ts';
+import { Guard, type GuardOptions, isRefusal } from './protocols/http/guard.ts';
 import { Router } from './protocols/http/router.ts';
 import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
@@ -15,14 +20,19 @@ export interface WebOptions<Resources> {
   readonly hostOf: (protocol: Protocol<Resources>) => Host<Resources>;
   /** A stream of bytes over messages. */
   readonly carry: (messages: Messages, make: (pipe: Pipe) => Session) => MessageSession;
+  readonly guard: GuardOptions;
+  /** The user's own routes, by path: exactly that, or all below one that ends with `/`. */
+  readonly routes: Readonly<Record<string, FetchHandler>>;
+  readonly log: Log;
 }
 
-/** The routes of all protocols as one handler. */
+/** All routes as one handler. Throws a RangeError when two are the same: a user's may not take a protocol's place. */
 export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHandler {
-  const { protocols, hostOf } = options;
+  const { protocols, hostOf, routes, log } = options;
+  const guard = new Guard(options.guard);
   const router = new Router({
     prefers: (fields, type) => fields.get('accept')?.includes(type) === true,
-    admit: () => true,
+    admit: (exchange, anyone) => admit(guard, exchange, anyone),
   });
   for (const protocol of protocols) {
     for (const listens of protocol.listens) {
@@ -32,9 +42,29 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
       router.add(only === undefined ? { path, anyone, handler } : { path, only, anyone, handler });
     }
   }
+  for (const [path, handler] of Object.entries(routes)) router.add({ path, handler: fetchHandler(handler, log) });
   const sockets = protocols.find(({ name }) => name === websocket.name);
   if (sockets !== undefined) addSockets(router, options, hostOf(sockets) as unknown as UpgradeHost);
   return router.handle;
+}
+
+/** Whether the guard lets it pass; if not, it is answered. */
+function admit(guard: Guard, exchange: Exchange, anyone: boolean): boolean {
+  exchange.beside = guard.answerFields(exchange) ?? NO_FIELDS;
+  // A preflight is answered before anybody is asked to sign in: browsers send it without credentials.
+  const preflight = guard.check(exchange) === null ? guard.preflight(exchange) : null;
+  if (preflight !== null) {
+    answerNothing(exchange, 204, preflight);
+    return false;
+  }
+  const caller = guard.admit(exchange, anyone);
+  if (isRefusal(caller)) {
+    const { status, detail, fields = {} } = caller;
+    answerProblem(exchange, status, detail, Fields.of(fields));
+    return false;
+  }
+  exchange.caller = caller;
+  return true;
 }
 
 /** The upgrade to WebSocket, on every path where something is spoken over one. */
