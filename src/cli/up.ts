@@ -115,7 +115,7 @@ function machineLine(portico: Portico): unknown {
 
 /** What to paste to try a listener. */
 const TRIES: Readonly<Record<string, (host: string, port: string) => string>> = {
-  'http1/tcp': (host, port) => `curl http://${host}:${port}/healthz`,
+  'http1/tcp': (host, port) => `curl -N http://${host}:${port}/topics/sensors/%23 -H 'Accept: text/event-stream'`,
   'mqtt/tcp': (host, port) => `mosquitto_sub -h ${host} -p ${port} -t 'sensors/#' -v`,
   'mqtt/unix': (path) => `mosquitto_sub --unix ${path} -t 'sensors/#' -v`,
   'lines/tcp': (host, port) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
