@@ -19,6 +19,7 @@ export class AnswerReader {
       if (input[at] !== LF) continue;
       const before = input[at - 1] === CR ? at - 2 : at - 1;
       if (at - start < 2 || input[before] !== LF) continue;
+      this.searched = 0;
       return this.parse(latin1(input, start, before)) ? at + 1 : BAD;
     }
     this.searched = end - start;
@@ -34,7 +35,7 @@ export class AnswerReader {
   }
 
   private parse(head: string): boolean {
-    const [first, ...rest] = head.split(/\r?\n/);
+    const [first, ...rest] = head.replace(/\r$/, '').split(/\r?\n/);
     const line = /^HTTP\/1\.1 (\d{3})(?: (.*))?$/.exec(first!);
     if (line === null) return false;
     this.status = Number(line[1]);

@@ -82,16 +82,18 @@ export class WebSocketClient implements Session {
 
   receive(input: Uint8Array, start: number, end: number): number {
     if (this.over) return end;
-    if (!AnswerReader.mayBegin(input, start, end)) return this.fail(faults.notHttp, end);
-    const next = this.reader.read(input, start, end);
     const { answerBytesMax } = this.options.limits;
-    if ((next === MORE ? end : next) - start > answerBytesMax) return this.fail(faults.answerTooLong, end);
-    if (next === MORE) return start;
-    if (next === BAD) return this.fail(faults.notHttp, end);
-    const { status } = this.reader;
-    // An interim answer; another follows (RFC 9110 §15.2).
-    if (status >= 100 && status < 200 && status !== 101) return next;
-    return this.answered(next, end);
+    for (let at = start; ; ) {
+      if (!AnswerReader.mayBegin(input, at, end)) return this.fail(faults.notHttp, end);
+      const next = this.reader.read(input, at, end);
+      if ((next === MORE ? end : next) - at > answerBytesMax) return this.fail(faults.answerTooLong, end);
+      if (next === MORE) return at;
+      if (next === BAD) return this.fail(faults.notHttp, end);
+      const { status } = this.reader;
+      if (status < 100 || status >= 200 || status === 101) return this.answered(next, end);
+      // An interim answer; another follows (RFC 9110 §15.2).
+      at = next;
+    }
   }
 
   /** The answer is there: opens the socket when it is what §4.1 asks for. */

@@ -152,9 +152,9 @@ class Inflater {
       if (next === OVER || into.length > bytesMax) return faults.messageTooBig;
       if (!coder.more) {
         if (next === end) return null;
-        // A block that says to be the last, and is not (§7.2.3.4).
-        if (next === at) return faults.badDeflate;
+        // A block that says to be the last, and is not (§7.2.3.4), or was indeed.
         coder.reset();
+        if (next === at) return input === TAIL ? null : faults.badDeflate;
       }
       at = next;
     }

@@ -33,8 +33,9 @@ export class Utf8Check {
     }
     while (at < end) {
       const byte = bytes[at++]!;
-      if (byte < 0x80) continue;
-      if (this.needed === 0 ? !this.lead(byte) : !this.follow(byte)) return false;
+      if (this.needed > 0) {
+        if (!this.follow(byte)) return false;
+      } else if (byte >= 0x80 && !this.lead(byte)) return false;
     }
     return true;
   }
