@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly policies?: HistoryPolicy[] | 'durable';
   readonly cut?: number;
   readonly caller?: Caller;
+  /** Sockets take so few bytes at a time that history comes in small pieces. */
+  readonly narrow?: boolean;
 }
 
 /** A peer on a socket. */
@@ -124,7 +126,8 @@ export class Bench {
       },
       {
         cut: this.options.cut ?? 0,
-        bounds: { inputMax: 4_000_000 },
+        bounds: { inputMax: 4_000_000, ...(this.options.narrow === true ? { highMark: 300, lowMark: 100 } : {}) },
+        ...(this.options.narrow === true ? { window: 100 } : {}),
         ...(target === undefined ? { subprotocol: 'portico.json' } : { subprotocol: '', target }),
         ...(this.options.caller === undefined ? {} : { caller: this.options.caller }),
       },
