@@ -4,6 +4,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import type { MessageSession, Messages } from './core/messages.ts';
 import type { Pipe, Session } from './core/pipe.ts';
 import type { Host, Protocol } from './core/protocol.ts';
+import { prefers } from './protocols/http/negotiate.ts';
 import { Router } from './protocols/http/router.ts';
 import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
@@ -21,7 +22,7 @@ export interface WebOptions<Resources> {
 export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHandler {
   const { protocols, hostOf } = options;
   const router = new Router({
-    prefers: (fields, type) => fields.get('accept')?.includes(type) === true,
+    prefers,
     admit: () => true,
   });
   for (const protocol of protocols) {
