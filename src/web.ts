@@ -9,6 +9,7 @@ import type { Host, Protocol } from './core/protocol.ts';
 import { answerNothing, answerProblem } from './protocols/http/answers.ts';
 import { type FetchHandler, fetchHandler } from './protocols/http/fetch.ts';
 import { Guard, type GuardOptions, isRefusal } from './protocols/http/guard.ts';
+import { prefers } from './protocols/http/negotiate.ts';
 import { Router } from './protocols/http/router.ts';
 import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
@@ -31,7 +32,7 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
   const { protocols, hostOf, routes, log } = options;
   const guard = new Guard(options.guard);
   const router = new Router({
-    prefers: (fields, type) => fields.get('accept')?.includes(type) === true,
+    prefers,
     admit: (exchange, anyone) => admit(guard, exchange, anyone),
   });
   for (const protocol of protocols) {
