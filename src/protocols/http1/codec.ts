@@ -117,7 +117,7 @@ export class HeadReader {
   /** The line is not there whole: whether it may still become one. */
   private unfinished(from: number, end: number, start: number): number {
     if (!this.started) {
-      if (end - from > this.bounds.requestLineBytesMax) return this.bad(faults.targetTooLong);
+      if (end - from > this.bounds.requestLineBytesMax) return this.bad(this.startTooLong());
     } else if (end - start - this.startLineEnd > this.bounds.headBytesMax) return this.bad(this.tooLong());
     return MORE;
   }
@@ -126,8 +126,12 @@ export class HeadReader {
     return this.kind === 'trailers' ? faults.trailersTooLong : faults.headTooLong;
   }
 
+  private startTooLong(): Fault {
+    return this.kind === 'request' ? faults.targetTooLong : faults.statusLine;
+  }
+
   private readStart(input: Uint8Array, from: number, lineEnd: number): Fault | null {
-    if (lineEnd - from > this.bounds.requestLineBytesMax) return faults.targetTooLong;
+    if (lineEnd - from > this.bounds.requestLineBytesMax) return this.startTooLong();
     const fault =
       this.kind === 'request' ? this.readRequestLine(input, from, lineEnd) : this.readStatusLine(input, from, lineEnd);
     this.started = true;
