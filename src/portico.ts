@@ -6,6 +6,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
+import { metricsHandler } from './metrics.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -110,7 +111,7 @@ export class Portico implements AsyncDisposable {
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
-      routes = routesOf(config, server, log);
+      routes = routesOf(config, server, topics, log);
       await server.listen(plansOf(config), sharedPlansOf(config));
       return new Portico(config, server, topics, engine, log);
     } catch (error) {
@@ -196,7 +197,7 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
-function routesOf(config: Config, server: Server<Resources>, log: Log): ExchangeHandler {
+function routesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): ExchangeHandler {
   const { hosts, origins, routes } = config.http;
   return webRoutes({
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
@@ -204,6 +205,12 @@ function routesOf(config: Config, server: Server<Resources>, log: Log): Exchange
     carry: (messages, make) => server.carry(messages, make),
     guard: { open: true, hosts, origins },
     routes,
+    own: [
+      {
+        path: '/metrics',
+        handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
+      },
+    ],
     log,
   });
 }

@@ -10,7 +10,7 @@ import { answerNothing, answerProblem } from './protocols/http/answers.ts';
 import { type FetchHandler, fetchHandler } from './protocols/http/fetch.ts';
 import { Guard, type GuardOptions, isRefusal } from './protocols/http/guard.ts';
 import { prefers } from './protocols/http/negotiate.ts';
-import { Router } from './protocols/http/router.ts';
+import { type Route, Router } from './protocols/http/router.ts';
 import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
 
@@ -24,12 +24,14 @@ export interface WebOptions<Resources> {
   readonly guard: GuardOptions;
   /** The user's own routes, by path: exactly that, or all below one that ends with `/`. */
   readonly routes: Readonly<Record<string, FetchHandler>>;
+  /** The server's own, of no protocol. */
+  readonly own: readonly Route[];
   readonly log: Log;
 }
 
 /** All routes as one handler. Throws a RangeError when two are the same: a user's may not take a protocol's place. */
 export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHandler {
-  const { protocols, hostOf, routes, log } = options;
+  const { protocols, hostOf, routes, own, log } = options;
   const guard = new Guard(options.guard);
   const router = new Router({
     prefers,
@@ -43,6 +45,7 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
       router.add(only === undefined ? { path, anyone, handler } : { path, only, anyone, handler });
     }
   }
+  for (const route of own) router.add(route);
   for (const [path, handler] of Object.entries(routes)) router.add({ path, handler: fetchHandler(handler, log) });
   const sockets = protocols.find(({ name }) => name === websocket.name);
   if (sockets !== undefined) addSockets(router, options, hostOf(sockets) as unknown as UpgradeHost);

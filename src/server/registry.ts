@@ -86,6 +86,10 @@ export class Registry implements PipeEvents {
     });
   }
 
+  get memoryBytesMax(): number {
+    return this.limits.memoryBytesMax;
+  }
+
   get size(): number {
     return this.pipes.size;
   }

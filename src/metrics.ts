@@ -1,0 +1,102 @@
+// `/metrics` for Prometheus: what the server counts, read when it is asked for. Nothing is collected before the first time.
+import type { Registry as Metrics } from 'prom-client';
+import type { Exchange, ExchangeHandler } from './core/exchange.ts';
+import { Fields } from './core/fields.ts';
+import { answerBytes, answerProblem } from './protocols/http/answers.ts';
+import type { TopicFigures } from './resources/topics/contract.ts';
+import type { Registry } from './server/registry.ts';
+
+export interface MetricsSource {
+  readonly version: string;
+  readonly registry: Registry;
+  readonly topics: () => Readonly<TopicFigures>;
+}
+
+/** Answers GET and HEAD of `/metrics` in the text format of Prometheus. */
+export function metricsHandler(source: MetricsSource): ExchangeHandler {
+  let metrics: Promise<Metrics> | null = null;
+  return (exchange) => {
+    if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+      answerProblem(exchange, 405, 'Metrics are read with GET.', Fields.of({ allow: 'GET, HEAD' }));
+      return;
+    }
+    let gone = false;
+    exchange.on = { writable() {}, tick() {}, leave() {}, lost: () => (gone = true) };
+    metrics ??= makeMetrics(source);
+    metrics
+      .then(async (made) => ({ type: made.contentType, text: await made.metrics() }))
+      .then(
+        ({ type, text }) => gone || answer(exchange, type, text),
+        () => gone || answerProblem(exchange, 500, 'The metrics could not be read.'),
+      );
+  };
+}
+
+function answer(exchange: Exchange, type: string, text: string): void {
+  const fields = Fields.of({ 'content-type': type, 'cache-control': 'no-store' });
+  answerBytes(exchange, 200, fields, Buffer.from(text));
+}
+
+/** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
+async function makeMetrics({ version, registry, topics }: MetricsSource): Promise<Metrics> {
+  const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
+  const made = new Made();
+  const registers = [made];
+  collectDefaultMetrics({ register: made });
+  const counter = (name: string, help: string, read: () => number): void => {
+    const metric = new Counter({
+      name: `portico_${name}`,
+      help,
+      registers,
+      collect() {
+        // The figures only grow; what is kept here follows them.
+        metric.reset();
+        metric.inc(read());
+      },
+    });
+  };
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name: `portico_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  new Gauge({ name: 'portico_info', help: 'What runs.', labelNames: ['version', 'node'], registers }).set(
+    { version, node: process.version },
+    1,
+  );
+  const { figures } = registry;
+  counter('connections_opened_total', 'Connections that were let in.', () => figures.opened);
+  counter('connections_refused_total', 'Connections that were not let in.', () => figures.refused);
+  counter('connections_shed_total', 'Connections that were ended for want of memory.', () => figures.shed);
+  counter('faults_total', 'Connections that were ended because the peer broke its protocol.', () => figures.faults);
+  counter('bugs_total', 'Errors of Portico’s own. Please report them.', () => figures.bugs);
+  new Gauge({
+    name: 'portico_connections',
+    help: 'Connections that stand, by protocol.',
+    labelNames: ['protocol'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { protocol } of registry.list()) this.inc({ protocol });
+    },
+  });
+  counter('topics_published_total', 'Messages that were taken.', () => topics().published);
+  counter('topics_delivered_total', 'Deliveries to subscribers.', () => topics().delivered);
+  counter('topics_dropped_total', 'Deliveries that a slow subscriber lost.', () => topics().dropped);
+  counter('topics_expired_total', 'Messages that expired before they were delivered.', () => topics().expired);
+  gauge('topics_retained', 'Topics with a retained value.', () => topics().retained);
+  gauge('topics_subscriptions', 'Subscriptions.', () => topics().subscriptions);
+  gauge('topics_subscribers', 'Subscribers that are connected.', () => topics().attached);
+  gauge('topics_durables', 'Subscribers that last, connected or not.', () => topics().durables);
+  gauge(
+    'memory_budget_bytes',
+    'The memory that the process may use before load is shed.',
+    () => registry.memoryBytesMax,
+  );
+  return made;
+}
