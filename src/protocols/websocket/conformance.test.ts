@@ -454,6 +454,17 @@ test('§7.1.2 our close frame is answered or its time runs out; messages meanwhi
   }
 });
 
+test('§7.1.2 who has ended and then holds its reader back still hears the answer', () => {
+  const bench = new SocketBench();
+  bench.echo.messages.end(4_000, 'bye');
+  assert.equal(bench.echo.messages.room, 0);
+  bench.echo.messages.pause();
+  bench.says(bench.frame(CLOSE, closing(4_000)));
+  bench.peer.pipe.end();
+  bench.hears(100);
+  assert.deepEqual(bench.echo.told, ['lost ended 4000']);
+});
+
 test('§7.1.5 without a close frame the code is 1006, without a code in it 1005', () => {
   const cut = new SocketBench();
   cut.says(cut.frame(TEXT, 'half', part));

@@ -145,6 +145,8 @@ export class WebSocketSession implements Session, Messages {
   }
 
   pause(): void {
+    // The peer's close frame is read in any case.
+    if (this.state !== OPEN) return;
     this.paused = true;
     this.pipe.pause();
   }
