@@ -64,6 +64,11 @@ export interface BodyReader {
 export interface ExchangeEvents {
   /** Once, when there is room again after `room` was 0. */
   writable(clock: Clock): void;
+  /**
+   * At the end of a turn in which `flush` was called, before what was written goes out: what was put off until then is
+   * written now, without another `flush`.
+   */
+  gather?(clock: Clock): void;
   tick(clock: Clock): void;
   leave(why: Why, clock: Clock): void;
   /** Exactly once, the last call ever: with `ENDED` when request and answer were both complete. */

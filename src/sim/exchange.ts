@@ -176,6 +176,10 @@ class SimulatedExchange implements Exchange, Session {
     this.pipe.reset(1);
   }
 
+  gather(clock: Clock): void {
+    this.on.gather?.(clock);
+  }
+
   writable(clock: Clock): void {
     this.on.writable(clock);
   }

@@ -305,7 +305,9 @@ export class Http1Session implements Session, Line {
   // ---- time and ends -----------------------------------------------------------------------------------------------
 
   /** The turn ends: what was gathered becomes one piece. */
-  gather(): void {
+  gather(clock: Clock): void {
+    const { exchange } = this;
+    if (exchange !== null && !exchange.isEnded) exchange.on.gather?.(clock);
     if (this.gathered.length > 0) this.exchange?.frame();
   }
 

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Fields } from '../../core/fields.ts';
-import { preferred } from './accept.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import { Bench, linesOf } from './testing/bench.ts';
 
@@ -114,12 +113,6 @@ test('Accept: the value, or what is known about it as JSON, or 406 (RFC 9110 §1
     ),
   );
   assert.notEqual(tags[0], tags[1]);
-});
-
-test('the most specific range of Accept counts', () => {
-  assert.equal(preferred('text/html;q=0.5, text/*;q=0.9, */*;q=0.1', ['text/html', 'image/png']), 'text/html');
-  assert.equal(preferred('text/html;q=0, text/*', ['text/html', 'text/plain']), 'text/plain');
-  assert.equal(preferred('text/html;q=2', ['text/html']), null);
 });
 
 test('retained values of a filter, page by page, as lines and as a list', async () => {

@@ -4,6 +4,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { Fields } from '../../core/fields.ts';
+import { parseMediaType } from '../http/negotiate.ts';
 import { writeProperties } from './properties.ts';
 
 /** What is represented; a message of the topics is one. */
@@ -14,11 +15,12 @@ export interface Value {
   readonly cursor: number;
 }
 
-const MEDIA_TYPE = /^[!#$%&'*+\-.^`|~\w]+\/[!#$%&'*+\-.^`|~\w]+(?:[\t ]*;[\t\x20-\x7e]*)?$/;
+/** What a field can have, and is the same to every recipient. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** The media type that a payload is given as: the publisher's, else what can be seen of it. */
 export function mediaTypeOf({ contentType, payload }: Value): string {
-  if (MEDIA_TYPE.test(contentType)) return contentType;
+  if (PRINTABLE.test(contentType) && parseMediaType(contentType) !== null) return contentType;
   return isUtf8(payload) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
 }
 

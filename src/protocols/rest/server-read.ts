@@ -5,9 +5,10 @@ import { OK, type Outcome } from '../../core/outcome.ts';
 import { writeEnvelope } from '../../formats/envelope.ts';
 import type { Message } from '../../resources/topics/contract.ts';
 import { answerBytes, answerNothing, answerOutcome, answerProblem } from '../http/answers.ts';
+import { evaluate } from '../http/conditions.ts';
+import { dateText } from '../http/dates.ts';
+import { chooseType } from '../http/negotiate.ts';
 import type { Query } from '../http/query.ts';
-import { preferred } from './accept.ts';
-import { evaluate } from './conditions.ts';
 import { faults } from './faults.ts';
 import { JSON_TYPE, NDJSON, Page } from './pages.ts';
 import { refuse } from './refuse.ts';
@@ -26,7 +27,7 @@ export function limitOf(exchange: Exchange, query: Query, { limits }: RestHost):
 
 /** The page that fits Accept, or null once the request was refused. */
 export function pageFor(exchange: Exchange): Page | null {
-  const type = preferred(exchange.fields.joined('accept'), [NDJSON, JSON_TYPE]);
+  const type = chooseType(exchange.fields, [NDJSON, JSON_TYPE]);
   if (type !== null) return new Page(type);
   const detail = `There are ${NDJSON} and ${JSON_TYPE}.`;
   refuse(exchange, faults.notAcceptable, Fields.of({ vary: 'Accept' }), detail);
@@ -43,7 +44,7 @@ export function answerValue(exchange: Exchange, host: RestHost, topic: string): 
 }
 
 function answerMessage(exchange: Exchange, host: RestHost, message: Message): void {
-  const type = preferred(exchange.fields.joined('accept'), [mediaTypeOf(message), NDJSON, JSON_TYPE]);
+  const type = chooseType(exchange.fields, [mediaTypeOf(message), NDJSON, JSON_TYPE]);
   if (type === null) {
     const detail = `There are ${mediaTypeOf(message)} and, with what is known about it, ${NDJSON} and ${JSON_TYPE}.`;
     refuse(exchange, faults.notAcceptable, Fields.of({ vary: 'Accept' }), detail);
@@ -52,7 +53,7 @@ function answerMessage(exchange: Exchange, host: RestHost, message: Message): vo
   // A value that is JSON itself is given as it is to those who want JSON.
   const raw = type === mediaTypeOf(message);
   const etag = `"${tagOf(message)}${raw ? '' : ';json'}"`;
-  const status = evaluate(exchange.method, exchange.fields, { etag, lastModified: message.time });
+  const status = evaluate(exchange.method, exchange.fields, { etag, lastModified: message.time }, host.clock.wall);
   if (status === 412) {
     answerProblem(exchange, 412, 'What is retained is not what the condition asks for.', Fields.of({ etag }));
     return;
@@ -60,7 +61,7 @@ function answerMessage(exchange: Exchange, host: RestHost, message: Message): vo
   const fields = raw
     ? valueFields(message, host.limits.propertyBytesMax)
     : Fields.of({ 'content-type': type, 'x-content-type-options': 'nosniff' });
-  fields.append('etag', etag).append('last-modified', new Date(message.time).toUTCString());
+  fields.append('etag', etag).append('last-modified', dateText(message.time));
   fields.append('cache-control', 'no-cache').append('vary', 'Accept');
   if (message.cursor > 0) fields.append('cursor', String(message.cursor));
   if (Number.isFinite(message.expiry))

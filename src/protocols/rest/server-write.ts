@@ -8,8 +8,8 @@ import type { Resources } from '../../resources/resources.ts';
 import type { Message, Publication } from '../../resources/topics/contract.ts';
 import { answerNothing, answerOutcome, answerProblem } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
+import { evaluate } from '../http/conditions.ts';
 import { wholeNumber } from '../http/query.ts';
-import { evaluate, isConditional } from './conditions.ts';
 import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { readProperties } from './properties.ts';
@@ -144,7 +144,7 @@ class Write implements ExchangeEvents, O.Waiter {
         return false;
       }
       const state = value === null ? null : { etag: `"${tagOf(value)}"`, lastModified: value.time };
-      if (evaluate(exchange.method, exchange.fields, state) !== 0) {
+      if (evaluate(exchange.method, exchange.fields, state, this.writer.host.clock.wall) !== 0) {
         const fields = state === null ? new Fields() : Fields.of({ etag: state.etag });
         answerProblem(exchange, 412, 'What is retained is not what the condition asks for.', fields);
         return false;
@@ -220,6 +220,12 @@ function isTextType(contentType: string): boolean {
   const type = contentType.toLowerCase();
   if (/charset=(?!"?utf-8\b)/.test(type)) return false;
   return /^text\/|^application\/(?:json|xml|[\w.-]+\+(?:json|xml))\b/.test(type);
+}
+
+const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since'];
+
+function isConditional(fields: Fields): boolean {
+  return CONDITIONS.some((name) => fields.has(name));
 }
 
 function wantsAsync(fields: Fields): boolean {

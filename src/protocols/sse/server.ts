@@ -22,6 +22,7 @@ import {
   retryText,
 } from './encode.ts';
 import { faults } from './faults.ts';
+import { Lane } from './lane.ts';
 import type { limits } from './limits.ts';
 import { type Asked, readAsked } from './query.ts';
 import { merged, mergeHistory } from './server-merge.ts';
@@ -43,14 +44,19 @@ const SLOTS: Record<Mode, Record<Kind, number>> = {
 /** What is heard while several filters become live at once; more begins again from the history. */
 const JOIN_MESSAGES = 4_096;
 
-/** How many streams there are, of all of a server. */
+/** What the streams of a server have in common. */
 interface Streams {
+  /** How many there are. */
   open: number;
+  readonly lanes: Record<Mode, Lane<Message>>;
 }
+
+const laneOf = (mode: Mode): Lane<Message> => new Lane<Message>(mode, SLOTS[mode].live);
 
 /** `/topics/<filter>` and `/topics?filter=` for those who accept `text/event-stream`. */
 export function serveEvents(host: SseHost): ExchangeHandler {
-  const streams: Streams = { open: 0 };
+  const lanes = { text: laneOf('text'), base64: laneOf('base64'), json: laneOf('json'), json64: laneOf('json64') };
+  const streams: Streams = { open: 0, lanes };
   return (exchange) => {
     const { method } = exchange;
     if (method !== 'GET' && method !== 'HEAD') {
@@ -96,7 +102,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   private readonly host: SseHost;
   private readonly asked: Asked;
   private readonly streams: Streams;
-  private readonly liveSlot: number;
+  private readonly lane: Lane<Message>;
   private readonly retainedKind: Kind;
   private readonly retainedSlot: number;
   private attachment: Attachment | null = null;
@@ -120,6 +126,14 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   /** What comes while several filters become live, to be put in order. */
   private joining: { message: Message; match: Match }[] | null = null;
   private onRoom: (() => void) | null = null;
+  /** Events of the lane that are to leave with the turn: the bytes from here to there. */
+  private bytes: Uint8Array = NOTHING;
+  private from = 0;
+  private to = 0;
+  /** There is room for so much at least. */
+  private budget = 0;
+  /** The exchange knows that there is something at the end of the turn. */
+  private noted = false;
 
   constructor(exchange: Exchange, host: SseHost, asked: Asked, streams: Streams) {
     this.exchange = exchange;
@@ -127,7 +141,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
     this.asked = asked;
     this.streams = streams;
     this.retainedKind = asked.retained === 'event' ? 'named' : 'retained';
-    this.liveSlot = SLOTS[asked.mode].live;
+    this.lane = streams.lanes[asked.mode];
     this.retainedSlot = SLOTS[asked.mode][this.retainedKind];
     exchange.on = this;
     streams.open++;
@@ -207,8 +221,10 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   private refuse(outcome: Outcome): void {
     if (this.over) return;
     this.finish();
-    if (this.ready) this.exchange.end();
-    else answerOutcome(this.exchange, outcome, NOT_READABLE);
+    if (this.ready) {
+      this.emit();
+      this.exchange.end();
+    } else answerOutcome(this.exchange, outcome, NOT_READABLE);
   }
 
   // ---- several filters behind a cursor -----------------------------------------------------------------------------
@@ -248,10 +264,11 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   }
 
   give(message: Message): void {
-    if (message.expiry > this.host.clock.wall) this.write(message, this.liveSlot, 'live');
+    if (message.expiry > this.host.clock.wall) this.put(message);
   }
 
   roomy(): Promise<void> {
+    this.emit();
     if (this.over || this.exchange.room > 0) return DONE;
     return new Promise((resolve) => {
       this.onRoom = resolve;
@@ -261,25 +278,69 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   // ---- messages ----------------------------------------------------------------------------------------------------
 
   reserve(): number {
-    if (this.joining !== null ? this.joining.length < JOIN_MESSAGES : this.ready && this.exchange.room > 0) return 1;
+    return this.budget > 0 ? 1 : this.reserveMore();
+  }
+
+  private reserveMore(): number {
+    if (this.joining !== null) {
+      if (this.joining.length < JOIN_MESSAGES) return 1;
+    } else if (this.ready) {
+      this.emit();
+      this.budget = this.exchange.room;
+      if (this.budget > 0) return 1;
+    }
     this.starved = true;
     return 0;
   }
 
   deliver(message: Message, match: Match): void {
     if (this.joining !== null) this.joining.push({ message, match });
-    else if (match.retain) this.write(message, this.retainedSlot, this.retainedKind);
+    else if (match.retain) this.retained(message);
     else {
-      this.write(message, this.liveSlot, 'live');
+      this.put(message);
       if (!this.caughtUp && message.cursor > this.began) this.caughtUp = true;
     }
   }
 
-  private write(message: Message, slot: number, kind: Kind): void {
+  private retained(message: Message): void {
     const { exchange } = this;
-    const frame = (message.frames[slot] ??= eventFrame(message, this.asked.mode, kind));
+    const frame = (message.frames[this.retainedSlot] ??= eventFrame(message, this.asked.mode, this.retainedKind));
+    this.emit();
+    this.budget -= frame.length;
     exchange.share(frame, 0, frame.length);
     exchange.flush();
+  }
+
+  /** The next event for this stream; it leaves with the turn, in one piece with those that stand before it in the lane. */
+  private put(message: Message): void {
+    const { lane } = this;
+    if (lane.message !== message) lane.add(message);
+    const { start, end, bytes } = lane;
+    this.budget -= end - start;
+    if (this.bytes !== bytes || this.to !== start) {
+      this.emit();
+      this.bytes = bytes;
+      this.from = start;
+    }
+    this.to = end;
+    if (this.noted) return;
+    this.noted = true;
+    this.exchange.flush();
+  }
+
+  /** Writes what stands in the lane. */
+  private emit(): void {
+    const { from, to } = this;
+    if (from === to) return;
+    this.from = to;
+    this.exchange.share(this.bytes, from, to);
+    // Much is sent before the turn ends.
+    if (this.noted) this.exchange.flush();
+  }
+
+  gather(): void {
+    this.noted = false;
+    this.emit();
   }
 
   /** Hands over what waits; when nothing does any more, the client learns where it stands. */
@@ -292,6 +353,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
 
   private tellPosition(): void {
     this.position = this.host.resources.topics.head;
+    this.emit();
     this.exchange.out.ascii(positionText(this.position));
     this.exchange.flush();
   }
@@ -305,6 +367,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
       if (this.told.has(gap.filter)) return;
       this.told.add(gap.filter);
     }
+    this.emit();
     this.exchange.out.utf8(gapText(gap.filter, gap.after, gap.from, this.host.resources.topics.head));
     this.exchange.flush();
   }
@@ -314,6 +377,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   }
 
   overflow(): void {
+    this.emit();
     this.exchange.out.utf8(commentText(faults.tooSlow.text));
     this.leave();
   }
@@ -335,6 +399,7 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
   tick(clock: Clock): void {
     const { exchange, host } = this;
     exchange.deadline = clock.now + host.limits.heartbeatMs;
+    this.emit();
     if (exchange.room === 0) this.starved = true;
     else if (this.caughtUp && !this.starved && this.position !== host.resources.topics.head) this.tellPosition();
     else exchange.out.ascii(HEARTBEAT);
@@ -346,7 +411,8 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
     if (this.over) return;
     this.finish();
     // A client that hears nothing but an end comes back as well.
-    if (!this.ready) this.exchange.respond(200, streamFields());
+    if (this.ready) this.emit();
+    else this.exchange.respond(200, streamFields());
     this.exchange.end();
     this.exchange.flush();
   }
@@ -367,3 +433,4 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
 }
 
 const DONE = Promise.resolve();
+const NOTHING = Buffer.alloc(0);
