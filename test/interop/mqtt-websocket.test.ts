@@ -167,7 +167,7 @@ async function socket(...protocols: string[]): Promise<WebSocket> {
   return made;
 }
 
-test('packets may be cut anywhere, and come together ([MQTT-6.0.0-2])', async () => {
+test('frames and packets are not aligned: cut anywhere, and together', async () => {
   const made = await socket('mqtt');
   assert.equal(made.protocol, 'mqtt');
   const got: string[] = [];
@@ -181,7 +181,7 @@ test('packets may be cut anywhere, and come together ([MQTT-6.0.0-2])', async ()
   assert.equal(got[0], `true ${CONNACK}`);
 });
 
-test('a text frame closes with 1003 ([MQTT-6.0.0-1])', async () => {
+test('a text frame closes with 1003', async () => {
   const made = await socket('mqtt');
   made.send(CONNECT);
   await once(made, 'message');
@@ -203,7 +203,14 @@ test('what is no MQTT closes, and DISCONNECT closes with 1000', async () => {
   assert.equal(normal, 1000);
 });
 
-test('a client that offers several subprotocols gets one that is spoken there ([MQTT-6.0.0-4])', async () => {
-  const made = await socket('chat', 'mqttv3.1', 'mqtt');
-  assert.ok(['mqtt', 'mqttv3.1'].includes(made.protocol), made.protocol);
+test('the subprotocol mqtt is chosen where it is offered, and without it there is no socket', async () => {
+  const made = await socket('chat', 'mqtt', 'mqttv3.1');
+  assert.equal(made.protocol, 'mqtt');
+  for (const offered of [[], ['chat']]) {
+    const none = new WebSocket(`${address}/mqtt`, offered);
+    none.on('error', () => {});
+    const [, response] = (await once(none, 'unexpected-response')) as [unknown, { statusCode: number }];
+    assert.equal(response.statusCode, 400);
+    none.terminate();
+  }
 });
