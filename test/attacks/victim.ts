@@ -48,28 +48,41 @@ export async function startVictim(options: StartOptions = {}): Promise<Victim> {
   };
 }
 
+const QUIET_MS = 400;
+
 export interface Heard {
   readonly text: string;
   /** The server ended the connection. */
   readonly ended: boolean;
 }
 
-/** Sends these bytes in one write and hears until the server ends the connection, or for `quietMs` without a byte. */
-export function say(port: number, bytes: string | Uint8Array, quietMs = 400, host = '127.0.0.1'): Promise<Heard> {
+/**
+ * Sends these bytes in one write and hears until the server ends the connection, until `enough`, or for 400 ms without a
+ * byte.
+ */
+export function say(
+  port: number,
+  bytes: string | Uint8Array,
+  enough: (text: string) => boolean = () => false,
+): Promise<Heard> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host });
+    const socket = connect({ port, host: '127.0.0.1' });
     let text = '';
     const done = (ended: boolean) => {
       clearTimeout(timer);
       socket.destroy();
       resolve({ text, ended });
     };
-    let timer = setTimeout(() => done(false), quietMs);
+    let timer = setTimeout(() => done(false), QUIET_MS);
     socket.on('connect', () => socket.write(bytes));
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
+      if (enough(text)) {
+        done(false);
+        return;
+      }
       clearTimeout(timer);
-      timer = setTimeout(() => done(false), quietMs);
+      timer = setTimeout(() => done(false), QUIET_MS);
     });
     socket.on('end', () => done(true));
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -85,6 +98,13 @@ export interface Answer {
   readonly body: string;
 }
 
+/** A refusal is whole: its body has a length. Others end with the connection. */
+function isWhole(text: string): boolean {
+  const end = text.indexOf('\r\n\r\n');
+  const length = /^content-length: (\d+)/im.exec(text);
+  return end > 0 && length !== null && text.length >= end + 4 + Number(length[1]);
+}
+
 /** One request of HTTP/1.1 as it is told, Host too where `host` is not null; answers what came, whole or not. */
 export async function request(
   port: number,
@@ -98,7 +118,7 @@ export async function request(
   if (body !== '') lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   const upgrades = given.some(([name]) => name.toLowerCase() === 'connection');
   if (!upgrades) lines.push('Connection: close');
-  const { text } = await say(port, `${lines.join('\r\n')}\r\n\r\n${body}`);
+  const { text } = await say(port, `${lines.join('\r\n')}\r\n\r\n${body}`, isWhole);
   const end = text.indexOf('\r\n\r\n');
   assert.ok(end > 0, `no answer but ${JSON.stringify(text)}`);
   const [first, ...rest] = text.slice(0, end).split('\r\n');
@@ -109,5 +129,9 @@ export async function request(
     const value = line.slice(colon + 1).trim();
     found.set(name, found.has(name) ? `${found.get(name)}, ${value}` : value);
   }
-  return { status: Number(first!.split(' ')[1]), fields: found, body: text.slice(end + 4) };
+  return {
+    status: Number(first!.split(' ')[1]),
+    fields: found,
+    body: Buffer.from(text.slice(end + 4), 'latin1').toString('utf8'),
+  };
 }
