@@ -1,6 +1,6 @@
 // A byte stream over a TCP or Unix socket, and TLS put on it in the middle. One gathered write a turn; it does not know
 // what is said.
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectOver, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { giveBack } from '../bytes/pool.ts';
 import type { Carrier, Peer, TlsFacts } from '../core/peer.ts';
@@ -149,9 +149,15 @@ function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {
   return connectOver({
     socket: plain,
     secureContext: contextOf(policy),
-    ...(policy.serverName === undefined ? {} : { servername: policy.serverName }),
+    ...namedBy(policy.serverName),
     ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
   });
+}
+
+/** An address is checked against the certificate, but is no name to ask for (RFC 6066 §3). */
+function namedBy(serverName: string | undefined): { servername?: string; host?: string } {
+  if (serverName === undefined) return {};
+  return isIP(serverName) > 0 ? { host: serverName } : { servername: serverName };
 }
 
 function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts {

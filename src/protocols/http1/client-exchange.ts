@@ -114,6 +114,11 @@ function hasBody({ body, length }: ClientRequest): boolean {
   return length === undefined ? body != null && body.length > 0 : length !== 0;
 }
 
+/** Throws a RangeError when a request cannot be sent to anybody. */
+export function checkRequest(request: ClientRequest): void {
+  headOf(request);
+}
+
 export class ClientExchange {
   readonly request: ClientRequest;
   readonly events: AnswerEvents;
@@ -126,6 +131,8 @@ export class ClientExchange {
   isAnswered = false;
   /** All of the answer was read. */
   isWhole = false;
+  /** We gave up. */
+  isCancelled = false;
   paused = false;
   /** When the body is sent without 100 (Continue). */
   continueAt: Instant = NEVER;
@@ -264,7 +271,9 @@ export class ClientExchange {
 
   /** Gives up: the connection is cut where the request is already out. */
   cancel(): void {
-    if (!this.over) this.line.cancel(this);
+    if (this.over) return;
+    this.isCancelled = true;
+    this.line.cancel(this);
   }
 
   /** The end, told once. */

@@ -97,18 +97,26 @@ export class Http1Client implements Session, Line {
     return this.isOpen && this.isDrained;
   }
 
+  /** Requests that are not answered. */
+  get open(): number {
+    return this.flying.length + this.waiting.length;
+  }
+
   /** Whether one more request would be taken. */
   get hasRoom(): boolean {
-    return this.isOpen && this.flying.length + this.waiting.length < this.limits.queueMax;
+    return this.isOpen && this.open < this.limits.queueMax;
   }
 
   /**
    * Sends a request when its turn has come. Null when the connection takes no more. Throws a RangeError when it is no
    * request that can be sent.
+   *
+   * @param made told the exchange before anything else is told of it
    */
-  send(request: ClientRequest, events: AnswerEvents): ClientExchange | null {
+  send(request: ClientRequest, events: AnswerEvents, made?: (exchange: ClientExchange) => void): ClientExchange | null {
     if (!this.hasRoom) return null;
     const exchange = new ClientExchange(this, request, events);
+    made?.(exchange);
     this.waiting.push(exchange);
     this.pump(this.clock);
     return exchange;
@@ -122,7 +130,7 @@ export class Http1Client implements Session, Line {
   }
 
   private get isDrained(): boolean {
-    return this.flying.length === 0 && this.waiting.length === 0;
+    return this.open === 0;
   }
 
   private pump(clock: Clock): void {
