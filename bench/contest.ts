@@ -46,6 +46,8 @@ export interface Measured {
 }
 
 export interface Server {
+  /** The entrant's. */
+  readonly name: string;
   readonly port: number;
   readonly pid: number;
   /** Which load generator it takes, where those of a workload differ. */
@@ -59,7 +61,7 @@ export interface Entrant {
   readonly comesWith: string;
   /** Its version or null when it is not installed. */
   find(): string | null;
-  start(scene: Scene): Promise<Server>;
+  start(scene: Scene): Promise<Omit<Server, 'name'>>;
 }
 
 /** What a ratio must reach, and what it should. */

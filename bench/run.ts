@@ -61,7 +61,7 @@ async function measure(workload: Workload, entrant: Entrant, timing: Timing): Pr
       },
       tool: (command: string, args: readonly string[]) => runLoad(command, args),
     };
-    return await workload.measure(scene, await entrant.start(scene));
+    return await workload.measure(scene, { name: entrant.name, ...(await entrant.start(scene)) });
   } finally {
     for (const { process: child } of served) await end(child);
     rmSync(place, { recursive: true, force: true });

@@ -171,7 +171,7 @@ static void __attribute__((unused)) acknowledged(struct conn *p, uint32_t sequen
 /* How many subscribers get one publication. */
 static int fan(void) { return opt.subs == 0 ? 0 : opt.topics > 0 ? 1 : opt.subs; }
 
-static const char *payload_of(struct conn *p, uint32_t sequence) {
+static const char __attribute__((unused)) *payload_of(struct conn *p, uint32_t sequence) {
   static const char digits[] = "0123456789abcdef";
   for (int i = 0; i < 4; i++) payload[i] = digits[p->id >> (12 - 4 * i) & 15];
   for (int i = 0; i < 8; i++) payload[4 + i] = digits[sequence >> (28 - 4 * i) & 15];

@@ -40,7 +40,7 @@ async function onFreePort(
   command: string,
   speaks: string,
   args: (port: number) => readonly string[],
-): Promise<Server> {
+): Promise<Omit<Server, 'name'>> {
   const port = await freePort();
   const { pid } = await scene.serve(command, args(port), { port });
   return { pid, port, speaks };
@@ -107,7 +107,7 @@ function script(
     name,
     comesWith,
     find: version,
-    async start(scene: Scene): Promise<Server> {
+    async start(scene: Scene) {
       const path = fileURLToPath(new URL(`../peers/${file}`, import.meta.url));
       const { line, pid } = await scene.serve(runtime()!, [path], { line: true });
       return { pid, speaks: 'http', port: Number(line) };
