@@ -1,0 +1,133 @@
+// Who is measured, each as it is started: Portico from its source, the peers with the settings that serve them best.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Entrant, Scene, Server } from '../contest.ts';
+import { freePort, locate, versionOf } from '../processes.ts';
+
+const PORTICO = fileURLToPath(new URL('./portico.ts', import.meta.url));
+
+/** Set by `--profile`: where Portico writes a CPU profile of each run. */
+const PROFILES = process.env.BENCH_PROFILES;
+
+/** Portico, reached by one of its URLs. Topics that are durable are on disk, others have no history and no disk. */
+export function portico(url: string, config: Readonly<Record<string, unknown>> = {}): Entrant {
+  return {
+    name: 'portico',
+    comesWith: 'this repository',
+    find: () => process.version,
+    async start(scene) {
+      const settings = {
+        storage: scene.policy === 'durable' ? 'sqlite' : 'memory',
+        data: join(scene.folder, 'data'),
+        topics: { history: [{ filter: '#', history: scene.policy }] },
+        ...config,
+      };
+      const flags = PROFILES === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`];
+      const { line, pid } = await scene.serve(process.execPath, [...flags, PORTICO, JSON.stringify(settings)], {
+        line: true,
+      });
+      const urls = JSON.parse(line) as Record<string, string>;
+      return { pid, speaks: url, port: Number(new URL(urls[url]!.replace(/^[a-z]+:/, 'http:')).port) };
+    },
+  };
+}
+
+/** A program with a port of its own choosing that it cannot tell us: it is given one that was free. */
+async function onFreePort(
+  scene: Scene,
+  command: string,
+  speaks: string,
+  args: (port: number) => readonly string[],
+): Promise<Omit<Server, 'name'>> {
+  const port = await freePort();
+  const { pid } = await scene.serve(command, args(port), { port });
+  return { pid, port, speaks };
+}
+
+export const mosquitto: Entrant = {
+  name: 'mosquitto',
+  comesWith: 'mosquitto (Debian: mosquitto)',
+  find: () => versionOf('mosquitto', '-h'),
+  start: (scene) =>
+    onFreePort(scene, 'mosquitto', 'mqtt', (port) => {
+      const path = join(scene.folder, 'mosquitto.conf');
+      // Without TCP_NODELAY it waits 40 ms for each acknowledgement of the kernel's when it has one message at a time.
+      const rules = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'log_type none'];
+      writeFileSync(path, `${[...rules, 'set_tcp_nodelay true'].join('\n')}\n`);
+      return ['-c', path];
+    }),
+};
+
+export const nats: Entrant = {
+  name: 'NATS JetStream',
+  comesWith: 'nats-server (Debian: nats-server)',
+  find: () => versionOf('nats-server', '--version'),
+  start: (scene) =>
+    onFreePort(scene, 'nats-server', 'nats', (port) => {
+      return ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', join(scene.folder, 'jetstream')];
+    }),
+};
+
+export const nginx: Entrant = {
+  name: 'nginx',
+  comesWith: 'nginx (Debian: nginx-core)',
+  find: () => versionOf('nginx', '-v'),
+  start: (scene) =>
+    onFreePort(scene, 'nginx', 'http', (port) => {
+      const path = join(scene.folder, 'nginx.conf');
+      const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => {
+        mkdirSync(join(scene.folder, name));
+        return `${name}_temp_path ${join(scene.folder, name)};`;
+      });
+      writeFileSync(
+        path,
+        `daemon off; master_process off; worker_processes 1; pid ${join(scene.folder, 'nginx.pid')}; error_log stderr crit;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 100000000; ${folders.join(' ')}
+  server { listen 127.0.0.1:${port}; default_type text/plain; location / { return 200 "${'x'.repeat(64)}"; } }
+}
+`,
+      );
+      return ['-c', path, '-p', scene.folder, '-e', 'stderr'];
+    }),
+};
+
+/** A server of a few lines on some package or runtime, in `peers/`: it prints its port. */
+function script(
+  name: string,
+  file: string,
+  comesWith: string,
+  runtime: () => string | null,
+  version: () => string | null,
+) {
+  return {
+    name,
+    comesWith,
+    find: version,
+    async start(scene: Scene) {
+      const path = fileURLToPath(new URL(`../peers/${file}`, import.meta.url));
+      const { line, pid } = await scene.serve(runtime()!, [path], { line: true });
+      return { pid, speaks: 'http', port: Number(line) };
+    },
+  } satisfies Entrant;
+}
+
+const node = () => process.execPath;
+const bunCommand = () => locate(process.env.BENCH_BUN ?? 'bun');
+
+function versionOfWs(): string | null {
+  try {
+    return (createRequire(import.meta.url)('ws/package.json') as { version: string }).version;
+  } catch {
+    return null;
+  }
+}
+
+export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => process.version.slice(1));
+export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
+export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
+  bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),
+);
