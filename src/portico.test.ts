@@ -17,8 +17,10 @@ test('it is up at once, has a URL for each protocol, and is gone at the end of i
     await using portico = await Portico.start(FREE);
     const took = performance.now() - began;
     assert.ok(took < 100, `${took} ms`);
-    assert.deepEqual(Object.keys(portico.urls).sort(), ['lines', 'mqtt', 'udp']);
+    assert.deepEqual(Object.keys(portico.urls).sort(), ['http', 'lines', 'mqtt', 'mqtt-ws', 'sse', 'udp', 'ws']);
     assert.match(portico.urls.mqtt!, /^mqtt:\/\/127\.0\.0\.1:\d+$/);
+    assert.match(portico.urls.http!, /^http:\/\/127\.0\.0\.1:\d+$/);
+    assert.match(portico.urls['mqtt-ws']!, /^ws:\/\/127\.0\.0\.1:\d+\/mqtt$/);
     assert.match(portico.urls.lines!, /^tcp:\/\/127\.0\.0\.1:\d+$/);
     assert.match(portico.urls.udp!, /^udp:\/\/127\.0\.0\.1:\d+$/);
     url = portico.urls.mqtt!;
@@ -51,6 +53,8 @@ test('what cannot be is refused, and nothing is left running', async () => {
   );
   await assert.rejects(Portico.start({ ...FREE, protocols: { mqtt: { hosts: ['10.0.0.1'] } } }), RefusedError);
   await assert.rejects(Portico.start({ ...FREE, limits: { leaveMs: -1 } }), ConfigError);
+  const routes = { '/healthz': () => new Response('mine') };
+  await assert.rejects(Portico.start({ ...FREE, http: { routes } }), /http\.routes has \/healthz/);
   await using portico = await Portico.start(FREE);
   const port = Number(portico.urls.lines!.split(':').at(-1));
   await assert.rejects(Portico.start({ ...FREE, protocols: { lines: { port } } }), ListenError);
@@ -58,7 +62,21 @@ test('what cannot be is refused, and nothing is left running', async () => {
 
 test('a listener that is not wanted is not there', async () => {
   await using portico = await Portico.start({ ...FREE, protocols: { mqtt: { enabled: false } } });
-  assert.deepEqual(Object.keys(portico.urls).sort(), ['lines', 'udp']);
+  assert.deepEqual(Object.keys(portico.urls).sort(), ['http', 'lines', 'sse', 'udp', 'ws']);
+});
+
+test('a route of one’s own: a Request in, a Response out', async () => {
+  const routes = {
+    '/hello': () => new Response('hello'),
+    '/echo/': async (request: Request) => Response.json({ url: request.url, body: await request.text() }),
+  };
+  await using portico = await Portico.start({ ...FREE, http: { routes } });
+  const url = portico.urls.http!;
+  assert.equal(await (await fetch(`${url}/hello`)).text(), 'hello');
+  const echoed = await fetch(`${url}/echo/a?b=c`, { method: 'POST', body: 'x'.repeat(100_000) });
+  const { url: told, body } = (await echoed.json()) as { url: string; body: string };
+  assert.equal(told, `${url}/echo/a?b=c`);
+  assert.equal(body.length, 100_000);
 });
 
 test('with a folder it goes on where it was', async () => {

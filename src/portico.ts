@@ -1,7 +1,7 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
-import { type Config, checkConfig, isStream, type PorticoConfig } from './config.ts';
+import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
@@ -74,7 +74,7 @@ export class Portico implements AsyncDisposable {
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
     this.listening = server.standing;
-    this.urls = urlsOf(server.standing);
+    this.urls = urlsOf(server.standing, config);
   }
 
   /**
@@ -196,9 +196,20 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
   return [...plans, ...wirePlansOf(config)];
 }
 
+/** Paths that a user's route cannot have. */
+const OWN_PATHS = [
+  '/metrics',
+  ...PROTOCOLS.flatMap(({ listens }) =>
+    listens.flatMap((each) => (each.on === 'http' && each.only === undefined ? [each.path] : [])),
+  ),
+];
+
 /** What is served over HTTP, by the protocols that are not turned off. */
 function routesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): ExchangeHandler {
   const { hosts, origins, routes } = config.http;
+  const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
+  if (taken !== undefined)
+    throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
   return webRoutes({
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
@@ -268,7 +279,7 @@ function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<
 }
 
 /** What a client calls each listener. */
-function urlsOf(standing: readonly Standing[]): Record<string, string> {
+function urlsOf(standing: readonly Standing[], config: Config): Record<string, string> {
   const urls: Record<string, string> = {};
   for (const { protocol, on, address, path } of standing) {
     // The datagrams of Lines are what `udp:` means; others go by both names.
@@ -278,11 +289,12 @@ function urlsOf(standing: readonly Standing[]): Record<string, string> {
   }
   // What is spoken over HTTP has schemes of its own.
   const { http } = urls;
-  if (http !== undefined) {
-    urls.ws = http.replace('http:', 'ws:');
-    urls.sse = http.replace('http:', 'sse:');
-    urls['mqtt-ws'] = `${urls.ws}/mqtt`;
-  }
+  const speaks = (name: string) => config.protocols[name]?.enabled !== false;
+  if (http === undefined) return urls;
+  if (speaks('sse')) urls.sse = http.replace('http:', 'sse:');
+  if (!speaks('websocket')) return urls;
+  urls.ws = http.replace('http:', 'ws:');
+  if (speaks('mqtt')) urls['mqtt-ws'] = `${urls.ws}/mqtt`;
   return urls;
 }
 
