@@ -1,5 +1,6 @@
 // The `portico` command.
 import { Command } from 'commander';
+import { addBackup } from './cli/backup.ts';
 import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
 import { addSub } from './cli/sub.ts';
@@ -15,5 +16,6 @@ const program = new Command('portico')
 addUp(program);
 addPub(program);
 addSub(program);
+addBackup(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();
