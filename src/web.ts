@@ -84,7 +84,7 @@ function addSockets<Resources>(
       const own = hostOf(protocol);
       const messages = (made: Messages): MessageSession =>
         'stream' in listens ? carry(made, (pipe) => listens.stream(pipe, own)) : listens.messages(made, own);
-      channels.push({ subprotocol: listens.subprotocol, paths: listens.paths, messages });
+      channels.push({ subprotocol: listens.subprotocol, paths: listens.paths, plain: 'stream' in listens, messages });
     }
   }
   const handler = webSocketUpgrade(channels, host);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { linkMessages } from '../sim/messages.ts';
 import { World } from '../sim/world.ts';
+import { callerOf } from './caller.ts';
 import { carryPipe, messagePipe, messagePipeFaults } from './message-pipe.ts';
 import type { MessageSession, Messages } from './messages.ts';
 import { ENDED, type Pipe, RESET, SHUTDOWN } from './pipe.ts';
@@ -266,4 +267,26 @@ test('what the messages have no room for waits, and the session feels it', () =>
     sent,
   );
   assert.deepEqual(near.told, ['writable']);
+});
+
+test('who comes for somebody else is no local program, and what carries the messages lies below', () => {
+  for (const origin of ['local', 'remote'] as const) {
+    const world = new World(1);
+    let pipe!: StreamPipe;
+    let below!: Messages;
+    linkMessages(
+      world,
+      (messages) => {
+        below = messages;
+        const carried = carryPipe(world.turn, messages, PIPE_BOUNDS, NO_EVENTS, (made) => new Recorder(made));
+        pipe = carried.pipe;
+        return carried.session;
+      },
+      (messages) => new Far(messages),
+      { caller: { account: '', scopes: null, origin, epoch: 0 } },
+    );
+    assert.equal(pipe.peer.carrier, 'websocket');
+    assert.equal(pipe.peer.below, below.peer);
+    assert.equal(callerOf(pipe.peer, '', 0).origin, origin);
+  }
 });

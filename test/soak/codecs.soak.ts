@@ -2,6 +2,7 @@
 // input may change nothing. A failure prints the seed.
 import { test } from 'node:test';
 import { fuzzLines } from '../../src/protocols/lines/fuzz.ts';
+import { fuzzMessages } from '../../src/protocols/messages/fuzz.ts';
 import { fuzz as fuzzMqtt } from '../../src/protocols/mqtt/fuzz.ts';
 import { seedOf } from '../../src/sim/random.ts';
 
@@ -9,6 +10,7 @@ import { seedOf } from '../../src/sim/random.ts';
 const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: number) => void])[] = [
   ['mqtt', fuzzMqtt],
   ['lines', (seed, runs) => fuzzLines(runs, seed)],
+  ['messages', (seed, runs) => fuzzMessages(runs, seed)],
 ];
 
 const RUNS = Number(process.env.SOAK_RUNS ?? 10_000_000);

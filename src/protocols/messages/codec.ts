@@ -140,6 +140,10 @@ const SHAPES: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   [GET]: { get: text, encoding, id },
 };
 
+const NONE: readonly string[] = [];
+
+const VERBS: readonly string[] = Object.keys(SHAPES);
+
 /** Reads one message; null when it is not JSON. */
 export function readRequest(input: Uint8Array, start: number, end: number, limits: MessagesLimits): Request | null {
   let value: unknown;
@@ -154,7 +158,7 @@ export function readRequest(input: Uint8Array, start: number, end: number, limit
   const asked = idOf(members, limits);
   if ('call' in members)
     return { verb: REFUSED, id: asked, outcome: UNSUPPORTED, detail: 'there are no services to call yet' };
-  const verb = Object.keys(SHAPES).find((name) => Object.hasOwn(members, name));
+  const verb = VERBS.find((name) => Object.hasOwn(members, name));
   if (verb === undefined) return refused(asked, 'one of publish, subscribe, unsubscribe and get is needed');
   const wrong = wrongIn(members, verb, limits);
   if (wrong !== '') return refused(asked, wrong);
@@ -229,12 +233,12 @@ function readPublish(
   if (ways.length !== 1) return refused(asked, 'one of payload, base64 and json is needed');
   if (members.expiry !== undefined && members.expiresIn !== undefined)
     return refused(asked, 'expiry and expiresIn are two ways to say the same');
-  const properties = ((members.properties as string[][] | undefined) ?? []).flat();
+  const properties = members.properties === undefined ? NONE : (members.properties as string[][]).flat();
   const contentType = (members.contentType as string | undefined) ?? '';
   const correlation = members.correlation === undefined ? null : Buffer.from(members.correlation as string, 'base64');
   if (properties.length / 2 > limits.propertiesMax)
     return refused(asked, `more than ${limits.propertiesMax} properties`);
-  for (const attribute of [contentType, ...properties]) {
+  for (const attribute of contentType === '' ? properties : [contentType, ...properties]) {
     if (attribute.includes('\0')) return refused(asked, 'a content type or property holds a NUL');
     if (tooLong(attribute, limits))
       return refused(asked, `a content type or property is longer than ${limits.attributeBytesMax} bytes`);
@@ -293,13 +297,22 @@ function sourceOf(name: string, input: Uint8Array, start: number, end: number): 
     const keyEnd = endOfString(input, key);
     const from = skipSpace(input, skipSpace(input, keyEnd) + 1);
     const value = valueAt(input, from, end);
-    if (JSON.parse(utf8(input, key, keyEnd)) === name) {
+    if (isKey(name, input, key, keyEnd)) {
       found.start = from;
       found.end = value.end;
       found.depth = value.depth;
     }
     at = skipSpace(input, value.end) + 1;
   }
+}
+
+/** Whether a string, with its quotes, is a name of ASCII letters. */
+function isKey(name: string, input: Uint8Array, start: number, end: number): boolean {
+  for (let at = start + 1; at < end - 1; at++) {
+    if (input[at] === BACKSLASH) return JSON.parse(utf8(input, start, end)) === name;
+    if (input[at] !== name.charCodeAt(at - start - 1)) return false;
+  }
+  return end - start - 2 === name.length;
 }
 
 export function skipSpace(input: Uint8Array, start: number): number {

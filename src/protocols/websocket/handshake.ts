@@ -20,6 +20,8 @@ export interface Channel {
   readonly subprotocol: string;
   /** Exactly these, or all below one that ends with `/`. */
   readonly paths: readonly string[];
+  /** Its messages are not compressed: pieces of a stream, which are small and many, cost more than they save. */
+  readonly plain?: boolean;
   messages(messages: Messages): MessageSession;
 }
 
@@ -70,7 +72,7 @@ class Upgrade {
     this.accept(exchange, channel);
   }
 
-  private accept(exchange: Exchange, { subprotocol, messages }: Channel): void {
+  private accept(exchange: Exchange, { subprotocol, plain, messages }: Channel): void {
     const offered = exchange.fields.joined('sec-websocket-extensions');
     const offers = offered === null ? [] : readExtensions(offered);
     if (offers === null) {
@@ -82,7 +84,7 @@ class Upgrade {
     const key = exchange.fields.get('sec-websocket-key');
     if (method !== 'CONNECT') fields.append('sec-websocket-accept', acceptOf(key!));
     if (subprotocol !== '') fields.append('sec-websocket-protocol', subprotocol);
-    const agreed = acceptOffer(offers, this.deflate.mayTakeOver);
+    const agreed = plain === true ? null : acceptOffer(offers, this.deflate.mayTakeOver);
     if (agreed !== null) fields.append('sec-websocket-extensions', agreed.answer);
     const { limits, entropy } = this.host;
     exchange.take(method === 'CONNECT' ? 200 : 101, fields, (pipe) => {

@@ -341,3 +341,27 @@ test('nothing is seen or acknowledged before a stalled disk goes on, and the res
   await house.pass();
   assert.deepEqual([acknowledged, listener.got], [1, ['quick/b=y', 'a=x']]);
 });
+
+test('a subscriber is told when its subscription is live, and up to where it was given the history', async () => {
+  const house = await House.open();
+  const cursors: number[] = [];
+  for (const text of ['1', '2', '3']) cursors.push((await house.publish('a', text, { retain: true }))[1]!);
+  const listener = house.attach();
+  const live: string[] = [];
+  Object.assign(listener, {
+    live: (filter: string, cursor: number) => void live.push(`${filter} ${cursor} behind ${listener.got.length}`),
+  });
+  listener.room = 1;
+  await house.subscribe(listener, 'a', { after: cursors[0]!, retained: 'never' });
+  await house.pass();
+  assert.deepEqual(live, []);
+  listener.room = 10;
+  listener.attachment.more();
+  await house.pass();
+  assert.deepEqual(live.splice(0), [`a ${cursors[2]} behind 2`]);
+  // Without a cursor it is live at once, before retained values.
+  await house.subscribe(listener, '#');
+  await house.pass();
+  assert.deepEqual(live, [`# ${cursors[2]} behind 2`]);
+  assert.equal(listener.got.at(-1), 'a=3 r');
+});
