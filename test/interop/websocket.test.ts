@@ -179,6 +179,8 @@ test('a request that is no handshake', async () => {
   const [answer] = await once(asked, 'response');
   answer.resume();
   assert.equal(answer.statusCode, 426);
+  assert.equal(answer.headers.upgrade, 'websocket');
+  assert.match(answer.headers.connection, /upgrade/i);
 });
 
 /** Runs Python with a script, and what it prints. */

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { fuzzLines } from '../../src/protocols/lines/fuzz.ts';
 import { fuzzMessages } from '../../src/protocols/messages/fuzz.ts';
 import { fuzz as fuzzMqtt } from '../../src/protocols/mqtt/fuzz.ts';
+import { fuzzWebSocket } from '../../src/protocols/websocket/fuzz.ts';
 import { seedOf } from '../../src/sim/random.ts';
 
 /** One line a codec: from a seed, this many runs; throws with the seed and the input when something is wrong. */
@@ -11,6 +12,8 @@ const CODECS: readonly (readonly [name: string, fuzz: (seed: number, runs: numbe
   ['mqtt', fuzzMqtt],
   ['lines', (seed, runs) => fuzzLines(runs, seed)],
   ['messages', (seed, runs) => fuzzMessages(runs, seed)],
+  // Whole conversations in a simulated world, each twice: one for ten.
+  ['websocket', (seed, runs) => fuzzWebSocket(Math.ceil(runs / 10), seed)],
 ];
 
 const RUNS = Number(process.env.SOAK_RUNS ?? 10_000_000);

@@ -137,6 +137,12 @@ export class Http1Exchange implements Exchange {
       out.ascii(startText(status, line.clock.wall));
       writeFields(out, fields);
       if (this.beside !== NO_FIELDS) writeBeside(out, this.beside, fields);
+      const upgrade = status === 426 ? fields.get('upgrade') : null;
+      if (upgrade !== null) {
+        // What to ask for instead (RFC 9110 §15.5.22).
+        out.ascii('Connection: Upgrade\r\n');
+        writeField(out, 'upgrade', upgrade);
+      }
     } catch (error) {
       // Nothing of it may be sent: the caller can still answer something else.
       out.cut(before);

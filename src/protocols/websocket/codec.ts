@@ -162,26 +162,12 @@ function applyWords(bytes: Uint8Array, start: number, count: number, key: number
   for (let at = from; at < to; at++) held[at]! ^= word;
 }
 
-/** How long the head of a frame is, without a key. */
-export function headSize(length: number): number {
-  return length <= CONTROL_MAX ? 2 : length < 65_536 ? 4 : 10;
-}
-
 /** Writes the head of a whole message in one frame. The key, if any, is the caller's to write behind it. */
 export function writeHead(out: ByteWriter, opcode: number, compressed: boolean, length: number, masked: boolean): void {
   out.ensure(HEAD_MAX);
-  out.length = putHead(out.bytes, out.length, opcode, compressed, length, masked);
-}
-
-function putHead(
-  bytes: Uint8Array,
-  at: number,
-  opcode: number,
-  compressed: boolean,
-  length: number,
-  masked: boolean,
-): number {
+  const { bytes } = out;
   const mask = masked ? MASK : 0;
+  let at = out.length;
   bytes[at++] = FIN | (compressed ? RSV1 : 0) | opcode;
   if (length <= CONTROL_MAX) {
     bytes[at++] = mask | length;
@@ -194,14 +180,5 @@ function putHead(
     for (let shift = 56; shift >= 32; shift -= 8) bytes[at++] = Math.floor(length / 2 ** shift);
     for (let shift = 24; shift >= 0; shift -= 8) bytes[at++] = length >>> shift;
   }
-  return at;
-}
-
-/** A server's frame with a whole message: made once, sent to any number of clients. */
-export function encodeFrame(bytes: Uint8Array, start: number, end: number, text: boolean, compressed = false): Buffer {
-  const size = end - start;
-  const frame = Buffer.allocUnsafeSlow(headSize(size) + size);
-  const at = putHead(frame, 0, text ? TEXT : BINARY, compressed, size, false);
-  frame.set(bytes.subarray(start, end), at);
-  return frame;
+  out.length = at;
 }

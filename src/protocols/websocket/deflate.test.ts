@@ -232,6 +232,21 @@ test('a message to many is compressed once; a window has its own', () => {
   assert.notDeepEqual(sockets[1]!.deflate(other, 0, other.length), small[0]);
 });
 
+test('what is kept compressed is bounded, by count and by bytes, and the last is always kept', () => {
+  const socket = new ServerDeflate(0).open({ ...BOTH, serverTakesOver: false, clientTakesOver: false });
+  const deflated = (bytes: Buffer) => socket.deflate(bytes, 0, bytes.length);
+  const many = new Array(9).fill(0).map((_, at) => Buffer.alloc(2_000, String(at)));
+  const first = many.map(deflated);
+  assert.equal(deflated(many[8]!), first[8]);
+  assert.equal(deflated(many[1]!), first[1]);
+  assert.notEqual(deflated(many[0]!), first[0]);
+  const large = Buffer.alloc(2_000_000, 'x');
+  const small = deflated(large);
+  assert.equal(deflated(large), small);
+  assert.notEqual(deflated(many[8]!), first[8], 'it went for the large one');
+  assert.notEqual(deflated(large), small, 'and the large one for what came then');
+});
+
 function noise(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   new Random(7).fill(bytes);

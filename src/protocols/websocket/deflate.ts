@@ -82,8 +82,8 @@ const TAIL = Buffer.of(0, 0, 0xff, 0xff);
 /** An empty message: one empty block without its tail (§7.2.3.6). */
 const EMPTY = Buffer.of(0);
 
-/** Fast, and little larger than what is tried harder for. */
-const LEVEL = 3;
+/** zlib's middle: what is compressed once and sent many times is worth it. */
+const LEVEL = 6;
 
 class Sink implements CoderSink {
   into = new Gathered();
@@ -168,6 +168,9 @@ class Inflater {
 /** How many messages are kept compressed for the next socket that they go to. */
 const RECENT = 8;
 
+/** The most bytes of them, but for the last one. */
+const RECENT_BYTES_MAX = 1_048_576;
+
 /** One compressor for all sockets of a window: a message that goes to many is compressed once. */
 class SharedDeflater {
   private readonly deflater: Deflater;
@@ -176,6 +179,7 @@ class SharedDeflater {
   private readonly ends = new Float64Array(RECENT);
   private readonly results: (Uint8Array | null)[] = new Array(RECENT).fill(null);
   private at = 0;
+  private held = 0;
 
   constructor(bits: number) {
     this.deflater = new Deflater(bits, false);
@@ -185,14 +189,24 @@ class SharedDeflater {
     for (let index = 0; index < RECENT; index++)
       if (this.sources[index] === bytes && this.starts[index] === start && this.ends[index] === end)
         return this.results[index]!;
-    const { at } = this;
     const small = this.deflater.deflate(bytes, start, end);
+    const { at } = this;
+    this.forget(at);
+    for (let older = 1; older < RECENT && this.held + bytes.length > RECENT_BYTES_MAX; older++)
+      this.forget((at + older) % RECENT);
     this.sources[at] = bytes;
     this.starts[at] = start;
     this.ends[at] = end;
     this.results[at] = small;
+    this.held += bytes.length;
     this.at = (at + 1) % RECENT;
     return small;
+  }
+
+  private forget(at: number): void {
+    this.held -= this.sources[at]?.length ?? 0;
+    this.sources[at] = null;
+    this.results[at] = null;
   }
 }
 

@@ -49,7 +49,7 @@ export const limits = {
     spec: 'RFC 7692 §7.2.1',
   },
   inflateContextsMax: {
-    what: 'clients that may build each message on those before (some 48 KiB each); others are told not to',
+    what: 'clients that may build each message on those before (some 34 KiB each); others are told not to',
     default: 256,
     least: 0,
     most: 1_000_000,

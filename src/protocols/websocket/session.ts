@@ -136,14 +136,6 @@ export class WebSocketSession implements Session, Messages {
     this.write(opcode, false, bytes, start, end);
   }
 
-  /** Sends a frame that `encodeFrame` made. A server's only: those of a client have a key each. */
-  sendFrame(frame: Uint8Array): void {
-    if (this.keys !== null) throw new RangeError('a client sends no frames of a server');
-    if (this.state !== OPEN) return;
-    this.pipe.share(frame, 0, frame.length);
-    this.pipe.flush();
-  }
-
   pause(): void {
     // The peer's close frame is read in any case.
     if (this.state !== OPEN) return;
