@@ -130,6 +130,34 @@ function answers(on: On): void {
     assert.equal(client.trailers?.get('digest'), 'x');
   });
 
+  on('what is put off until the turn ends leaves with it, behind what was written', async ({ request, until }) => {
+    let gathered = 0;
+    const client = request(
+      (exchange) => {
+        exchange.on = {
+          ...eventsInto([]),
+          gather: () => {
+            gathered++;
+            exchange.out.ascii('last');
+            if (gathered === 1) return;
+            exchange.end();
+          },
+          tick: () => {
+            exchange.out.ascii(' first ');
+            exchange.flush();
+          },
+        };
+        exchange.respond(200, new Fields());
+        exchange.flush();
+        exchange.deadline = 0.001;
+      },
+      { method: 'GET', target: '/' },
+    );
+    client.end();
+    await until(() => client.ended);
+    assert.equal(client.body.toString(), 'last first last');
+  });
+
   on('a large answer waits for a client that does not read faster', async ({ request, until }) => {
     const piece = Buffer.alloc(10_000, 'p');
     let left = 200;

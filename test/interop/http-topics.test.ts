@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { request } from 'undici';
+import { EventSource, request } from 'undici';
 import { Portico } from '../../src/portico.ts';
 import { EventReader } from '../../src/protocols/sse/codec.ts';
 import { missing, Program, run, until } from '../clients.ts';
@@ -221,6 +221,74 @@ test('the server is killed: an SSE client with Last-Event-ID misses nothing and 
   }
 });
 
+test('the server is killed: an EventSource comes back by itself, misses nothing and gets nothing twice', {
+  timeout: 60_000,
+}, async () => {
+  const mortal = new Mortal();
+  try {
+    await mortal.start();
+    const events = new EventSource(`${mortal.url}/topics/kill/%23?after=0`);
+    const received: string[] = [];
+    let opened = 0;
+    events.onopen = () => void opened++;
+    events.onmessage = ({ data }: { data: string }) => void received.push(data);
+    events.addEventListener('gap', () => assert.fail('a gap'));
+    const publisher = new Publisher(mortal);
+    for (let round = 1; round <= 2; round++) {
+      await until(() => opened === round, 'the connection');
+      await pause(300);
+      await mortal.kill();
+      await mortal.start();
+    }
+    await until(() => opened === 3, 'the connection');
+    const acknowledged = await publisher.stop();
+    await until(() => received.at(-1) === acknowledged.at(-1), 'the last message');
+    events.close();
+    judge(acknowledged, received);
+  } finally {
+    await mortal.end();
+  }
+});
+
+test('an EventSource gets any text as it was published, and names for what is not', async () => {
+  const events = new EventSource(`${url}/topics/text/a`);
+  const received: [string, string][] = [];
+  let opened = false;
+  events.onopen = () => {
+    opened = true;
+  };
+  for (const type of ['message', 'binary'])
+    events.addEventListener(
+      type,
+      (event: Event) => void received.push([type, (event as unknown as { data: string }).data]),
+    );
+  await until(() => opened, 'the connection');
+  const texts = [
+    '',
+    ' ',
+    'one',
+    'two\nlines',
+    '\n',
+    'ends\n',
+    '\n\n: id: 1',
+    'data: x',
+    'K\u00fcche \u{1f41f}',
+    '\ufeffmark',
+    'a\u0000b',
+  ];
+  for (const text of [...texts, 'one\r\ntwo']) {
+    const { body } = await request(`${url}/topics/text/a`, { method: 'POST', body: text });
+    await body.dump();
+  }
+  await until(() => received.length === texts.length + 1, 'all of them');
+  events.close();
+  assert.deepEqual(
+    received.slice(0, -1),
+    texts.map((text) => ['message', text]),
+  );
+  assert.deepEqual(received.at(-1), ['binary', Buffer.from('one\r\ntwo').toString('base64')]);
+});
+
 test('the server is killed: the loop of the page misses nothing and gets nothing twice', {
   ...needs,
   timeout: 60_000,
@@ -247,6 +315,8 @@ test('the server is killed: the loop of the page misses nothing and gets nothing
     await until(() => numbers().at(-1) === acknowledged.at(-1), 'the last message');
     judge(acknowledged, numbers());
     loop.kill();
+    // The curl that it left waits until the server goes.
+    await mortal.kill();
     await loop.done;
   } finally {
     await mortal.end();

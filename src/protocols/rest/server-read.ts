@@ -110,6 +110,8 @@ class Nearest {
   private readonly after: string;
   private readonly most: number;
   private messages: Message[] = [];
+  /** Once there are enough, what is behind this is of no use. */
+  private bound: string | null = null;
 
   constructor(after: string, most: number) {
     this.after = after;
@@ -117,10 +119,12 @@ class Nearest {
   }
 
   add(message: Message): void {
-    if (message.topic <= this.after) return;
+    if (message.topic <= this.after || (this.bound !== null && message.topic > this.bound)) return;
     this.messages.push(message);
     // Sorted now and then rather than kept in order: cheaper, and never more than twice what is asked for.
-    if (this.messages.length >= this.most * 2) this.messages = this.sorted();
+    if (this.messages.length < this.most * 2) return;
+    this.messages = this.sorted();
+    this.bound = this.messages.at(-1)!.topic;
   }
 
   sorted(): Message[] {

@@ -299,3 +299,64 @@ test('however often a client is cut off and comes back, it misses nothing and ge
     { numRuns: 60 },
   );
 });
+
+test('streams that share bytes get each its own messages, whole and in order, whoever is slow', async () => {
+  const asked = ['t0', 't1', '%2B', 't0?filter=t2', '%2B?envelope=json', 't1?encoding=base64', '%23'];
+  const covers: RegExp[] = [/^t0/, /^t1/, /./, /^t[02]/, /./, /^t1/, /./];
+  const step = fc.record({
+    messages: fc.array(
+      fc.record({ topic: fc.integer({ min: 0, max: 2 }), size: fc.constantFrom(0, 10, 300, 9_000, 70_000) }),
+      { maxLength: 40 },
+    ),
+    toggle: fc.integer({ min: 0, max: 20 }),
+    pass: fc.integer({ min: 0, max: 3 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 10 }), async (steps) => {
+      const bench = await Bench.open({ history: false });
+      const sources: Source[] = [];
+      for (const target of asked) sources.push(await bench.connect(`/topics/${target}`));
+      const paused = asked.map(() => false);
+      const sent: string[] = [];
+      for (const { messages, toggle, pass } of steps) {
+        for (const { topic, size } of messages) {
+          const text = `t${topic} ${sent.length} ${'x'.repeat(size)}`;
+          sent.push(text);
+          void bench.house.publish(`t${topic}`, text, { assurance: 0 });
+        }
+        await bench.house.pass(pass);
+        const source = sources[toggle];
+        if (source === undefined) continue;
+        if (paused[toggle]) source.client.pipe.resume();
+        else source.client.pipe.pause();
+        paused[toggle] = !paused[toggle];
+      }
+      for (const { client } of sources) client.pipe.resume();
+      await bench.house.pass(500);
+      for (const [at, source] of sources.entries()) {
+        const got = source.data.map((data) => {
+          if (asked[at]!.includes('json')) return (JSON.parse(data) as { payload: string }).payload;
+          return asked[at]!.includes('base64') ? Buffer.from(data, 'base64').toString() : data;
+        });
+        // Not one by one: a difference of megabytes is not for reading.
+        const expected = sent.filter((text) => covers[at]!.test(text));
+        assert.ok(got.length === expected.length, `${asked[at]}: ${got.length} of ${expected.length}`);
+        assert.ok(got.every((text, index) => text === expected[index]));
+      }
+      assert.deepEqual(bench.house.world.bugs, []);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test('a client for which too many bytes wait is disconnected', async () => {
+  const bench = await Bench.open({ limits: { queueBytesMax: 100_000 } });
+  const source = await bench.connect('/topics/a');
+  source.client.pipe.pause();
+  const text = 'x'.repeat(60_000);
+  for (let index = 0; index < 40; index++) {
+    void bench.house.publish('a', text);
+    await bench.house.pass(2);
+  }
+  assert.equal(bench.house.topics.figures.attached, 0);
+});

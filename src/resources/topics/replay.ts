@@ -16,7 +16,6 @@ export class Replay {
   private readonly core: Core;
   private readonly log: HistoryLog;
   private readonly live: () => void;
-  private readonly after: number;
   /** The last cursor that was dealt with. */
   private at: number;
   /** When the subscription began: what came later may have been given live by another subscription of the same subscriber. */
@@ -29,12 +28,16 @@ export class Replay {
   private stopped = false;
   private gapKnown = false;
   private gapFrom: boolean;
+  /** Where what is missing begins. */
+  private gapAfter: number;
+  /** The highest cursor that was known to be dropped: what went before that has been told. */
+  private dropped = 0;
 
   /** @param live called once, in the step in which everything was given */
   constructor(subscription: Subscription, after: number, log: HistoryLog, live: () => void) {
     this.subscription = subscription;
     this.core = subscription.core;
-    this.after = after;
+    this.gapAfter = after;
     this.at = after;
     this.began = log.head;
     this.log = log;
@@ -105,14 +108,15 @@ export class Replay {
   private tellGap(from: number): void {
     if (!this.gapFrom) return;
     this.gapFrom = false;
-    this.core.gap(this.subscription.options.filter, this.after, from);
+    this.core.gap(this.subscription.options.filter, this.gapAfter, from);
   }
 
   private findGap(): void {
     this.reading = true;
     this.log.dropped(this.subscription.options.filter).then(
       (upTo) => {
-        this.gapFrom = upTo > this.after;
+        this.gapFrom = upTo > this.at;
+        this.dropped = upTo;
         this.goOn();
       },
       () => this.unreadable(),
@@ -121,15 +125,26 @@ export class Replay {
 
   private read(): void {
     this.reading = true;
-    this.log.read(this.subscription.options.filter, this.at, PAGE).then(
-      ({ messages, upTo }) => {
-        this.page = messages;
-        this.pageAt = 0;
-        this.pageUpTo = upTo;
-        this.goOn();
-      },
+    this.readPage().then(
+      () => this.goOn(),
       () => this.unreadable(),
     );
+  }
+
+  private async readPage(): Promise<void> {
+    const { log, at } = this;
+    const { filter } = this.subscription.options;
+    const { messages, upTo } = await log.read(filter, at, PAGE);
+    // A subscriber that is slow, or a page that is: what went meanwhile is told as a gap, rather once too often than never.
+    const dropped = await log.dropped(filter);
+    if (dropped > at && dropped > this.dropped && !this.gapFrom) {
+      this.gapFrom = true;
+      this.gapAfter = at;
+    }
+    this.dropped = dropped;
+    this.page = messages;
+    this.pageAt = 0;
+    this.pageUpTo = upTo;
   }
 
   private goOn(): void {

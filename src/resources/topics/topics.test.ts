@@ -233,6 +233,39 @@ test('what the history no longer has is a gap, said first', async () => {
   assert.equal(page.cursor, cursors[9]);
 });
 
+test('what the history drops while a slow subscriber reads it is a gap as well', async () => {
+  const house = await House.open([{ filter: '#', history: 'durable', last: 600 }]);
+  const publish = (from: number, to: number) => {
+    for (let index = from; index < to; index++)
+      house.topics.publish(
+        CALLER,
+        { topic: 'a', payload: Buffer.from(String(index)), assurance: 1 },
+        { settled() {} },
+        0,
+      );
+    return house.pass();
+  };
+  await publish(0, 600);
+  // From storage rather than from memory.
+  await house.crash();
+  const listener = house.attach();
+  listener.room = 10;
+  await house.subscribe(listener, 'a', { after: 0 });
+  await house.pass();
+  // More than memory holds: the subscriber must go on in the store, which has only the last of them.
+  await publish(600, 10_000);
+  listener.room = Number.POSITIVE_INFINITY;
+  listener.attachment.more();
+  await house.pass(100);
+  const numbers = listener.got.map((text) => (text.startsWith('gap') ? -1 : Number(text.split('=')[1])));
+  // A page was in memory by then.
+  assert.deepEqual(numbers.slice(0, 257), [...Array.from({ length: 256 }, (_, index) => index), -1]);
+  assert.deepEqual(
+    numbers.slice(257),
+    Array.from({ length: 600 }, (_, index) => 9_400 + index),
+  );
+});
+
 test('a slow subscriber: each policy within its bound', async () => {
   const house = await House.open(NO_HISTORY);
   const slow = (policy: 'disconnect' | 'drop-oldest' | 'keep-latest') => {
