@@ -146,15 +146,21 @@ test('other methods are 405 with Allow (RFC 9110 §15.5.6)', () => {
 
 test('304 has the fields that caches need, and 412 is a problem (RFC 9110 §15.4.5, §15.5.13)', () => {
   for (const fields of [{ 'if-none-match': '"v1"' }, { 'if-modified-since': AT }] as Record<string, string>[]) {
-    const { client } = ask({ fields: Fields.of({ 'cache-control': 'max-age=5' }) }, fields);
+    const { client } = ask(
+      { fields: Fields.of({ 'cache-control': 'max-age=5', 'content-language': 'de', 'content-location': '/a' }) },
+      fields,
+    );
     assert.equal(client.status, 304);
     assert.equal(client.body.length, 0);
     assert.equal(client.fields.get('etag'), '"v1"');
     assert.equal(client.fields.get('cache-control'), 'max-age=5');
     assert.equal(client.fields.get('vary'), 'Accept-Encoding');
-    assert.equal(client.fields.get('content-type'), null);
+    assert.equal(client.fields.get('content-location'), '/a');
+    for (const name of ['content-type', 'content-language']) assert.equal(client.fields.get(name), null);
   }
-  assert.equal(ask({}, { 'if-match': '"v0"' }).client.status, 412);
+  const failed = ask({}, { 'if-match': '"v0"' }).client;
+  assert.equal(failed.status, 412);
+  assert.equal(failed.fields.get('etag'), '"v1"');
 });
 
 test('one range, and the rest of an interrupted download (RFC 9110 §14.2, §15.3.7.1)', () => {

@@ -73,9 +73,11 @@ export function answerRepresentation(exchange: Exchange, { clock, entropy }: Sur
   const current: Validators = { etag, lastModified: it.lastModified };
   const fields = fieldsFor(it, current, clock.wall, codings.length > 0);
   const condition = evaluate(method, asked, current, clock.wall);
-  if (condition === 304) answerNothing(exchange, 304, fields);
-  else if (condition === 412) answerProblem(exchange, 412, 'It is not in the state that the request names.');
-  else if (coding !== 'identity') answerCoded(exchange, clock, it, coding, fields);
+  if (condition === 304) answerNothing(exchange, 304, forCaches(fields));
+  else if (condition === 412) {
+    const about = etag === null ? new Fields() : Fields.of({ etag });
+    answerProblem(exchange, 412, 'It is not in the state that the request asks for.', about);
+  } else if (coding !== 'identity') answerCoded(exchange, clock, it, coding, fields);
   else {
     const ranges =
       wantsRange && isRangeCurrent(asked, current, clock.wall) ? parseRanges(asked.get('range')!, length) : null;
@@ -104,6 +106,14 @@ function fieldsFor({ fields: own }: Representation, current: Validators, wall: n
     const vary = fields.joined('vary');
     fields.set('vary', vary === null ? 'Accept-Encoding' : `${vary}, Accept-Encoding`);
   }
+  return fields;
+}
+
+/** What a cache may need to go on with what it has, and nothing else about the content (RFC 9110 §15.4.5). */
+function forCaches(fields: Fields): Fields {
+  for (const [name] of [...fields])
+    if ((name.startsWith('content-') && name !== 'content-location') || name === 'x-content-type-options')
+      fields.delete(name);
   return fields;
 }
 
