@@ -1,7 +1,11 @@
 // Storage as resources see it: keyed logs (`Space`), large bytes (`Blobs`) and a folder tree (`Tree`), small enough that
 // memory, SQLite and JetStream can each do all of it. A table is a log that keeps one record a key.
+
 import type { Outcome, Waiter } from '../core/outcome.ts';
+import type { Reading, Sink } from '../core/sink.ts';
 import type { Batch } from './batch.ts';
+
+export type { Reading, Sink };
 
 /** One committed record. `bytes` is immutable and may be kept and shared. */
 export interface Entry {
@@ -72,22 +76,6 @@ export interface Space {
   follow(prefix: string, after: number, follower: Follower): Following;
   /** Drops what `Keep` no longer keeps at `wall`, milliseconds since 1970. */
   sweep(wall: number): Promise<void>;
-}
-
-/** Takes bytes that are read, at its own pace. */
-export interface Sink {
-  readonly room: number;
-  /** The bytes are immutable and may be shared. */
-  bytes(data: Uint8Array, start: number, end: number): void;
-  /** Once: OK after the last byte, MISSING, FAILED. Not called after `stop`. */
-  end(outcome: Outcome): void;
-}
-
-/** A read in progress: it waits while the sink has no room. */
-export interface Reading {
-  /** The sink has room again. */
-  more(): void;
-  stop(): void;
 }
 
 /** Bytes on their way into the store; nothing of them is seen before `commit` has settled OK. */

@@ -1,6 +1,7 @@
 // A request's body as a whole, where it is small enough to be one.
 import type { BodyReader, Exchange } from '../../core/exchange.ts';
 import { answerProblem } from './answers.ts';
+import { decodeBody } from './coding.ts';
 
 /** Reads the body up to a bound. What is longer is answered with 413, and `whole` is not called. */
 class Collector implements BodyReader {
@@ -45,10 +46,10 @@ class Collector implements BodyReader {
 
 /**
  * Reads the whole body of a request, which is the caller's own; `whole` is called within `finish` of the body. A body
- * that is longer than `bytesMax`, or says so beforehand, is answered with 413.
+ * that is longer than `bytesMax`, or says so beforehand, is answered with 413. It comes without its Content-Encoding.
  */
 export function collectBody(exchange: Exchange, bytesMax: number, whole: (body: Buffer) => void): void {
   const length = Number(exchange.fields.get('content-length') ?? 0);
   if (length > bytesMax) answerProblem(exchange, 413, `The body is longer than ${bytesMax} bytes.`);
-  else exchange.body(new Collector(exchange, bytesMax, whole));
+  else decodeBody(exchange, new Collector(exchange, bytesMax, whole), bytesMax);
 }

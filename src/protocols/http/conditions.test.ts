@@ -48,6 +48,11 @@ test('If-Match (RFC 9110 §13.1.1)', () => {
   assert.equal(on('PUT', { 'if-match': 'W/"a"' }), 412);
   assert.equal(on('PUT', { 'if-match': 'W/"a"' }, WEAK), 412);
   assert.equal(on('PUT', { 'if-match': 'rubbish' }), 412);
+  // The tag of the coded representation names the same state to who changes it.
+  assert.equal(on('PUT', { 'if-match': '"a-gzip"' }), 0);
+  assert.equal(on('PUT', { 'if-match': '"x-br", "b"' }), 412);
+  assert.equal(on('PUT', { 'if-match': '"a-br"' }, { etag: '"a-br"', lastModified: null }), 0);
+  assert.equal(on('GET', { 'if-match': '"a-gzip"' }), 412);
 });
 
 test('If-None-Match (RFC 9110 §13.1.2)', () => {

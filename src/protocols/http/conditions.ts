@@ -57,6 +57,14 @@ function matches(list: string, current: Validators | null, same: (a: string, b: 
   return parseEtags(list)?.some((tag) => same(tag, etag)) === true;
 }
 
+/** What a coded representation's tag has at its end. */
+const CODED = /-(?:gzip|br|zstd)(?=")/g;
+
+/** Who changes something names the state that was seen, in whichever coding it was seen. */
+function uncoded(list: string): string {
+  return list.includes('-') ? `${list}, ${list.replace(CODED, '')}` : list;
+}
+
 /** Seconds: fields tell no more (RFC 9110 §5.6.7). */
 function seconds(ms: number): number {
   return Math.floor(ms / 1_000);
@@ -70,15 +78,16 @@ export function evaluate(method: string, fields: Fields, current: Validators | n
   // §13.2.1: methods that neither select nor change a representation have no conditions.
   if (method === 'CONNECT' || method === 'OPTIONS' || method === 'TRACE') return 0;
   const modified = current?.lastModified ?? null;
-  const ifMatch = fields.joined('if-match');
+  const reads = method === 'GET' || method === 'HEAD';
+  let ifMatch = fields.joined('if-match');
   if (ifMatch !== null) {
+    if (!reads) ifMatch = uncoded(ifMatch);
     if (!matches(ifMatch, current, isSameStrongly)) return 412;
   } else if (modified !== null) {
     // A date that is none does not count (§13.1.4).
     const since = parseDate(fields.get('if-unmodified-since') ?? '', wall);
     if (seconds(modified) > seconds(since)) return 412;
   }
-  const reads = method === 'GET' || method === 'HEAD';
   const ifNoneMatch = fields.joined('if-none-match');
   if (ifNoneMatch !== null) {
     if (matches(ifNoneMatch, current, isSameWeakly)) return reads ? 304 : 412;

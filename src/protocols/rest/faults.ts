@@ -51,12 +51,6 @@ export const faults = faultTable('rest', {
     text: 'An empty value cannot be retained: publishing one clears what is. DELETE does that.',
     scope: 'stream',
   },
-  encoded: {
-    wire: 415,
-    spec: 'RFC 9110 §15.5.16',
-    text: 'The content coding of the body is not known here: send it as it is.',
-    scope: 'stream',
-  },
   notAcceptable: {
     wire: 406,
     spec: 'RFC 9110 §15.5.7',

@@ -4,11 +4,10 @@ import { Fields } from '../../core/fields.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
 import { writeEnvelope } from '../../formats/envelope.ts';
 import type { Message } from '../../resources/topics/contract.ts';
-import { answerBytes, answerNothing, answerOutcome, answerProblem } from '../http/answers.ts';
-import { evaluate } from '../http/conditions.ts';
-import { dateText } from '../http/dates.ts';
+import { answerBytes, answerOutcome, answerProblem } from '../http/answers.ts';
 import { chooseType } from '../http/negotiate.ts';
 import type { Query } from '../http/query.ts';
+import { answerRepresentation } from '../http/representation.ts';
 import { faults } from './faults.ts';
 import { JSON_TYPE, NDJSON, Page } from './pages.ts';
 import { refuse } from './refuse.ts';
@@ -53,27 +52,21 @@ function answerMessage(exchange: Exchange, host: RestHost, message: Message): vo
   // A value that is JSON itself is given as it is to those who want JSON.
   const raw = type === mediaTypeOf(message);
   const etag = `"${tagOf(message)}${raw ? '' : ';json'}"`;
-  const status = evaluate(exchange.method, exchange.fields, { etag, lastModified: message.time }, host.clock.wall);
-  if (status === 412) {
-    answerProblem(exchange, 412, 'What is retained is not what the condition asks for.', Fields.of({ etag }));
-    return;
-  }
   const fields = raw
     ? valueFields(message, host.limits.propertyBytesMax)
-    : Fields.of({ 'content-type': type, 'x-content-type-options': 'nosniff' });
-  fields.append('etag', etag).append('last-modified', dateText(message.time));
+    : Fields.of({ 'x-content-type-options': 'nosniff' });
   fields.append('cache-control', 'no-cache').append('vary', 'Accept');
   if (message.cursor > 0) fields.append('cursor', String(message.cursor));
   if (Number.isFinite(message.expiry))
     fields.append('x-expiry', String(Math.ceil((message.expiry - host.clock.wall) / 1_000)));
-  if (status === 304) {
-    // Only what a cache may need to go on with what it has (RFC 9110 §15.4.5).
-    for (const name of ['content-type', 'x-content-type-options', 'content-security-policy']) fields.delete(name);
-    answerNothing(exchange, 304, fields);
-    return;
-  }
   const body = raw ? message.payload : Buffer.from(`${writeEnvelope(message, { retained: true })}\n`);
-  answerBytes(exchange, 200, fields, body);
+  answerRepresentation(exchange, host, {
+    type: fields.get('content-type') ?? type,
+    etag,
+    lastModified: message.time,
+    content: body,
+    fields,
+  });
 }
 
 /** The retained values of a filter in the order of their topics, those behind `after`. */

@@ -54,12 +54,6 @@ export class Writer {
   /** Takes a POST, PUT or DELETE of a topic with a valid name. */
   take(exchange: Exchange, topic: string): void {
     const { fields } = exchange;
-    const coding = fields.joined('content-encoding')?.trim().toLowerCase() ?? '';
-    if (coding !== '' && coding !== 'identity') {
-      // What would be taken is said with the refusal (RFC 9110 §12.5.3).
-      refuse(exchange, faults.encoded, Fields.of({ 'accept-encoding': 'identity' }));
-      return;
-    }
     if (exchange.method === 'PUT' && fields.has('content-range')) {
       refuse(exchange, faults.partial);
       return;

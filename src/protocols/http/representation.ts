@@ -1,0 +1,367 @@
+// One representation as the answer to GET or HEAD: conditions, ranges and codings in one place (RFC 9110 §13 to §15), for
+// bytes in memory and for sources that are read as the client takes them. It knows no resource.
+import { BAD } from '../../bytes/reader.ts';
+import { type Coder, FINISH, type Flush, NONE, STREAMING } from '../../core/compress.ts';
+import type { Exchange, ExchangeEvents } from '../../core/exchange.ts';
+import { Fields } from '../../core/fields.ts';
+import { OK, type Outcome } from '../../core/outcome.ts';
+import { REVOKED, type Why } from '../../core/pipe.ts';
+import type { Reading, Sink, Source } from '../../core/sink.ts';
+import { type Clock, type Entropy, NEVER } from '../../core/time.ts';
+import { answerNothing, answerProblem } from './answers.ts';
+import {
+  CODED_LEAST,
+  CODINGS,
+  type ContentCoding,
+  codedEtag,
+  codedWhole,
+  codingOf,
+  encoderOf,
+  isCompressible,
+  WHOLE_MOST,
+} from './coding.ts';
+import { evaluate, isRangeCurrent, type Validators } from './conditions.ts';
+import { dateText } from './dates.ts';
+import { type ByteRange, contentRange, multipart, parseRanges, UNSATISFIABLE, unsatisfiedRange } from './ranges.ts';
+
+/** Bytes in memory, immutable; or what is read in part. */
+export type Content = Uint8Array | { readonly source: Source; readonly length: number };
+
+export interface Representation {
+  /** Content-Type. */
+  readonly type: string;
+  /** With its quotes; strong where the bytes are the same whenever the tag is. Null for none. */
+  readonly etag: string | null;
+  /** Milliseconds since 1970. Null for none. */
+  readonly lastModified: number | null;
+  readonly content: Content;
+  /** Coded beforehand. With these, nothing is coded while it is sent. */
+  readonly coded?: Partial<Record<ContentCoding, Content>>;
+  /** Other fields of the answer: Cache-Control, Content-Disposition. Content-Type and the like are written here. */
+  readonly fields?: Fields;
+}
+
+/** What comes with each turn. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+}
+
+/** A stretch of the answer's body: bytes in memory, or a part of the content. */
+interface Stretch {
+  readonly content: Content;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Answers GET or HEAD with a representation, with 304, 412, 416 or 206 as its conditions and ranges have it, and other
+ * methods with 405. What is read from a source is read as the client takes it; the exchange's events are taken over.
+ */
+export function answerRepresentation(exchange: Exchange, { clock, entropy }: Surroundings, it: Representation): void {
+  const { method, fields: asked } = exchange;
+  if (method !== 'GET' && method !== 'HEAD') {
+    answerProblem(exchange, 405, 'This can be read with GET and HEAD.', Fields.of({ allow: 'GET, HEAD' }));
+    return;
+  }
+  const length = it.content.length;
+  const codings = codingsFor(it);
+  const wantsRange = method === 'GET' && asked.has('range');
+  // A part of the coded bytes is of use to nobody who does not have the others.
+  const coding = codings.length === 0 || wantsRange ? 'identity' : (codingOf(asked, codings) ?? 'identity');
+  const etag = it.etag !== null && coding !== 'identity' ? codedEtag(it.etag, coding) : it.etag;
+  const current: Validators = { etag, lastModified: it.lastModified };
+  const fields = fieldsFor(it, current, clock.wall, codings.length > 0);
+  const condition = evaluate(method, asked, current, clock.wall);
+  if (condition === 304) answerNothing(exchange, 304, forCaches(fields));
+  else if (condition === 412) {
+    const about = etag === null ? new Fields() : Fields.of({ etag });
+    answerProblem(exchange, 412, 'It is not in the state that the request asks for.', about);
+  } else if (coding !== 'identity') answerCoded(exchange, clock, it, coding, fields);
+  else {
+    const ranges =
+      wantsRange && isRangeCurrent(asked, current, clock.wall) ? parseRanges(asked.get('range')!, length) : null;
+    if (ranges === UNSATISFIABLE) {
+      const about = Fields.of({ 'content-range': unsatisfiedRange(length) });
+      answerProblem(exchange, 416, `There is no such range in ${length} bytes.`, about);
+    } else answerRanges(exchange, clock, entropy, it, ranges, fields);
+  }
+}
+
+/** The codings that there are for it; none when it stays as it is. */
+function codingsFor({ type, coded, content: { length }, fields }: Representation): readonly ContentCoding[] {
+  if (coded !== undefined) return CODINGS.filter((each) => coded[each] !== undefined);
+  // Coded already, or not worth it.
+  if (fields?.has('content-encoding') === true || length < CODED_LEAST || !isCompressible(type)) return [];
+  return STREAMING || length <= WHOLE_MOST ? CODINGS : [];
+}
+
+function fieldsFor({ fields: own }: Representation, current: Validators, wall: number, varies: boolean): Fields {
+  const fields = new Fields();
+  if (own !== undefined) for (const [name, value] of own) fields.append(name, value);
+  if (current.etag !== null) fields.set('etag', current.etag);
+  // Not in the future of the answer's own date (RFC 9110 §8.8.2.1).
+  if (current.lastModified !== null) fields.set('last-modified', dateText(Math.min(current.lastModified, wall)));
+  if (varies) {
+    const vary = fields.joined('vary');
+    fields.set('vary', vary === null ? 'Accept-Encoding' : `${vary}, Accept-Encoding`);
+  }
+  return fields;
+}
+
+/** What a cache may need to go on with what it has, and nothing else about the content (RFC 9110 §15.4.5). */
+function forCaches(fields: Fields): Fields {
+  for (const [name] of [...fields])
+    if ((name.startsWith('content-') && name !== 'content-location') || name === 'x-content-type-options')
+      fields.delete(name);
+  return fields;
+}
+
+/** The whole, one range or several. */
+function answerRanges(
+  exchange: Exchange,
+  clock: Clock,
+  entropy: Entropy,
+  { content, type }: Representation,
+  ranges: readonly ByteRange[] | null,
+  fields: Fields,
+): void {
+  const length = content.length;
+  fields.set('accept-ranges', 'bytes');
+  if (ranges === null) {
+    fields.set('content-type', type);
+    send(exchange, clock, 200, fields, length, [{ content, start: 0, end: length }]);
+  } else if (ranges.length === 1) {
+    const [range] = ranges as [ByteRange];
+    fields.set('content-type', type).set('content-range', contentRange(range, length));
+    send(exchange, clock, 206, fields, range.end - range.start, [{ content, ...range }]);
+  } else {
+    const parts = multipart(ranges, type, length, entropy);
+    // Content-Range stands in the parts (RFC 9110 §15.3.7.2).
+    fields.set('content-type', parts.type);
+    const stretches: Stretch[] = [];
+    ranges.forEach((range, index) => {
+      const before = parts.before[index]!;
+      stretches.push({ content: before, start: 0, end: before.length }, { content, ...range });
+    });
+    stretches.push({ content: parts.after, start: 0, end: parts.after.length });
+    send(exchange, clock, 206, fields, parts.length, stretches);
+  }
+}
+
+function answerCoded(
+  exchange: Exchange,
+  clock: Clock,
+  it: Representation,
+  coding: ContentCoding,
+  fields: Fields,
+): void {
+  fields.set('content-type', it.type).set('content-encoding', coding);
+  let content: Content | undefined = it.coded?.[coding];
+  if (content === undefined && it.content instanceof Uint8Array && it.content.length <= WHOLE_MOST)
+    content = codedWhole(it.content, coding);
+  if (content !== undefined)
+    send(exchange, clock, 200, fields, content.length, [{ content, start: 0, end: content.length }]);
+  else {
+    const stretch = { content: it.content, start: 0, end: it.content.length };
+    send(exchange, clock, 200, fields, undefined, [stretch], encoderOf(coding));
+  }
+}
+
+function send(
+  exchange: Exchange,
+  clock: Clock,
+  status: number,
+  fields: Fields,
+  length: number | undefined,
+  stretches: readonly Stretch[],
+  coder: Coder | null = null,
+): void {
+  exchange.respond(status, fields, length);
+  if (exchange.method === 'HEAD') {
+    coder?.close();
+    exchange.end();
+    exchange.flush();
+    return;
+  }
+  const [only] = stretches;
+  if (stretches.length === 1 && coder === null && only!.content instanceof Uint8Array) {
+    if (only!.end > only!.start) exchange.share(only!.content, only!.start, only!.end);
+    exchange.end();
+    exchange.flush();
+    return;
+  }
+  const delivery = new Delivery(exchange, stretches, coder);
+  exchange.on = delivery;
+  delivery.run(clock);
+}
+
+/** Given to a coder at once, and in one turn: others wait meanwhile. */
+const PIECE = 65_536;
+const TURN = 262_144;
+/** Coded bytes that are gathered before they are framed. */
+const GATHERED = 65_536;
+/** INTERNAL_ERROR and CANCEL (RFC 9113 §7). */
+const INTERNAL_ERROR = 2;
+const CANCEL = 8;
+const NOTHING = Buffer.alloc(0);
+
+/** An answer's body on its way, as fast as the client takes it. */
+class Delivery implements ExchangeEvents, Sink {
+  private readonly exchange: Exchange;
+  private readonly stretches: readonly Stretch[];
+  private readonly coder: Coder | null;
+  private index = 0;
+  /** Within a stretch of bytes in memory. */
+  private at = -1;
+  /** Of the stretch that is read from its source. */
+  private reading: Reading | null = null;
+  private over = false;
+  private running = false;
+  /** What the coder may still be given in this turn. */
+  private allowance = TURN;
+  private clock: Clock | null = null;
+
+  constructor(exchange: Exchange, stretches: readonly Stretch[], coder: Coder | null) {
+    this.exchange = exchange;
+    this.stretches = stretches;
+    this.coder = coder;
+  }
+
+  /** Goes on until there is no more room, or no more to send now. */
+  run(clock: Clock): void {
+    // A source may end within `read`; the loop that is under way goes on.
+    if (this.running || this.over) return;
+    this.running = true;
+    this.allowance = TURN;
+    this.clock = clock;
+    while (!this.over && this.step());
+    this.running = false;
+    this.clock = null;
+    if (!this.over) this.exchange.flush();
+  }
+
+  /** Whether there may be more to do at once. */
+  private step(): boolean {
+    if (this.index === this.stretches.length) {
+      this.complete();
+      return false;
+    }
+    const { content, start, end } = this.stretches[this.index]!;
+    if (!(content instanceof Uint8Array)) {
+      if (this.reading !== null) {
+        const { index } = this;
+        this.reading.more();
+        return this.index !== index;
+      }
+      const { index } = this;
+      // Set by `end` when it is over within the call.
+      const reading = content.source.read(start, end, this);
+      if (this.index !== index || this.over) return !this.over;
+      this.reading = reading;
+      return false;
+    }
+    if (this.at < 0) this.at = start;
+    if (this.room <= 0) return false;
+    const upTo = Math.min(end, this.at + PIECE);
+    this.bytes(content, this.at, upTo);
+    this.at = upTo;
+    if (upTo === end) this.next();
+    return true;
+  }
+
+  private next(): void {
+    this.index++;
+    this.at = -1;
+    this.reading = null;
+  }
+
+  private complete(): void {
+    this.over = true;
+    if (this.coder !== null) {
+      this.code(NOTHING, 0, 0, FINISH);
+      this.coder.close();
+    }
+    this.exchange.deadline = NEVER;
+    this.exchange.end();
+    this.exchange.flush();
+  }
+
+  // Sink
+
+  get room(): number {
+    const { room } = this.exchange;
+    if (this.coder === null || !this.running || this.allowance > 0) return room;
+    // Coding goes on in the next turn; what comes later than its call has a turn of its own.
+    if (this.clock !== null) this.exchange.deadline = this.clock.now;
+    return 0;
+  }
+
+  bytes(data: Uint8Array, start: number, end: number): void {
+    if (this.over) return;
+    if (this.coder === null) this.exchange.share(data, start, end);
+    else {
+      this.allowance -= end - start;
+      this.code(data, start, end, NONE);
+    }
+    this.exchange.flush();
+  }
+
+  private code(data: Uint8Array, start: number, end: number, flush: Flush): void {
+    if (this.coder!.push(data, start, end, flush, this) <= BAD) this.fail();
+  }
+
+  coded(bytes: Uint8Array, start: number, end: number): void {
+    const { out } = this.exchange;
+    out.copy(bytes, start, end);
+    if (out.length >= GATHERED) this.exchange.flush();
+  }
+
+  end(outcome: Outcome): void {
+    if (this.over) return;
+    if (outcome !== OK) {
+      this.fail();
+      return;
+    }
+    this.next();
+    if (!this.running) {
+      this.running = true;
+      while (!this.over && this.step());
+      this.running = false;
+      if (!this.over) this.exchange.flush();
+    }
+  }
+
+  /** The client sees that it is not whole. */
+  private fail(): void {
+    this.stop();
+    this.exchange.reset(INTERNAL_ERROR);
+  }
+
+  private stop(): void {
+    if (this.over) return;
+    this.over = true;
+    this.reading?.stop();
+    this.coder?.close();
+  }
+
+  // ExchangeEvents
+
+  writable(clock: Clock): void {
+    this.run(clock);
+  }
+
+  tick(clock: Clock): void {
+    this.exchange.deadline = NEVER;
+    this.run(clock);
+  }
+
+  leave(why: Why): void {
+    // What is under way may come to its end, unless it may not be seen any more.
+    if (why === REVOKED) this.exchange.reset(CANCEL);
+  }
+
+  lost(): void {
+    this.stop();
+  }
+}

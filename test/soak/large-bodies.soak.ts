@@ -1,0 +1,13 @@
+// Five gigabytes both ways over real sockets, within the same bounds as some hundred megabytes.
+import { test } from 'node:test';
+import { download, upload } from '../large-bodies.ts';
+
+const SIZE = 5_000_000_000;
+
+test('5 GB to a handler that reads late', { timeout: 600_000 }, async (t) => {
+  t.diagnostic(JSON.stringify(await upload(SIZE)));
+});
+
+test('5 GB to a client that reads late', { timeout: 600_000 }, async (t) => {
+  t.diagnostic(JSON.stringify(await download(SIZE)));
+});
