@@ -73,6 +73,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
   ['server/', ['bytes/', 'core/', 'transports/', 'resources/', 'security/', 'server/']],
   ['sim/', ['bytes/', 'core/', 'server/', 'sim/']],
   ['protocols/', ['bytes/', 'core/', 'formats/', 'resources/', 'protocols/']],
+  ['exports/', ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/']],
   [
     'cli/',
     [
@@ -83,6 +84,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'protocols/',
       'resources/',
       'storage/',
+      'exports/',
       'cli/',
       'portico.ts',
       'config.ts',

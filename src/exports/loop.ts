@@ -1,6 +1,8 @@
 // What every client of the library runs on: one turn for all of them, and how they dial.
+import { randomFillSync } from 'node:crypto';
 import type { Reach } from '../core/reach.ts';
 import { NO_EVENTS, PIPE_BOUNDS, type PipeBounds } from '../core/stream-pipe.ts';
+import type { Entropy } from '../core/time.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import { NODE_LOOP, TurnLoop } from '../server/turn.ts';
 import { dial as dialSocket } from '../transports/socket-pipe.ts';
@@ -11,6 +13,8 @@ export const turn = new TurnLoop(NODE_LOOP, (error) => {
     throw error;
   });
 });
+
+export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 
 /** How connections are made whose sessions leave at most `inputMax` bytes unconsumed. */
 export function dialWith(inputMax: number): Reach['dial'] {
