@@ -11,12 +11,10 @@ export interface Scene {
   readonly timing: Timing;
   /** Starts a program on the core of the servers; it is ended with the scene. */
   serve(command: string, args: readonly string[], ready: Ready): Promise<Served>;
-  /** Compiles `load/<name>.c` once and runs it on the core of the load; answers the last line that it prints, parsed. */
-  load(name: string, options: Readonly<Record<string, string | number>>): Promise<Loaded>;
+  /** Compiles `load/<name>.c` once and runs it on the core of the load; the figure is what it counted a second. */
+  load(name: string, options: Readonly<Record<string, string | number>>): Promise<Measured>;
   /** Runs a load until it says `ready`, then `during`, then lets it end. */
   hold(name: string, options: Readonly<Record<string, string | number>>, during: () => Promise<void>): Promise<void>;
-  /** Runs a program of the machine on the core of the load to its end; answers what it printed. */
-  tool(command: string, args: readonly string[]): Promise<string>;
 }
 
 export interface Timing {
@@ -36,13 +34,15 @@ export interface Served {
 
 export interface Loaded {
   readonly perSecond: number;
-  /** Of one core: near 1, the load was the bottleneck. */
+  /** Of one core, the load: near 1, it was the bottleneck. */
   readonly busy: number;
+  /** Of one core, the server: far from 1, it waited, or somebody else had the core. */
+  readonly serverBusy: number;
 }
 
 export interface Measured {
   readonly value: number;
-  readonly busy: number | null;
+  readonly loaded: Loaded | null;
 }
 
 export interface Server {

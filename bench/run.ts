@@ -53,13 +53,13 @@ async function measure(workload: Workload, entrant: Entrant, timing: Timing): Pr
         return server;
       },
       load: async (name: string, options: Readonly<Record<string, string | number>>) => {
-        const all = { ...options, warm: timing.warmMs, run: timing.runMs };
-        return JSON.parse(await runLoad(compiler.program(name), words(all))) as Loaded;
+        const all = { ...options, warm: timing.warmMs, run: timing.runMs, watch: served[0]!.pid };
+        const loaded = JSON.parse(await runLoad(compiler.program(name), words(all))) as Loaded;
+        return { value: loaded.perSecond, loaded };
       },
       hold: async (name: string, options: Readonly<Record<string, string | number>>, during: () => Promise<void>) => {
         await runLoad(compiler.program(name), words(options), during);
       },
-      tool: (command: string, args: readonly string[]) => runLoad(command, args),
     };
     return await workload.measure(scene, { name: entrant.name, ...(await entrant.start(scene)) });
   } finally {
@@ -91,7 +91,6 @@ function resultsOf(bench: string, workload: Workload, figures: ReadonlyMap<strin
   const own = figures.get('portico') ?? [];
   if (own.length === 0) return [];
   const portico = median(own.map(({ value }) => value));
-  const busiest = (of: readonly Measured[]) => (of[0]?.busy == null ? null : median(of.map(({ busy }) => busy ?? 0)));
   return workload.entrants.slice(1).map(({ name }) => {
     const theirs = figures.get(name) ?? [];
     const peerValue = theirs.length === 0 ? null : median(theirs.map(({ value }) => value));
@@ -109,7 +108,7 @@ function resultsOf(bench: string, workload: Workload, figures: ReadonlyMap<strin
       policy: workload.policy,
     };
     const spread = [Math.min(...own.map(({ value }) => value)), Math.max(...own.map(({ value }) => value))] as const;
-    return { workload, line, spread, busy: [busiest(own), busiest(theirs)] as const };
+    return { workload, line, spread, own, theirs };
   });
 }
 

@@ -1,11 +1,11 @@
 // How results are shown: a table for people, one object a line for programs.
-import type { Line, Workload } from './contest.ts';
+import { type Line, type Loaded, type Measured, median, type Workload } from './contest.ts';
 
 export interface Result {
   readonly workload: Workload;
   readonly line: Line;
-  /** Of the load's core in the run of the median, for Portico and for the peer. */
-  readonly busy: readonly [number | null, number | null];
+  readonly own: readonly Measured[];
+  readonly theirs: readonly Measured[];
   /** Portico's least and greatest figure. */
   readonly spread: readonly [number, number];
 }
@@ -16,7 +16,19 @@ function paint(code: number, text: string): string {
   return COLOURS ? `\u001b[${code}m${text}\u001b[0m` : text;
 }
 
-const HEAD = ['workload', 'policy', 'Portico', 'spread', 'peer', 'its figure', 'ratio', 'floor', 'aim', 'load'];
+const HEAD = [
+  'workload',
+  'policy',
+  'Portico',
+  'spread',
+  'peer',
+  'its figure',
+  'ratio',
+  'floor',
+  'aim',
+  'server',
+  'load',
+];
 
 /** Markdown, so that it goes into the documentation as it is. */
 export function table(results: readonly Result[]): string {
@@ -41,7 +53,7 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? text.padStart(width) : text.padEnd(width);
 }
 
-function rowOf({ workload, line, busy, spread }: Result): string[] {
+function rowOf({ workload, line, own: ours, theirs, spread }: Result): string[] {
   const goal = workload.goals[line.peer] ?? workload.goals.portico;
   const own = workload.goals.portico !== undefined;
   const goalText = (value: number | undefined) => (value === undefined ? '' : own ? figure(value) : `${value}×`);
@@ -53,10 +65,28 @@ function rowOf({ workload, line, busy, spread }: Result): string[] {
     line.peer,
     line.peerValue === null ? 'missing' : figure(line.peerValue),
     line.ratio === null ? '' : `${line.ratio.toFixed(2)}×`,
+    perCpu(ours, theirs),
     goalText(goal?.floor),
     goalText(goal?.aim),
-    busy.map((share) => (share === null ? '–' : `${Math.round(share * 100)}%`)).join(' '),
+    `${share(ours, 'serverBusy')} ${share(theirs, 'serverBusy')}`,
+    `${share(ours, 'busy')} ${share(theirs, 'busy')}`,
   ];
+}
+
+/** How much of a core was used, in the middle of the rounds. */
+function share(measured: readonly Measured[], of: keyof Loaded): string {
+  const shares = measured.flatMap(({ loaded }) => (loaded === null ? [] : [loaded[of]]));
+  return shares.length === 0 ? '–' : `${Math.round(median(shares) * 100)}%`;
+}
+
+/** The ratio of what a second of processor time gave: what else the machine does changes it less than the ratio itself. */
+function perCpu(ours: readonly Measured[], theirs: readonly Measured[]): string {
+  const [own, their] = [ours, theirs].map((measured) =>
+    measured.flatMap(({ value, loaded }) =>
+      loaded === null || loaded.serverBusy === 0 ? [] : [value / loaded.serverBusy],
+    ),
+  );
+  return own!.length === 0 || their!.length === 0 ? '' : `${(median(own!) / median(their!)).toFixed(2)}×`;
 }
 
 /** Green where the aim is reached, yellow where the floor is, red below. */

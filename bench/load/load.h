@@ -42,7 +42,7 @@ struct conn {
 };
 
 static struct {
-  int port, subs, pubs, credit, size, qos, topics, idle, warm, run;
+  int port, subs, pubs, credit, size, qos, topics, idle, warm, run, watch;
   const char *path;
 } opt = {.pubs = 1, .credit = 16, .size = 64, .qos = 0, .topics = 0, .warm = 1000, .run = 3000, .path = "/topics/bench"};
 
@@ -77,6 +77,22 @@ static double cpu_seconds(void) {
   struct rusage u;
   getrusage(RUSAGE_SELF, &u);
   return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+/* What a process has had of processors, all its threads together; 0 where that cannot be read. */
+static double cpu_of(int pid) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return 0;
+  size_t length = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[length] = 0;
+  unsigned long user, system;
+  char *name_end = strrchr(text, ')');
+  if (name_end == NULL) return 0;
+  if (sscanf(name_end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) return 0;
+  return (double)(user + system) / sysconf(_SC_CLK_TCK);
 }
 
 static void touch(struct conn *c) {
@@ -284,6 +300,7 @@ static void read_options(int count, char **words) {
     else if (!strcmp(name, "--idle")) opt.idle = value;
     else if (!strcmp(name, "--warm")) opt.warm = value;
     else if (!strcmp(name, "--run")) opt.run = value;
+    else if (!strcmp(name, "--watch")) opt.watch = value;
     else if (!strcmp(name, "--path")) opt.path = text;
     else fail("unknown option %s", name);
   }
@@ -329,9 +346,10 @@ int main(int count, char **words) {
   settle();
   run_until(now_ns() + opt.warm * 1000000ull);
   uint64_t from = now_ns(), before = counted;
-  double cpu = cpu_seconds();
+  double cpu = cpu_seconds(), theirs = cpu_of(opt.watch);
   run_until(from + opt.run * 1000000ull);
   double seconds = (now_ns() - from) / 1e9;
-  printf("{\"perSecond\":%.1f,\"busy\":%.3f}\n", (counted - before) / seconds, (cpu_seconds() - cpu) / seconds);
+  printf("{\"perSecond\":%.1f,\"busy\":%.3f,\"serverBusy\":%.3f}\n", (counted - before) / seconds,
+         (cpu_seconds() - cpu) / seconds, (cpu_of(opt.watch) - theirs) / seconds);
   return 0;
 }

@@ -26,8 +26,7 @@ function workload(name: string, { path, pubs, credit }: Shape, goals = {}, long 
     async measure(scene: Scene, server: Server): Promise<Measured> {
       const { port, name } = server;
       if (name === 'portico' && path.startsWith('/topics/')) await retain(`http://127.0.0.1:${port}${path}`);
-      const { perSecond, busy } = await scene.load('http', { port, path, subs: 0, pubs, credit });
-      return { value: perSecond, busy };
+      return scene.load('http', { port, path, subs: 0, pubs, credit });
     },
   };
 }
