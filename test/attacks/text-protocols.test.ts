@@ -102,3 +102,23 @@ test('lines over UDP: a datagram that is no command publishes nothing', async ()
   socket.close();
   await victim.untouched();
 });
+
+test('a shared port: an HTTP request is nobody’s where HTTP is not spoken, also not the fallback’s', async () => {
+  const shared = [{ port: 0, protocols: ['mqtt', 'lines'], fallback: 'lines' }];
+  await using other = await startVictim({ shared });
+  for (const method of ['POST', 'PUT', 'PUB', 'OPTIONS']) {
+    const { text, ended } = await say(other.port('shared'), posted(method, '/', COMMANDS));
+    assert.ok(ended, text);
+    assert.ok(!text.includes(SECRET), text);
+  }
+  await other.untouched();
+  const { text } = await say(other.port('shared'), `LAST ${SECRET_TOPIC}\n`);
+  assert.ok(text.includes(SECRET), text);
+});
+
+test('a shared port where HTTP is spoken has the guard before it', async () => {
+  await using other = await startVictim({ shared: [{ port: 0, protocols: ['http1', 'mqtt', 'lines'] }] });
+  const { text } = await say(other.port('shared'), posted('POST', '/topics/stolen/a', 'x'));
+  assert.match(text, /^HTTP\/1\.1 403 /);
+  await other.untouched();
+});
