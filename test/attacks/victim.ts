@@ -14,7 +14,7 @@ export interface Victim extends AsyncDisposable {
   /** What was published since, as `topic=payload`. */
   readonly published: string[];
   /** Fails when anything was published; waits a moment for what may be on its way. */
-  untouched(): Promise<void>;
+  untouched(waitMs?: number): Promise<void>;
 }
 
 export async function startVictim(options: StartOptions = {}): Promise<Victim> {
@@ -40,8 +40,8 @@ export async function startVictim(options: StartOptions = {}): Promise<Victim> {
     portico,
     published,
     port: (name) => Number(new URL(portico.urls[name]!.replace(/^\w+:/, 'http:')).port),
-    async untouched() {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    async untouched(waitMs = 50) {
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
       assert.deepEqual(published, []);
     },
     [Symbol.asyncDispose]: () => portico.close(),

@@ -44,7 +44,7 @@ async function harmless(page: Page | Frame, base: string): Promise<void> {
   }
   // Everything was tried: an answer that says nothing is not an attack that was forgotten.
   assert.ok(read.length >= 12, JSON.stringify(read));
-  await victim.untouched();
+  await victim.untouched(300);
 }
 
 async function withPage(url: string, use: (page: Page) => Promise<void>): Promise<void> {
@@ -73,10 +73,10 @@ const escaped = PAGE.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
 
 test('these attacks reach a server that does not defend itself', { skip }, async () => {
   await using naive = await startSite(SECRET, 'text/plain');
-  await withPage(`http://evil.test:${site.port}/`, async (page) => {
-    await attack(page, `http://localhost:${naive.port}`, [naive.port]);
-  });
-  for (const expected of [
+  const page = await browser.newPage();
+  await page.goto(`http://evil.test:${site.port}/`);
+  await attack(page, `http://localhost:${naive.port}`, [naive.port]);
+  const expected = [
     `GET /topics/${SECRET_TOPIC}`,
     `GET /topics/${SECRET_TOPIC}?no-cors`,
     'POST /topics/stolen/post',
@@ -95,8 +95,13 @@ test('these attacks reach a server that does not defend itself', { skip }, async
     'POST /topics/stolen/form-2',
     'POST /',
     'OPTIONS /',
-  ])
-    assert.ok(naive.asked.includes(expected), `${expected} is not among ${naive.asked.join(', ')}`);
+  ];
+  const missing = () => expected.filter((one) => !naive.asked.includes(one));
+  // Forms and beacons are on their way when the page is done.
+  for (let round = 0; missing().length > 0 && round < 200; round++)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual(missing(), []);
+  await page.close();
 });
 
 for (const [what, host, names] of [
