@@ -137,9 +137,9 @@ class Write implements ExchangeEvents, O.Waiter {
         answerOutcome(exchange, outcome, 'The conditions cannot be checked: what is retained may not be read.');
         return false;
       }
-      const state = value === null ? null : { etag: `"${tagOf(value)}"`, lastModified: value.time };
-      if (evaluate(exchange.method, exchange.fields, state, this.writer.host.clock.wall) !== 0) {
-        const fields = state === null ? new Fields() : Fields.of({ etag: state.etag });
+      const state = value === null ? null : { etag: plainTags(`"${tagOf(value)}"`), lastModified: value.time };
+      if (evaluate(exchange.method, conditionsOf(exchange.fields), state, this.writer.host.clock.wall) !== 0) {
+        const fields = value === null ? new Fields() : Fields.of({ etag: `"${tagOf(value)}"` });
         answerProblem(exchange, 412, 'What is retained is not what the condition asks for.', fields);
         return false;
       }
@@ -221,6 +221,21 @@ const CONDITIONS = ['if-match', 'if-none-match', 'if-unmodified-since'];
 function isConditional(fields: Fields): boolean {
   return CONDITIONS.some((name) => fields.has(name));
 }
+
+/**
+ * The conditions, with the tags of all representations of a value as those of the value itself: whoever read it as JSON or
+ * in a content coding means the same state (RFC 9110 §13.1.1: any current representation).
+ */
+function conditionsOf(fields: Fields): Fields {
+  const conditions = new Fields();
+  for (const name of CONDITIONS) {
+    const list = fields.joined(name);
+    if (list !== null) conditions.append(name, plainTags(list));
+  }
+  return conditions;
+}
+
+const plainTags = (list: string): string => list.replace(/(?:;json)?(?:-(?:zstd|br|gzip))?"/g, '"');
 
 function wantsAsync(fields: Fields): boolean {
   const prefer = fields.joined('prefer');

@@ -1,6 +1,7 @@
 // Publishing, retaining and clearing over HTTP.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { Fields } from '../../core/fields.ts';
 import { Bench } from './testing/bench.ts';
 
@@ -104,6 +105,22 @@ test('If-Match and If-None-Match on PUT and DELETE (RFC 9110 §13.1)', async () 
   assert.equal((await bench.ask('DELETE', '/topics/a', { 'if-match': '*' })).status, 204);
 });
 
+test('the tag of any representation names the state', async () => {
+  const bench = await Bench.open();
+  const text = 'text '.repeat(1_000);
+  const read: Record<string, string>[] = [{ accept: 'application/json' }, { 'accept-encoding': 'gzip' }, {}];
+  const tags = new Set<string>();
+  for (const fields of read) {
+    await bench.ask('PUT', '/topics/a', {}, text);
+    const tag = (await bench.ask('GET', '/topics/a', fields)).fields.get('etag')!;
+    tags.add(tag.replace(/\d+/, ''));
+    assert.equal((await bench.ask('PUT', '/topics/a', { 'if-none-match': tag }, text)).status, 412, tag);
+    assert.equal((await bench.ask('PUT', '/topics/a', { 'if-match': tag }, text)).status, 204, tag);
+    assert.equal((await bench.ask('PUT', '/topics/a', { 'if-match': tag }, text)).status, 412, tag);
+  }
+  assert.equal(tags.size, 3);
+});
+
 test('of many that replace the same value at once, one does', async () => {
   const bench = await Bench.open();
   const made = await bench.ask('PUT', '/topics/a', {}, '0');
@@ -153,6 +170,16 @@ test('the longest body is taken, one byte more is 413', async () => {
   assert.equal((await bench.ask('POST', '/topics/a', {}, 'x'.repeat(10))).status, 201);
   assert.equal((await bench.ask('POST', '/topics/a', {}, 'x'.repeat(11))).status, 413);
   assert.equal((await bench.ask('POST', '/topics/a', { 'content-length': '11' }, 'x'.repeat(11))).status, 413);
+});
+
+test('a body in a content coding is published without it, within the bound, or not at all', async () => {
+  const bench = await Bench.open({ limits: { bodyBytesMax: 1_000 } });
+  const gzip = { 'content-encoding': 'gzip' };
+  assert.equal((await bench.ask('PUT', '/topics/a', gzip, gzipSync('text'))).status, 201);
+  assert.equal((await bench.ask('PUT', '/topics/a', gzip, gzipSync(Buffer.alloc(1_001)))).status, 413);
+  assert.equal((await bench.ask('PUT', '/topics/a', gzip, 'no gzip')).status, 400);
+  assert.equal((await bench.ask('PUT', '/topics/a', gzip, gzipSync('half').subarray(0, 20))).status, 400);
+  assert.equal((await bench.ask('GET', '/topics/a')).body.toString(), 'text');
 });
 
 test('names: empty and invalid 400, wildcards 400, the server’s own 403', async () => {
