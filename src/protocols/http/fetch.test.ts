@@ -121,6 +121,34 @@ test('a Content-Length is told, and the body is held to it (RFC 9110 §8.6)', as
   assert.equal(empty.length, 0);
 });
 
+test('a body that is whole already gets its length; one that is made as it goes does not', async () => {
+  const made = () => {
+    let left = 3;
+    return new ReadableStream({
+      async pull(controller) {
+        await turn();
+        if (left-- > 0) controller.enqueue(Buffer.from('ab'));
+        else controller.close();
+      },
+    });
+  };
+  for (const [body, length, text] of [
+    ['hello', 5, 'hello'],
+    ['', 0, ''],
+    [Buffer.alloc(300_000, 'x'), 300_000, 'x'.repeat(300_000)],
+    [made(), undefined, 'ababab'],
+  ] as const) {
+    const client = await new Bench(50_000).answer(() => new Response(body));
+    assert.equal(client.length, length);
+    assert.equal(client.body.toString(), text);
+  }
+  const json = await new Bench().answer(() => Response.json({ a: 1 }));
+  assert.equal(json.length, 7);
+  const bench = new Bench();
+  const broken = new ReadableStream({ start: (controller) => controller.error(new Error('from the start')) });
+  assert.equal((await bench.answer(() => new Response(broken))).status, 500);
+});
+
 test('HEAD gets the fields and no body, which is given up (RFC 9110 §9.3.2)', async () => {
   let cancelled = false;
   const client = await new Bench().answer(
@@ -177,7 +205,8 @@ test('a body that fails while it is sent is seen not to be complete (RFC 9112 §
     () =>
       new Response(
         new ReadableStream({
-          pull(controller) {
+          async pull(controller) {
+            if (pulls > 0) await turn();
             if (pulls++ > 0) throw new Error('half way');
             controller.enqueue(Buffer.from('part'));
           },
@@ -313,6 +342,27 @@ test('a client that goes away half way fails the read and the signal', async () 
   await bench.until(() => told.length === 2);
   assert.deepEqual(told.sort(), ['AbortError', 'signal']);
   assert.deepEqual(bench.logged, []);
+});
+
+test('the signal of a request that was lost already is aborted, and a copy has the same', async () => {
+  const bench = new Bench();
+  let signals: AbortSignal[] = [];
+  let lost = false;
+  const client = bench.request(async (request) => {
+    while (!lost) await turn();
+    signals = [request.signal, request.clone().signal];
+    assert.ok(request instanceof Request);
+    return new Response(null);
+  });
+  await bench.until(() => true);
+  client.abort(8);
+  bench.world.pass(10);
+  lost = true;
+  await bench.until(() => signals.length === 2);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, true],
+  );
 });
 
 test('whoever may no longer see it gets no more of it', async () => {

@@ -40,15 +40,19 @@ export function fetchHandler(handler: FetchHandler, log: Log): ExchangeHandler {
   };
 }
 
+type Source = ReadableStreamDefaultReader<Uint8Array>;
+
 /** One request that a user's handler answers. */
 class Fetching implements ExchangeEvents {
   private readonly exchange: Exchange;
   private readonly handler: FetchHandler;
   private readonly log: Log;
-  private readonly aborter = new AbortController();
-  request: Request | null = null;
+  /** Made when the handler asks for its signal, or there is a reason to abort. */
+  private aborter: AbortController | null = null;
   private body: RequestBody | null = null;
-  private source: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  private source: Source | null = null;
+  private written = 0;
+  private gaveUp: DOMException | null = null;
   private responded = false;
   private gone = false;
   /** Wakes the answer when there is room again, or never will be. */
@@ -63,8 +67,6 @@ class Fetching implements ExchangeEvents {
   begin(): void {
     const { exchange } = this;
     const request = this.makeRequest();
-    // Held, since its signal follows ours by a weak reference only.
-    this.request = request;
     if (request === null) {
       answerProblem(exchange, 400, 'The target, the method or a field of this request cannot be told to its handler.');
       return;
@@ -99,16 +101,14 @@ class Fetching implements ExchangeEvents {
     const authority = exchange.authority === '' ? 'localhost' : exchange.authority;
     const headers: [string, string][] = [];
     for (const [name, value] of fields) headers.push([name, isomorphic(value)]);
-    const init: RequestInit & { duplex: 'half' } = { method, headers, signal: this.aborter.signal, duplex: 'half' };
+    const init: RequestInit & { duplex: 'half' } = { method, headers, duplex: 'half' };
     if (method !== 'GET' && method !== 'HEAD' && fields.get('content-length') !== '0') {
       this.body = new RequestBody(exchange);
       init.body = this.body.stream;
     }
     try {
-      return new Request(
-        `${scheme}://${authority}${path === '*' ? '/*' : path}${query === '' ? '' : `?${query}`}`,
-        init,
-      );
+      const url = `${scheme}://${authority}${path === '*' ? '/*' : path}${query === '' ? '' : `?${query}`}`;
+      return new ServedRequest(url, init, this);
     } catch {
       this.body = null;
       return null;
@@ -124,42 +124,78 @@ class Fetching implements ExchangeEvents {
     try {
       const { status, body } = checked(response);
       const fields = fieldsOf(response);
-      const length = body === null ? (lengthOf(response) ?? 0) : lengthOf(response);
-      this.source = body === null || exchange.method === 'HEAD' ? null : body.getReader();
-      // For HEAD without a length, none is told: the body's is not known (RFC 9110 §8.6).
-      if (exchange.method === 'HEAD') exchange.respond(status, fields, lengthOf(response) ?? undefined);
-      else exchange.respond(status, fields, length ?? undefined);
-      this.responded = true;
-      if (this.source === null) {
-        if (body !== null) body.cancel().catch(ignore);
-        this.end();
-      } else this.stream(this.source, length).catch((error: unknown) => this.failed(error));
+      const length = lengthOf(response);
+      if (body !== null && exchange.method !== 'HEAD') {
+        this.source = body.getReader();
+        this.stream(this.source, status, fields, length).catch((error: unknown) => this.failed(error));
+        return;
+      }
+      // For HEAD without a length none is told: the body's is not known (RFC 9110 §8.6).
+      this.head(status, fields, length ?? (body === null ? 0 : null));
+      body?.cancel().catch(ignore);
+      this.end();
     } catch (error) {
       this.failed(error);
     }
   }
 
+  /** Aborted when the exchange is lost. */
+  get signal(): AbortSignal {
+    if (this.aborter === null) {
+      this.aborter = new AbortController();
+      if (this.gaveUp !== null) this.aborter.abort(this.gaveUp);
+    }
+    return this.aborter.signal;
+  }
+
+  private head(status: number, fields: Fields, length: number | null): void {
+    this.exchange.respond(status, fields, length ?? undefined);
+    this.responded = true;
+  }
+
   /** Passes the answer's body on as there is room for it. */
-  private async stream(source: ReadableStreamDefaultReader<Uint8Array>, length: number | null): Promise<void> {
+  private async stream(source: Source, status: number, fields: Fields, length: number | null): Promise<void> {
     const { exchange } = this;
+    let next = source.read();
+    if (length === null) {
+      // A body that is whole already, as of `new Response('text')`, gets its length.
+      const first = await soon(next);
+      const second = first?.done === false ? source.read() : null;
+      const last = second === null ? first : await soon(second);
+      if (this.gone) return;
+      if (last?.done === true) length = first!.value?.length ?? 0;
+      this.head(status, fields, length);
+      if (second !== null) {
+        await this.write(first!.value, length);
+        next = second;
+      }
+    } else this.head(status, fields, length);
     exchange.flush();
-    let total = 0;
     for (;;) {
-      const { done, value } = await source.read();
+      const { done, value } = await next;
       if (this.gone) return;
       if (done) break;
-      if (!(value instanceof Uint8Array)) throw new TypeError('a chunk of the Response is no Uint8Array');
-      total += value.length;
-      if (length !== null && total > length) throw new RangeError(`the Response is longer than its Content-Length`);
-      for (let at = 0; at < value.length; at += PIECE) {
-        if (exchange.room <= 0) await this.room();
-        if (this.gone) return;
-        exchange.share(value, at, Math.min(value.length, at + PIECE));
-        exchange.flush();
-      }
+      await this.write(value, length);
+      if (this.gone) return;
+      next = source.read();
     }
-    if (length !== null && total < length) throw new RangeError('the Response is shorter than its Content-Length');
+    if (length !== null && this.written < length)
+      throw new RangeError('the Response is shorter than its Content-Length');
     this.end();
+  }
+
+  private async write(value: Uint8Array | undefined, length: number | null): Promise<void> {
+    const { exchange } = this;
+    if (!(value instanceof Uint8Array)) throw new TypeError('a chunk of the Response is no Uint8Array');
+    this.written += value.length;
+    if (length !== null && this.written > length)
+      throw new RangeError('the Response is longer than its Content-Length');
+    for (let at = 0; at < value.length; at += PIECE) {
+      if (exchange.room <= 0) await this.room();
+      if (this.gone) return;
+      exchange.share(value, at, Math.min(value.length, at + PIECE));
+      exchange.flush();
+    }
   }
 
   private room(): Promise<void> {
@@ -214,11 +250,36 @@ class Fetching implements ExchangeEvents {
     this.gone = true;
     if (cause !== ENDED || this.source !== null) {
       const reason = new DOMException('The client went away.', 'AbortError');
-      this.aborter.abort(reason);
+      this.gaveUp = reason;
+      this.aborter?.abort(reason);
       this.source?.cancel(reason).catch(ignore);
     }
     this.body?.lost();
     this.writable();
+  }
+}
+
+/** A request with a signal that is made when somebody asks for it: few do, and it costs more than all the rest. */
+class ServedRequest extends Request {
+  readonly #fetching: Fetching;
+
+  constructor(url: string, init: RequestInit, fetching: Fetching) {
+    super(url, init);
+    this.#fetching = fetching;
+  }
+
+  static {
+    // The types have it as a property, which could not be overridden.
+    Object.defineProperty(ServedRequest.prototype, 'signal', {
+      get(this: ServedRequest): AbortSignal {
+        return this.#fetching.signal;
+      },
+    });
+  }
+
+  override clone(): Request {
+    const { signal } = this;
+    return Object.defineProperty(super.clone(), 'signal', { value: signal });
   }
 }
 
@@ -312,6 +373,20 @@ function checked(response: Response): { status: number; body: ReadableStream<Uin
   if (status < 200) throw new RangeError('the handler answered Response.error()');
   if (response.bodyUsed || body?.locked === true) throw new TypeError('the body of the Response was read already');
   return { status, body };
+}
+
+/** Steps of the microtask queue in which a body that is whole already says so. */
+const SOON = 4;
+
+/** What a promise has come to within a few steps, without a turn; undefined when it has not. */
+async function soon<Value>(promise: Promise<Value>): Promise<Value | undefined> {
+  let settled = false;
+  const settle = () => {
+    settled = true;
+  };
+  promise.then(settle, settle);
+  for (let step = 0; step < SOON && !settled; step++) await null;
+  return settled ? promise : undefined;
 }
 
 /** The fields of the answer; each Set-Cookie stays a field of its own (RFC 6265 §3). */

@@ -138,6 +138,13 @@ test('HEAD has the fields of GET and no body (RFC 9110 §9.3.2)', () => {
     }
 });
 
+test('what is made for one answer has no parts (RFC 9110 §14.3)', () => {
+  const { client } = ask({ whole: true, etag: null, lastModified: null }, { range: 'bytes=0-4', ...PLAIN });
+  assert.equal(client.status, 200);
+  assert.equal(client.fields.get('accept-ranges'), null);
+  assert.ok(client.body.equals(TEXT));
+});
+
 test('other methods are 405 with Allow (RFC 9110 §15.5.6)', () => {
   const { client } = ask({}, {}, { method: 'DELETE' });
   assert.equal(client.status, 405);

@@ -35,6 +35,8 @@ export interface Representation {
   /** Milliseconds since 1970. Null for none. */
   readonly lastModified: number | null;
   readonly content: Content;
+  /** In parts it is of no use: made for this answer, and another the next time. */
+  readonly whole?: boolean;
   /** Coded beforehand. With these, nothing is coded while it is sent. */
   readonly coded?: Partial<Record<ContentCoding, Content>>;
   /** Other fields of the answer: Cache-Control, Content-Disposition. Content-Type and the like are written here. */
@@ -64,9 +66,9 @@ export function answerRepresentation(exchange: Exchange, { clock, entropy }: Sur
     answerProblem(exchange, 405, 'This can be read with GET and HEAD.', Fields.of({ allow: 'GET, HEAD' }));
     return;
   }
-  const length = it.content.length;
+  const { length } = it.content;
   const codings = codingsFor(it);
-  const wantsRange = method === 'GET' && asked.has('range');
+  const wantsRange = method === 'GET' && it.whole !== true && asked.has('range');
   // A part of the coded bytes is of use to nobody who does not have the others.
   const coding = codings.length === 0 || wantsRange ? 'identity' : (codingOf(asked, codings) ?? 'identity');
   const etag = it.etag !== null && coding !== 'identity' ? codedEtag(it.etag, coding) : it.etag;
@@ -122,12 +124,12 @@ function answerRanges(
   exchange: Exchange,
   clock: Clock,
   entropy: Entropy,
-  { content, type }: Representation,
+  { content, type, whole }: Representation,
   ranges: readonly ByteRange[] | null,
   fields: Fields,
 ): void {
-  const length = content.length;
-  fields.set('accept-ranges', 'bytes');
+  const { length } = content;
+  if (whole !== true) fields.set('accept-ranges', 'bytes');
   if (ranges === null) {
     fields.set('content-type', type);
     send(exchange, clock, 200, fields, length, [{ content, start: 0, end: length }]);

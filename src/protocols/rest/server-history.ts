@@ -7,13 +7,13 @@ import { addressText } from '../../core/peer.ts';
 import type { Clock } from '../../core/time.ts';
 import { writeEnvelope, writeGap } from '../../formats/envelope.ts';
 import type { Attachment, Gap, Message, Subscriber } from '../../resources/topics/contract.ts';
-import { answerBytes, answerOutcome } from '../http/answers.ts';
+import { answerOutcome } from '../http/answers.ts';
 import type { Query } from '../http/query.ts';
 import { faults } from './faults.ts';
 import type { Page } from './pages.ts';
 import { refuse } from './refuse.ts';
 import { topicPath } from './representation.ts';
-import { limitOf, NOT_READABLE, pageFor } from './server-read.ts';
+import { answerPage, limitOf, NOT_READABLE, pageFor } from './server-read.ts';
 import type { RestHost } from './server-write.ts';
 
 /** Messages that are read at a time: payloads can be large, and the page is bounded in bytes. */
@@ -188,11 +188,11 @@ class Reading implements ExchangeEvents, Subscriber, Waiter {
     if (this.over) return;
     this.end();
     const { exchange, page, asked, cursor } = this;
-    const fields = Fields.of({ 'content-type': page.type, 'cache-control': 'no-store', vary: 'Accept' });
+    const fields = Fields.of({ 'cache-control': 'no-store', vary: 'Accept' });
     const wait = asked.wait === null ? '' : `&wait=${asked.wait}`;
     const next = `${topicPath(asked.filter)}?after=${cursor}&limit=${asked.limit}${wait}`;
     fields.append('cursor', String(cursor)).append('link', `<${next}>; rel="next"`);
-    answerBytes(exchange, 200, fields, page.body());
+    answerPage(exchange, this.host, page, fields);
   }
 
   private refuse(outcome: Outcome, detail: string): void {

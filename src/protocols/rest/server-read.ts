@@ -4,7 +4,7 @@ import { Fields } from '../../core/fields.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
 import { writeEnvelope } from '../../formats/envelope.ts';
 import type { Message } from '../../resources/topics/contract.ts';
-import { answerBytes, answerOutcome, answerProblem } from '../http/answers.ts';
+import { answerOutcome, answerProblem } from '../http/answers.ts';
 import { chooseType } from '../http/negotiate.ts';
 import type { Query } from '../http/query.ts';
 import { answerRepresentation } from '../http/representation.ts';
@@ -31,6 +31,13 @@ export function pageFor(exchange: Exchange): Page | null {
   const detail = `There are ${NDJSON} and ${JSON_TYPE}.`;
   refuse(exchange, faults.notAcceptable, Fields.of({ vary: 'Accept' }), detail);
   return null;
+}
+
+/** Answers with a page, as long as it came to be. */
+export function answerPage(exchange: Exchange, host: RestHost, page: Page, fields: Fields): void {
+  const { type } = page;
+  const content = page.body();
+  answerRepresentation(exchange, host, { type, etag: null, lastModified: null, content, whole: true, fields });
 }
 
 /** The retained value of a topic. */
@@ -90,12 +97,12 @@ export function answerList(exchange: Exchange, host: RestHost, filter: string, q
     page.add(writeEnvelope(value, { retained: true }));
     last = value.topic;
   }
-  const fields = Fields.of({ 'content-type': page.type, 'cache-control': 'no-cache', vary: 'Accept' });
+  const fields = Fields.of({ 'cache-control': 'no-cache', vary: 'Accept' });
   if (last !== null && page.count < values.length) {
     const next = `/topics?filter=${encoded(filter)}&after=${encoded(last)}&limit=${limit}`;
     fields.append('link', `<${next}>; rel="next"`);
   }
-  answerBytes(exchange, 200, fields, page.body());
+  answerPage(exchange, host, page, fields);
 }
 
 /** The messages with the lowest topics behind one, of many that come in any order. */
