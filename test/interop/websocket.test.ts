@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Random } from '../../src/sim/random.ts';
@@ -16,6 +16,7 @@ const skip = present || process.env.CI === 'true' ? false : 'python3-websockets 
 
 let house: House;
 const running: ChildProcess[] = [];
+const servers: WebSocketServer[] = [];
 
 before(async () => {
   house = await openHouse({ messageBytesMax: 32_000_000 });
@@ -23,6 +24,10 @@ before(async () => {
 
 after(async () => {
   for (const child of running) child.kill();
+  for (const server of servers) {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  }
   await house.close();
   assert.deepEqual(house.bugs, []);
 });
@@ -96,6 +101,7 @@ for (const perMessageDeflate of [
       perMessageDeflate,
       handleProtocols: (names) => [...names].at(-1)!,
     });
+    servers.push(server);
     await once(server, 'listening');
     const closes: number[] = [];
     server.on('connection', (socket) => {
@@ -117,8 +123,8 @@ for (const perMessageDeflate of [
     caller.messages!.end(4_003, 'done');
     await until(() => caller.closed !== 0, 'it does not close');
     assert.equal(caller.closed, 4_003);
+    await until(() => closes.length > 0, 'the server does not close');
     assert.deepEqual(closes, [4_003]);
-    server.close();
   });
 }
 
@@ -181,6 +187,30 @@ test('a request that is no handshake', async () => {
   assert.equal(answer.statusCode, 426);
   assert.equal(answer.headers.upgrade, 'websocket');
   assert.match(answer.headers.connection, /upgrade/i);
+});
+
+test('frames in one piece with the request, behind a pipelined one', async () => {
+  const handshake = [
+    'GET /echo HTTP/1.1',
+    'Host: 127.0.0.1',
+    'Connection: keep-alive, Upgrade',
+    'Upgrade: WebSocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    '\r\n',
+  ].join('\r\n');
+  const socket = connect(house.port, '127.0.0.1');
+  let heard = '';
+  socket.on('data', (bytes) => {
+    heard += bytes.toString('latin1');
+  });
+  // "Hello", masked (RFC 6455 §5.7), and the end.
+  const frames = Buffer.from('818537fa213d7f9f4d5158888000000000', 'hex');
+  socket.write(Buffer.concat([Buffer.from(`GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n${handshake}`), frames]));
+  await once(socket, 'end');
+  assert.match(heard, /^HTTP\/1\.1 4\d\d .*\}\nHTTP\/1\.1 101 .*s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/s);
+  assert.equal(Buffer.from(heard.slice(heard.lastIndexOf('\r\n') + 2), 'latin1').toString('hex'), '810548656c6c6f8800');
+  socket.destroy();
 });
 
 /** Runs Python with a script, and what it prints. */

@@ -14,7 +14,7 @@ import { readExtensions } from './extensions.ts';
 import { handshakeFaults as faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { acceptOf } from './proof.ts';
-import { type Compression, WebSocketSession } from './session.ts';
+import { type Compression, Gathering, type Opening, WebSocketSession } from './session.ts';
 
 export interface WebSocketClientOptions {
   /** Host, and the port where it is not the scheme's own. */
@@ -115,8 +115,16 @@ export class WebSocketClient implements Session {
       compression = clientDeflate(terms);
     }
     this.over = true;
-    const subprotocol = chosen ?? '';
-    const opening = { role: 'client', subprotocol, target, caller: NOBODY, compression, limits, entropy } as const;
+    const opening: Opening = {
+      role: 'client',
+      subprotocol: chosen ?? '',
+      target,
+      caller: NOBODY,
+      compression,
+      gathering: new Gathering(limits.gatheredBytesMax),
+      limits,
+      entropy,
+    };
     this.pipe.become(new WebSocketSession(this.pipe, opening, (messages) => this.options.open(messages)));
     return next;
   }

@@ -544,6 +544,16 @@ test('a peer that we do not read is not judged, and one that still takes what wa
   slow.peer.pipe.pause();
   slow.world.pass(10_000);
   assert.deepEqual(slow.faulted, [faults.noPong.id]);
+
+  // Nor read, nor reading.
+  const stuck = new SocketBench({ limits });
+  stuck.peer.pipe.pause();
+  stuck.echo.messages.send(Buffer.alloc(200_000), 0, 200_000, false);
+  stuck.echo.messages.pause();
+  stuck.world.pass(1_900);
+  assert.deepEqual(stuck.faulted, []);
+  stuck.world.pass(2_000);
+  assert.deepEqual(stuck.faulted, [faults.noPong.id]);
 });
 
 test('§5.5.3 pings of a peer that takes nothing are answered once, with the last', () => {

@@ -17,6 +17,7 @@ export const faults = faultTable('websocket', {
   notUtf8: { wire: 1007, spec: 'RFC 6455 §8.1', text: 'the text is not UTF-8' },
   badDeflate: { wire: 1007, spec: 'RFC 7692 §7.2.2', text: 'the message cannot be decompressed' },
   messageTooBig: { wire: 1009, spec: 'RFC 6455 §10.4', text: 'the message is longer than is taken here' },
+  tooMuchHeld: { wire: 1013, spec: 'RFC 6455 §10.4', text: 'too many messages are on their way here: try again later' },
   noPong: { wire: 1011, spec: 'RFC 6455 §5.5.2', text: 'nothing was heard after a ping' },
 });
 

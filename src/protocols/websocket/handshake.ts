@@ -12,7 +12,7 @@ import { acceptOffer, ServerDeflate } from './deflate.ts';
 import { readExtensions } from './extensions.ts';
 import type { limits } from './limits.ts';
 import { acceptOf, isKey } from './proof.ts';
-import { type Compression, WebSocketSession } from './session.ts';
+import { type Compression, Gathering, WebSocketSession } from './session.ts';
 
 /** What is spoken over sockets, and where. */
 export interface Channel {
@@ -40,11 +40,13 @@ class Upgrade {
   private readonly channels: readonly Channel[];
   private readonly host: UpgradeHost;
   private readonly deflate: ServerDeflate;
+  private readonly gathering: Gathering;
 
   constructor(channels: readonly Channel[], host: UpgradeHost) {
     this.channels = channels;
     this.host = host;
     this.deflate = new ServerDeflate(host.limits.inflateContextsMax);
+    this.gathering = new Gathering(host.limits.gatheredBytesMax);
   }
 
   answer(exchange: Exchange): void {
@@ -86,10 +88,11 @@ class Upgrade {
     if (subprotocol !== '') fields.append('sec-websocket-protocol', subprotocol);
     const agreed = plain === true ? null : acceptOffer(offers, this.deflate.mayTakeOver);
     if (agreed !== null) fields.append('sec-websocket-extensions', agreed.answer);
+    const { gathering } = this;
     const { limits, entropy } = this.host;
     exchange.take(method === 'CONNECT' ? 200 : 101, fields, (pipe) => {
       const compression: Compression | null = agreed === null ? null : this.deflate.open(agreed.terms);
-      const opening = { role: 'server', subprotocol, target, caller, compression, limits, entropy } as const;
+      const opening = { role: 'server', subprotocol, target, caller, compression, gathering, limits, entropy } as const;
       return new WebSocketSession(pipe, opening, messages);
     });
   }

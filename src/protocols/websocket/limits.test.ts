@@ -45,6 +45,36 @@ test('inflateContextsMax: as many, one more, and again when one has gone', () =>
   assert.deepEqual(world.bugs, []);
 });
 
+test('gatheredBytesMax: of all sockets together, and free again when a message is whole, or its socket gone', () => {
+  const { world, open } = house({ gatheredBytesMax: 1_000 });
+  const part = (size: number) => frame(2, Buffer.alloc(size), { fin: false });
+  const codes = (client: ReturnType<typeof open>) =>
+    readFrames(client.body).flatMap(({ opcode, payload }) => (opcode === 8 ? [payload.readUInt16BE()] : []));
+  const [a, b, c] = [open(), open(), open()];
+  a.send(part(600));
+  b.send(part(400));
+  world.pass(10);
+  // One that comes whole is not held.
+  c.send(Buffer.concat([frame(1, 'x'.repeat(800)), part(1)]));
+  world.pass(10);
+  assert.deepEqual([codes(a), codes(b), codes(c)], [[], [], [faults.tooMuchHeld.wire]]);
+  a.send(frame(0));
+  b.abort(0);
+  world.pass(10);
+  const d = open();
+  d.send(part(1_000));
+  world.pass(10);
+  assert.deepEqual(codes(d), []);
+  d.send(frame(0, 'x'));
+  world.pass(10);
+  assert.deepEqual(codes(d), [1013]);
+  const e = open();
+  e.send(part(1_000));
+  world.pass(10);
+  assert.deepEqual(codes(e), []);
+  assert.deepEqual(world.bugs, []);
+});
+
 test('compressBytesLeast: at the bound and one below it', () => {
   const { world, open } = house({ compressBytesLeast: 100 });
   const client = open();

@@ -12,6 +12,15 @@ export const limits = {
     fault: faults.messageTooBig,
     spec: 'RFC 6455 §10.4',
   },
+  gatheredBytesMax: {
+    what: 'what all sockets of a server hold together of messages that are not complete',
+    default: 268_435_456,
+    least: 125,
+    most: 1_099_511_627_776,
+    unit: 'bytes',
+    fault: faults.tooMuchHeld,
+    spec: 'RFC 6455 §10.4',
+  },
   pingMs: {
     what: 'how long nothing is heard of a peer before it is sent a ping',
     default: 30_000,

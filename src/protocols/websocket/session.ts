@@ -25,6 +25,16 @@ export interface Compression {
   close(): void;
 }
 
+/** What sockets hold together of messages that are not complete. */
+export class Gathering {
+  held = 0;
+  readonly bytesMax: number;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+}
+
 /** What the handshake found out. */
 export interface Opening {
   readonly role: 'server' | 'client';
@@ -32,6 +42,7 @@ export interface Opening {
   readonly target: string;
   readonly caller: Caller;
   readonly compression: Compression | null;
+  readonly gathering: Gathering;
   readonly limits: Bound<typeof limits>;
   readonly entropy: Entropy;
 }
@@ -59,6 +70,7 @@ export class WebSocketSession implements Session, Messages {
   private readonly inner: MessageSession;
   private readonly limits: Bound<typeof limits>;
   private readonly compression: Compression | null;
+  private readonly gathering: Gathering;
   private readonly reader: C.FrameReader;
   /** Null for a server, which does not mask. */
   private readonly keys: MaskingKeys | null;
@@ -91,13 +103,14 @@ export class WebSocketSession implements Session, Messages {
   private closeTimed = false;
 
   constructor(pipe: Pipe, opening: Opening, make: (messages: Messages) => MessageSession) {
-    const { role, subprotocol, target, caller, compression, limits, entropy } = opening;
+    const { role, subprotocol, target, caller, compression, gathering, limits, entropy } = opening;
     this.pipe = pipe;
     this.subprotocol = subprotocol;
     this.target = target;
     this.caller = caller;
     this.limits = limits;
     this.compression = compression;
+    this.gathering = gathering;
     this.reader = new C.FrameReader(role === 'server', compression !== null);
     this.keys = role === 'client' ? new MaskingKeys(entropy) : null;
     this.inner = make(this);
@@ -268,7 +281,9 @@ export class WebSocketSession implements Session, Messages {
       if (this.key !== 0) C.applyKey(input, start, next, this.key);
       this.key = C.turnKey(this.key, size);
       if (this.text && !this.compressed && !this.utf8.push(input, start, next)) return this.fail(faults.notUtf8, end);
+      if (size > this.gathering.bytesMax - this.gathering.held) return this.fail(faults.tooMuchHeld, end);
       this.gathered.append(input, start, next);
+      this.gathering.held += size;
     }
     if (this.left === 0) this.frameDone(clock);
     return next;
@@ -407,6 +422,7 @@ export class WebSocketSession implements Session, Messages {
 
   /** Drops what was gathered of a message. */
   private forget(): void {
+    this.gathering.held -= this.gathered.length;
     this.gathered.clear();
     this.utf8.reset();
     this.pong = null;
@@ -425,24 +441,20 @@ export class WebSocketSession implements Session, Messages {
   private watchOpen(now: Instant): void {
     const { pingMs, pongMs } = this.limits;
     const { queued } = this.pipe;
-    // A peer that is not read cannot be heard, and one that takes what was queued before the ping has not got it yet.
-    const first = this.dueAt === SOON;
-    if (first || this.paused) this.heardAt = now;
+    // Who takes what was queued is there. One that is not read and has nothing to take cannot show it.
+    const takes = queued < this.queuedThen;
+    this.queuedThen = queued;
+    if (this.dueAt === SOON || (this.paused && queued === 0)) this.heardAt = now;
     if (this.heardAt > this.pingedAt) this.pingedAt = 0;
     if (this.pingedAt !== 0) {
-      if (queued === 0 || queued >= this.queuedThen) {
-        this.fail(faults.noPong, 0);
-        return;
-      }
-    } else if (now - this.heardAt < pingMs) {
-      this.dueAt = this.heardAt + pingMs;
-      return;
-    } else {
+      if (takes) this.dueAt = now + pongMs;
+      else this.fail(faults.noPong, 0);
+    } else if (now - this.heardAt < pingMs) this.dueAt = this.heardAt + pingMs;
+    else {
       this.write(C.PING, false, NOTHING, 0, 0);
       this.pingedAt = now;
+      this.dueAt = now + pongMs;
     }
-    this.queuedThen = queued;
-    this.dueAt = now + pongMs;
   }
 }
 

@@ -1,6 +1,6 @@
 // WebSockets in a simulated world, and a peer that writes and reads frames by itself: for tests.
 import assert from 'node:assert/strict';
-import { type Bound, bindLimits } from '../../../core/limits.ts';
+import { bindLimits } from '../../../core/limits.ts';
 import type { MessageSession, Messages } from '../../../core/messages.ts';
 import type { Pipe, Why } from '../../../core/pipe.ts';
 import { Recorder } from '../../../core/pipe-suite.ts';
@@ -9,7 +9,7 @@ import { NEVER } from '../../../core/time.ts';
 import { type Link, linkPipes } from '../../../sim/pipes.ts';
 import { World } from '../../../sim/world.ts';
 import { limits } from '../limits.ts';
-import { type Compression, type Opening, WebSocketSession } from '../session.ts';
+import { type Compression, Gathering, type Opening, WebSocketSession } from '../session.ts';
 
 export type Role = 'server' | 'client';
 
@@ -19,13 +19,15 @@ export interface SocketOptions {
 }
 
 export function openingOf(world: World, role: Role, options: SocketOptions = {}): Opening {
+  const bound = bindLimits(limits, options.limits);
   return {
     role,
     subprotocol: 'test',
     target: '/',
     caller: { account: '', scopes: null, origin: 'local', epoch: 0 },
     compression: options.compression ?? null,
-    limits: bindLimits(limits, options.limits) as Bound<typeof limits>,
+    gathering: new Gathering(bound.gatheredBytesMax),
+    limits: bound,
     entropy: world.random,
   };
 }
