@@ -60,7 +60,7 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
   } catch {
     return fail(`${text} is not a URL; it is like http://127.0.0.1:8080/healthz`, EXIT.usage);
   }
-  using client = new HttpClient();
+  const client = new HttpClient();
   const response = await client.fetch(url, { method: flags.head === true ? 'HEAD' : 'GET' }).catch((error: unknown) => {
     throw new Error(`${url.host} does not answer: ${(error as Error).message}`);
   });
