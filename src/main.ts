@@ -1,6 +1,7 @@
 // The `portico` command.
 import { Command } from 'commander';
 import { addBackup } from './cli/backup.ts';
+import { addGet } from './cli/get.ts';
 import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
 import { addSub } from './cli/sub.ts';
@@ -17,5 +18,6 @@ addUp(program);
 addPub(program);
 addSub(program);
 addBackup(program);
+addGet(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

@@ -1,5 +1,5 @@
 // `tcp:` for the commands: Lines by the protocol's own client half.
-import { OK, OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
+import { MISSING, OK, OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { type Cause, ENDED } from '../core/pipe.ts';
 import { LinesClient, type ReceivedMessage } from '../protocols/lines/client.ts';
 import type { TurnLoop } from '../server/turn.ts';
@@ -16,7 +16,7 @@ export function linesChannel(place: Place, turn: TurnLoop): Promise<Channel> {
       { turn, ...MAKING },
       (pipe) => {
         channel.client = new LinesClient(pipe, {
-          answered: (number, outcome, value, text) => channel.answered(number, outcome, value, text),
+          answered: (number, outcome, value, text, found) => channel.answered(number, outcome, value, text, found),
           message: (message) => channel.message(message),
           gap: (_filter, after, from) => channel.gap(after, from),
           refused: (outcome, command, text) => channel.refused(outcome, command, text),
@@ -37,6 +37,8 @@ class LinesChannel implements Channel {
   readonly closed: Promise<void>;
   private readonly where: string;
   private readonly asked = new Map<number, { resolve(value: number): void; reject(error: Error): void }>();
+  /** What `LAST` found, just before its answer. */
+  private found: ReceivedMessage | null = null;
   private shown: ((message: Shown) => void) | null = null;
   private toldGap: ((text: string) => void) | null = null;
   private waiting: (() => void)[] = [];
@@ -74,6 +76,16 @@ class LinesChannel implements Channel {
     await this.answerTo(this.client.subscribe(filter, after ?? -1));
   }
 
+  async get(topic: string): Promise<Shown | null> {
+    try {
+      const cursor = await this.answerTo(this.client.last(topic));
+      return { topic, payload: this.found!.payload, retained: true, cursor: cursor || null };
+    } catch (error) {
+      if (error instanceof Refusal && error.isMissing) return null;
+      throw error;
+    }
+  }
+
   close(): void {
     this.leaving = true;
     this.client.quit();
@@ -85,11 +97,12 @@ class LinesChannel implements Channel {
 
   // ---- what the client tells ---------------------------------------------------------------------------------------
 
-  answered(number: number, outcome: Outcome, value: number, text: string): void {
+  answered(number: number, outcome: Outcome, value: number, text: string, found: ReceivedMessage | null): void {
+    if (found !== null) this.found = found;
     const asked = this.asked.get(number);
     this.asked.delete(number);
     if (outcome === OK) asked?.resolve(value);
-    else asked?.reject(new Refusal(`${this.where} answered ${OUTCOME_NAMES[outcome]}: ${text}`));
+    else asked?.reject(new Refusal(`${this.where} answered ${OUTCOME_NAMES[outcome]}: ${text}`, outcome === MISSING));
   }
 
   message({ topic, payload, cursor }: ReceivedMessage): void {

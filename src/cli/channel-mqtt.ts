@@ -4,7 +4,7 @@ import { MqttClient as Client } from '../protocols/mqtt/client.ts';
 import type { Closed, Received } from '../protocols/mqtt/client-memory.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import { dial } from '../transports/socket-pipe.ts';
-import { type Channel, MAKING, type Place, Refusal, type Shown } from './channel.ts';
+import { type Channel, MAKING, type Place, QUIET_MS, Refusal, type Shown } from './channel.ts';
 
 /** Connects. Rejects when nobody answers or the server refuses. */
 export function mqttChannel(place: Place, turn: TurnLoop): Promise<Channel> {
@@ -94,6 +94,25 @@ class MqttChannel implements Channel {
       };
       const taken = this.client.subscribe(asked, answered, 0, user);
       if (taken !== 'taken') reject(new Error(`${filter} could not be subscribed to: ${taken}`));
+    });
+  }
+
+  /** MQTT has no question for it: what is retained comes first, and soon. */
+  get(topic: string): Promise<Shown | null> {
+    return new Promise((resolve, reject) => {
+      const silence = setTimeout(resolve, QUIET_MS, null);
+      const message = (found: Shown) => {
+        if (found.retained !== true) return;
+        clearTimeout(silence);
+        resolve(found);
+      };
+      this.subscribe(topic, { after: null, qos: 0 }, { message, gap: () => {} }).then(
+        () => silence.refresh(),
+        (error: unknown) => {
+          clearTimeout(silence);
+          reject(error);
+        },
+      );
     });
   }
 

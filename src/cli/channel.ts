@@ -18,9 +18,13 @@ export interface PublishOptions {
 
 /** The server said no; whoever asks again is told no again. */
 export class Refusal extends Error {
-  constructor(message: string) {
+  /** Because what was asked for is not there. */
+  readonly isMissing: boolean;
+
+  constructor(message: string, isMissing = false) {
     super(message);
     this.name = 'Refusal';
+    this.isMissing = isMissing;
   }
 }
 
@@ -34,6 +38,8 @@ export interface Channel {
     options: { after: number | null; qos: 0 | 1 | 2 },
     on: { message(message: Shown): void; gap(text: string): void },
   ): Promise<void>;
+  /** What is retained at a topic, or null; absent where the protocol has no way to ask. */
+  get?(topic: string): Promise<Shown | null>;
   /** Resolves, or rejects with what went wrong, when the connection has ended. */
   readonly closed: Promise<void>;
   close(): void;
@@ -47,6 +53,9 @@ export interface Place {
   readonly user: string;
   readonly password: string;
 }
+
+/** Retained values come at once; after so much silence there are no more. */
+export const QUIET_MS = 500;
 
 /** How every connection of a command is made. */
 export const MAKING = { bounds: { ...PIPE_BOUNDS, inputMax: 268_435_456 }, events: NO_EVENTS };

@@ -1,6 +1,6 @@
 // `portico sub`: prints what is published to topics.
 import type { Command } from 'commander';
-import type { Shown } from './channel.ts';
+import { QUIET_MS, type Shown } from './channel.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, dim, EXIT, fail } from './output.ts';
 
@@ -20,13 +20,10 @@ export function addSub(program: Command): void {
     .option('--after <cursor>', 'begin with the history behind this cursor; 0 for all of it')
     .option('--count <n>', 'end after so many messages')
     .option('--qos <0|1|2>', 'how surely they are to arrive', '1')
-    .option('--retained-only', 'print the values that are retained now, and end (mqtt: only)')
+    .option('--retained-only', 'print the values that are retained now, and end (not over tcp: and udp:)')
     .option('--json', 'print one JSON line a message, with its cursor')
     .action((url: string, flags: SubFlags) => sub(url, flags));
 }
-
-/** Retained values come at once; after so much silence there are no more. */
-const QUIET_MS = 500;
 
 /** Reads a QoS. Ends the command when it is none. */
 export function qosOf(text: string): 0 | 1 | 2 {
@@ -46,8 +43,11 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
   const after = numberOf('after', flags.after);
   let left = numberOf('count', flags.count) ?? Number.POSITIVE_INFINITY;
   const retainedOnly = flags.retainedOnly === true;
-  if (retainedOnly && place.scheme !== 'mqtt')
-    fail(`--retained-only needs mqtt:, since ${place.scheme}: does not tell which values are retained`, EXIT.usage);
+  if (retainedOnly && (place.scheme === 'tcp' || place.scheme === 'udp'))
+    fail(
+      `--retained-only needs mqtt:, http:, sse: or ws:, since ${place.scheme}: does not tell which values are retained`,
+      EXIT.usage,
+    );
   try {
     const channel = await openChannel(place);
     const stop = () => channel.close();
@@ -78,7 +78,7 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
 }
 
 /** Bytes that are not text are shown as base64, and said to be. */
-function textOf(payload: Buffer): string | null {
+export function textOf(payload: Buffer): string | null {
   const text = payload.toString('utf8');
   return Buffer.from(text).equals(payload) ? text : null;
 }
@@ -88,7 +88,7 @@ function asText({ topic, payload }: Shown): string {
   return `${topic} ${text ?? `${dim('base64')} ${payload.toString('base64')}`}\n`;
 }
 
-function asJson({ topic, payload, retained, cursor }: Shown): string {
+export function asJson({ topic, payload, retained, cursor }: Shown): string {
   const text = textOf(payload);
   const body = text === null ? { base64: payload.toString('base64') } : { payload: text };
   return `${JSON.stringify({ topic, ...body, ...(retained === null ? {} : { retained }), ...(cursor === null ? {} : { cursor }) })}\n`;

@@ -1,0 +1,114 @@
+// `portico get`: prints what is retained at a topic, or any resource of an HTTP server.
+import type { Command } from 'commander';
+import { HttpClient } from '../exports/http.ts';
+import { type Place, Refusal, type Shown } from './channel.ts';
+import { refusalOf } from './channel-http.ts';
+import { failBecause, openChannel, placeOf } from './channels.ts';
+import { complain, EXIT, fail } from './output.ts';
+import { asJson, textOf } from './sub.ts';
+
+interface GetFlags {
+  readonly head?: boolean;
+  readonly json?: boolean;
+}
+
+export function addGet(program: Command): void {
+  program
+    .command('get')
+    .description('print what is retained: portico get http://127.0.0.1:8080/topics/sensors/a')
+    .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, or any http: URL')
+    .option('--head', 'print the status and the fields of the answer (http: only)')
+    .option('--json', 'print one JSON line')
+    .action((url: string, flags: GetFlags) => get(url, flags));
+}
+
+async function get(url: string, flags: GetFlags): Promise<void> {
+  try {
+    if (/^https?:\/\/[^/]*(?:$|\/(?!topics\/))/i.test(url) || (flags.head === true && /^https?:/i.test(url)))
+      await getResource(url, flags);
+    else await getValue(url, flags);
+  } catch (error) {
+    failBecause(error);
+  }
+  process.exit(EXIT.ok);
+}
+
+async function getValue(url: string, flags: GetFlags): Promise<void> {
+  if (flags.head === true) fail('--head needs http:', EXIT.usage);
+  const place = placeOf(url);
+  if (/[+#]/.test(place.topic))
+    fail(`${place.topic} is a filter; get takes one topic. portico sub --retained-only prints all`, EXIT.usage);
+  const found = await retainedAt(place);
+  if (found === null) fail(`nothing is retained at ${place.topic}`, EXIT.failed);
+  if (flags.json === true) process.stdout.write(asJson(found));
+  else await print(found.payload);
+}
+
+async function retainedAt(place: Place & { readonly scheme: string }): Promise<Shown | null> {
+  const channel = await openChannel(place);
+  if (channel.get === undefined)
+    fail(`${place.scheme}: cannot ask for what is retained; use http:, mqtt:, tcp: or ws:`, EXIT.usage);
+  const found = await channel.get(place.topic);
+  channel.close();
+  return found;
+}
+
+async function getResource(text: string, flags: GetFlags): Promise<void> {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return fail(`${text} is not a URL; it is like http://127.0.0.1:8080/healthz`, EXIT.usage);
+  }
+  const client = new HttpClient();
+  const response = await client.fetch(url, { method: flags.head === true ? 'HEAD' : 'GET' }).catch((error: unknown) => {
+    throw new Error(`${url.host} does not answer: ${(error as Error).message}`);
+  });
+  const { status, statusText, headers } = response;
+  const json = flags.json === true;
+  if (flags.head === true) {
+    if (json) process.stdout.write(`${JSON.stringify({ url: response.url, status, headers: [...headers] })}\n`);
+    else process.stdout.write(`${[`${status} ${statusText}`, ...fieldLines(headers)].join('\n')}\n`);
+  } else if (!response.ok) {
+    const refusal = await refusalOf(url.host, response);
+    if (status !== 404) throw refusal;
+    complain(refusal.message);
+  } else if (json) {
+    const body = Buffer.from(await response.arrayBuffer());
+    const shown = textOf(body);
+    const said = shown === null ? { base64: body.toString('base64') } : { body: shown };
+    process.stdout.write(`${JSON.stringify({ url: response.url, status, headers: [...headers], ...said })}\n`);
+  } else await printAll(response);
+  if (status === 404) process.exit(EXIT.failed);
+  if (status >= 400) throw new Refusal(`${url.host} answered ${status} ${statusText}`);
+}
+
+function fieldLines(headers: Headers): string[] {
+  return [...headers].map(([name, value]) => `${name}: ${value}`);
+}
+
+/** As fast as it is taken; nothing of it is held. */
+async function printAll(response: Response): Promise<void> {
+  let last: Uint8Array | null = null;
+  for await (const piece of response.body ?? []) {
+    await write(piece);
+    if (piece.length > 0) last = piece;
+  }
+  await endLine(last);
+}
+
+async function print(payload: Uint8Array): Promise<void> {
+  await write(payload);
+  await endLine(payload);
+}
+
+/** A terminal's prompt begins on a line of its own; a file has exactly the bytes. */
+async function endLine(bytes: Uint8Array | null): Promise<void> {
+  if (process.stdout.isTTY && bytes?.at(-1) !== 0x0a) await write(Buffer.from('\n'));
+}
+
+function write(bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(bytes, (error) => (error == null ? resolve() : reject(error)));
+  });
+}
