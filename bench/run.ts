@@ -9,11 +9,14 @@ import { end, endAll, MissingError, runLoad, serve } from './processes.ts';
 import { figure, type Result, table } from './table.ts';
 
 const BENCHES = ['mqtt', 'websocket', 'sse', 'http', 'storage'];
-const USAGE = `usage: npm run bench -- ${BENCHES.join('|')} [--rounds n] [--quick] [--only text] [--json]
+const USAGE = `usage: npm run bench -- ${BENCHES.join('|')} [--rounds n] [--run ms] [--quick] [--only text] [--skip text]
+                        [--profile folder] [--json]
   --rounds n   rounds, each of everybody in turn; 3, and 1 with --quick
   --run ms     the timed window, after a warm-up of a third of it; 3000, and 500 with --quick
   --quick      short runs, and none of those that show growth: to see that it works, not for figures
   --only text  workloads whose name has the text
+  --skip text  not those, for example growth
+  --profile f  Portico writes a CPU profile of each run into this folder
   --json       one object a line for each peer of each workload
 `;
 
@@ -129,6 +132,8 @@ function readArguments() {
         run: { type: 'string' },
         quick: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
+        skip: { type: 'string' },
+        profile: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -162,11 +167,15 @@ function presentOf(workloads: readonly Workload[]): Set<Entrant> {
 }
 
 async function main(): Promise<void> {
-  const { bench, json, quick, only, rounds: roundsText, run } = readArguments();
+  const { bench, json, quick, only, skip, rounds: roundsText, run, profile } = readArguments();
+  if (profile !== undefined) process.env.BENCH_PROFILES = profile;
   const rounds = whole(roundsText ?? (quick ? '1' : '3'), 'rounds', 100);
   const runMs = whole(run ?? (quick ? '500' : '3000'), 'run', 600_000);
   const { workloads } = (await import(`./workloads/${bench}.ts`)) as { workloads: readonly Workload[] };
-  const chosen = workloads.filter(({ name, long }) => name.includes(only) && !(quick && long === true));
+  const chosen = workloads.filter(
+    ({ name, long }) =>
+      name.includes(only) && (skip === undefined || !name.includes(skip)) && !(quick && long === true),
+  );
   const present = presentOf(chosen);
   const results: Result[] = [];
   for (const workload of chosen) {

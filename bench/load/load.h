@@ -42,7 +42,7 @@ struct conn {
 };
 
 static struct {
-  int port, subs, pubs, credit, size, qos, topics, idle, warm, run, watch;
+  int port, subs, pubs, credit, size, qos, topics, idle, warm, run, watch, prefix;
   const char *path;
 } opt = {.pubs = 1, .credit = 16, .size = 64, .qos = 0, .topics = 0, .warm = 1000, .run = 3000, .path = "/topics/bench"};
 
@@ -301,6 +301,7 @@ static void read_options(int count, char **words) {
     else if (!strcmp(name, "--warm")) opt.warm = value;
     else if (!strcmp(name, "--run")) opt.run = value;
     else if (!strcmp(name, "--watch")) opt.watch = value;
+    else if (!strcmp(name, "--prefix")) opt.prefix = value;
     else if (!strcmp(name, "--path")) opt.path = text;
     else fail("unknown option %s", name);
   }

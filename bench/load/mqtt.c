@@ -16,7 +16,7 @@ static int qos_of(int topic) { return opt.qos == 3 ? topic % 3 : opt.qos; }
 
 static void proto_hello(struct conn *c) {
   char name[32];
-  int length = sprintf(name, "%c%d", c->role == PUBLISHER ? 'p' : 's', c->id);
+  int length = sprintf(name, "%c%d.%d", c->role == PUBLISHER ? 'p' : 's', opt.prefix, c->id);
   char head[] = {0x10, 12 + length, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, length};
   put(c, head, sizeof head);
   put(c, name, length);
