@@ -79,7 +79,7 @@ export interface HttpListens<Resources> {
 export type SocketListens<Resources> = {
   readonly on: 'websocket';
   readonly subprotocol: string;
-  /** As those of a route. */
+  /** As those of a route, but `/` is exactly that. */
   readonly paths: readonly string[];
 } & (
   | { messages(messages: Messages, host: Host<Resources>): MessageSession }

@@ -18,7 +18,7 @@ import { type Compression, Gathering, WebSocketSession } from './session.ts';
 export interface Channel {
   /** '' for sockets that ask for none. */
   readonly subprotocol: string;
-  /** Exactly these, or all below one that ends with `/`. */
+  /** Exactly these, or all below one that ends with `/`; `/` itself is exactly that. */
   readonly paths: readonly string[];
   /** Its messages are not compressed: pieces of a stream, which are small and many, cost more than they save. */
   readonly plain?: boolean;
@@ -122,8 +122,9 @@ function isHandshake(exchange: Exchange): boolean {
   return key !== null && isKey(key) ? true : wrong('Sec-WebSocket-Key must be 16 bytes in base64.');
 }
 
+/** `/` is for those who were given a host alone; other places that end so are for all below them. */
 function fits(place: string, path: string): boolean {
-  return place.endsWith('/') ? path.startsWith(place) : path === place;
+  return place !== '/' && place.endsWith('/') ? path.startsWith(place) : path === place;
 }
 
 /** What the client would speak, in its order; null when that is not a list of different tokens (§4.1). */
