@@ -41,8 +41,11 @@ const SLOTS: Record<Mode, Record<Kind, number>> = {
   json64: slotsOf(),
 };
 
-/** What is heard while several filters become live at once; more begins again from the history. */
-const JOIN_MESSAGES = 4_096;
+/**
+ * How near several filters must have come to become live at once: what is between is in memory, and heard and put in order in
+ * one step. Further off, the history is read on.
+ */
+const JOIN_MESSAGES = 1_024;
 
 /** What the streams of a server have in common. */
 interface Streams {
@@ -242,7 +245,8 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
         return;
       }
       position = merge.position;
-      if (this.over || this.join(position)) return;
+      if (this.over) return;
+      if (host.resources.topics.head - position <= JOIN_MESSAGES && this.join(position)) return;
     }
   }
 
