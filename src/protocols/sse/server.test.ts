@@ -197,6 +197,7 @@ test('wrong requests', async () => {
   assert.equal(head.status, 200);
   assert.equal(head.fields.get('content-type'), 'text/event-stream; charset=utf-8');
   assert.ok(head.ended);
+  assert.equal(head.length, undefined);
   assert.equal(post.status, 405);
   assert.equal(post.fields.get('allow'), 'GET, HEAD');
 });

@@ -9,7 +9,7 @@ import type { Clock } from '../../core/time.ts';
 import type { Resources } from '../../resources/resources.ts';
 import type { Attachment, Gap, Match, Message, SubscribeOptions, Subscriber } from '../../resources/topics/contract.ts';
 import { frameSlot, isTopicName } from '../../resources/topics/names.ts';
-import { answerNothing, answerOutcome, answerProblem } from '../http/answers.ts';
+import { answerOutcome, answerProblem } from '../http/answers.ts';
 import {
   commentText,
   eventFrame,
@@ -41,8 +41,11 @@ const SLOTS: Record<Mode, Record<Kind, number>> = {
   json64: slotsOf(),
 };
 
-/** What is heard while several filters become live at once; more begins again from the history. */
-const JOIN_MESSAGES = 4_096;
+/**
+ * How near several filters must have come to become live at once: what is between is in memory, and heard and put in order in
+ * one step. Further off, the history is read on.
+ */
+const JOIN_MESSAGES = 1_024;
 
 /** What the streams of a server have in common. */
 interface Streams {
@@ -66,8 +69,12 @@ export function serveEvents(host: SseHost): ExchangeHandler {
     const asked = readAsked(exchange.target, exchange.fields, PREFIX, host.limits.filtersMax);
     if ('fault' in asked) answerProblem(exchange, asked.fault.wire, asked.detail);
     else if (!isTextToGive(exchange, host, asked)) answerProblem(exchange, 406, faults.notText.text);
-    else if (method === 'HEAD') answerNothing(exchange, 200, streamFields());
-    else if (streams.open >= host.limits.streamsMax)
+    else if (method === 'HEAD') {
+      // Of a stream nobody knows the length: it is not said to be 0 (RFC 9110 §8.6).
+      exchange.respond(200, streamFields());
+      exchange.end();
+      exchange.flush();
+    } else if (streams.open >= host.limits.streamsMax)
       answerProblem(exchange, 503, faults.streamsTooMany.text, Fields.of({ 'retry-after': '1' }));
     else new EventStream(exchange, host, asked, streams).begin();
   };
@@ -238,7 +245,8 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
         return;
       }
       position = merge.position;
-      if (this.over || this.join(position)) return;
+      if (this.over) return;
+      if (host.resources.topics.head - position <= JOIN_MESSAGES && this.join(position)) return;
     }
   }
 
