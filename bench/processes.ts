@@ -80,6 +80,9 @@ export async function serve(command: string, args: readonly string[], ready: Rea
     const line = await Promise.race(['line' in ready ? firstLine(child) : listens(ready.port, child), ended, late]);
     child.stdout!.resume();
     return { process: child, pid: child.pid!, line };
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
   } finally {
     timer.abort();
   }

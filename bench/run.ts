@@ -10,12 +10,13 @@ import { figure, type Result, table } from './table.ts';
 
 const BENCHES = ['mqtt', 'websocket', 'sse', 'http', 'storage'];
 const USAGE = `usage: npm run bench -- ${BENCHES.join('|')} [--rounds n] [--run ms] [--quick] [--only text] [--skip text]
-                        [--profile folder] [--json]
+                        [--policy durable|none] [--profile folder] [--json]
   --rounds n   rounds, each of everybody in turn; 3, and 1 with --quick
   --run ms     the timed window, after a warm-up of a third of it; 3000, and 500 with --quick
   --quick      short runs, and none of those that show growth: to see that it works, not for figures
   --only text  workloads whose name has the text
   --skip text  not those, for example growth
+  --policy p   those of one history policy
   --profile f  Portico writes a CPU profile of each run into this folder
   --json       one object a line for each peer of each workload
 `;
@@ -25,7 +26,8 @@ const compiler = new Compiler(folder);
 
 function clean(): void {
   endAll();
-  rmSync(folder, { recursive: true, force: true });
+  // What was killed a moment ago may still be writing.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
 process.on('exit', clean);
 for (const [signal, code] of [
@@ -97,8 +99,9 @@ function resultsOf(bench: string, workload: Workload, figures: ReadonlyMap<strin
   return workload.entrants.slice(1).map(({ name }) => {
     const theirs = figures.get(name) ?? [];
     const peerValue = theirs.length === 0 ? null : median(theirs.map(({ value }) => value));
-    const ratio =
-      peerValue === null ? null : workload.lessIsBetter === true ? peerValue / portico : portico / peerValue;
+    const [more, less] = workload.lessIsBetter === true ? [peerValue, portico] : [portico, peerValue];
+    // Whoever was given no processor in the whole window has no ratio.
+    const ratio = more === null || less === null || less === 0 ? null : more / less;
     const line: Line = {
       bench,
       workload: workload.name,
@@ -133,6 +136,7 @@ function readArguments() {
         quick: { type: 'boolean', default: false },
         only: { type: 'string', default: '' },
         skip: { type: 'string' },
+        policy: { type: 'string' },
         profile: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -144,6 +148,8 @@ function readArguments() {
       process.exit(0);
     }
     if (!BENCHES.includes(bench) || positionals.length > 1) throw new Error('name one benchmark');
+    if (values.policy !== undefined && values.policy !== 'durable' && values.policy !== 'none')
+      throw new Error(`--policy is durable or none, not ${values.policy}`);
     return { bench, ...values };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`);
@@ -167,15 +173,20 @@ function presentOf(workloads: readonly Workload[]): Set<Entrant> {
 }
 
 async function main(): Promise<void> {
-  const { bench, json, quick, only, skip, rounds: roundsText, run, profile } = readArguments();
+  const { bench, json, quick, only, skip, rounds: roundsText, run, policy, profile } = readArguments();
   if (profile !== undefined) process.env.BENCH_PROFILES = profile;
   const rounds = whole(roundsText ?? (quick ? '1' : '3'), 'rounds', 100);
   const runMs = whole(run ?? (quick ? '500' : '3000'), 'run', 600_000);
   const { workloads } = (await import(`./workloads/${bench}.ts`)) as { workloads: readonly Workload[] };
   const chosen = workloads.filter(
-    ({ name, long }) =>
-      name.includes(only) && (skip === undefined || !name.includes(skip)) && !(quick && long === true),
+    (workload) =>
+      workload.name.includes(only) &&
+      (skip === undefined || !workload.name.includes(skip)) &&
+      (policy === undefined || workload.policy === policy) &&
+      !(quick && workload.long === true),
   );
+  if (chosen.length === 0)
+    throw new Error('there is no such workload; without --only, --skip and --policy all are run');
   const present = presentOf(chosen);
   const results: Result[] = [];
   for (const workload of chosen) {

@@ -15,13 +15,23 @@ const skip =
   process.platform === 'linux' ? missing('cc') || missing('taskset') : 'the load generators are for Linux (epoll)';
 
 test('a quick run prints one object a line', { skip }, () => {
-  const { stdout, stderr, status } = bench('mqtt', '--quick', '--run', '60', '--only', 'fan-out 1→100', '--json');
+  const { stdout, stderr, status } = bench(
+    'mqtt',
+    '--quick',
+    '--run',
+    '300',
+    '--policy',
+    'none',
+    '--only',
+    '1→100, 64 B, one',
+    '--json',
+  );
   assert.equal(status, 0, stderr);
   const lines = stdout
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-  assert.equal(lines.length, 4);
+  assert.equal(lines.length, 1);
   for (const line of lines) {
     assert.deepEqual(Object.keys(line), [
       'bench',
@@ -38,19 +48,17 @@ test('a quick run prints one object a line', { skip }, () => {
     assert.equal(line.unit, 'msg/s');
     assert.equal(line.peer, 'mosquitto');
     assert.equal(line.native, false);
-    assert.ok((line.portico as number) > 0, stderr);
-    const compared = line.peerValue !== null;
-    assert.equal(compared, line.ratio !== null);
-    if (!compared) assert.match(stderr, /mosquitto is missing: it comes with mosquitto \(Debian: mosquitto\)/);
+    assert.equal(line.policy, 'none');
+    assert.equal(typeof line.portico, 'number');
+    // On a busy machine whoever had no processor in so short a window has 0, and a ratio to that is none.
+    assert.ok(line.ratio === null || (line.peerValue as number) > 0, stderr);
+    if (line.peerValue === null)
+      assert.match(stderr, /mosquitto is missing: it comes with mosquitto \(Debian: mosquitto\)/);
   }
-  assert.deepEqual(
-    lines.map(({ policy }) => policy),
-    ['none', 'durable', 'none', 'durable'],
-  );
 });
 
 test('what is not understood is refused with how to say it', () => {
-  for (const args of [[], ['chess'], ['mqtt', 'http'], ['mqtt', '--rounds', '0'], ['mqtt', '--fast']]) {
+  for (const args of [[], ['chess'], ['mqtt', 'http'], ['mqtt', '--rounds', '0'], ['mqtt', '--policy', 'all']]) {
     const { status, stderr, stdout } = bench(...args);
     assert.equal(status, 64, args.join(' '));
     assert.equal(stdout, '');
