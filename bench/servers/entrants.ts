@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import packageJson from '../../package.json' with { type: 'json' };
 import type { Entrant, Scene, Server } from '../contest.ts';
 import { freePort, locate, versionOf } from '../processes.ts';
 
@@ -16,7 +17,7 @@ export function portico(url: string, config: Readonly<Record<string, unknown>> =
   return {
     name: 'portico',
     comesWith: 'this repository',
-    find: () => process.version,
+    find: () => `${packageJson.version} on Node ${process.version.slice(1)}`,
     async start(scene) {
       const settings = {
         storage: scene.policy === 'durable' ? 'sqlite' : 'memory',

@@ -2,6 +2,8 @@
 import type { Goal, Measured, Scene, Server, Workload } from '../contest.ts';
 import { bun, nginx, nodeHttp, portico } from '../servers/entrants.ts';
 
+const entrants = [portico('http'), nodeHttp, nginx, bun];
+
 const VALUE = 'x'.repeat(64);
 
 interface Shape {
@@ -20,7 +22,7 @@ function workload(name: string, { path, pubs, credit }: Shape, goals = {}, long 
     name,
     unit: 'req/s',
     policy: 'none',
-    entrants: [portico('http'), nodeHttp, nginx, bun],
+    entrants,
     goals,
     long,
     async measure(scene: Scene, server: Server): Promise<Measured> {
