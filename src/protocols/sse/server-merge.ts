@@ -4,8 +4,12 @@ import type { Caller } from '../../core/caller.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Gap, History, Message, Topics } from '../../resources/topics/contract.ts';
 
-/** Messages of each filter that are read at a time. */
-const PAGE = 32;
+/** Messages of each filter that are read at a time: few at first, since they may be large. */
+const PAGE_LEAST = 32;
+const PAGE_MOST = 512;
+
+/** Pages grow while all of them together are below this, and shrink above it. */
+const PAGES_BYTES = 1_048_576;
 
 /** Where it goes. */
 export interface MergeTarget {
@@ -30,10 +34,12 @@ export async function mergeHistory(
   target: MergeTarget,
 ): Promise<{ position: number } | Outcome> {
   let position = after;
+  let most = PAGE_LEAST;
   for (let first = true; ; first = false) {
+    const from = position;
+    const found = await Promise.all(filters.map((filter) => topics.history(caller, filter, from, most)));
     const pages: History[] = [];
-    for (const filter of filters) {
-      const page = await topics.history(caller, filter, position, PAGE);
+    for (const page of found) {
       if (typeof page === 'number') return page;
       pages.push(page);
     }
@@ -47,9 +53,14 @@ export async function mergeHistory(
       if (target.isOver) return { position };
       target.give(message);
     }
-    if (pages.every(({ messages }) => messages.length < PAGE)) return { position };
+    if (pages.every(({ messages }) => messages.length < most)) return { position };
+    const bytes = pages.reduce((sum, { messages }) => sum + bytesOf(messages), 0);
+    most = bytes < PAGES_BYTES ? Math.min(most * 2, PAGE_MOST) : Math.max(most >>> 1, PAGE_LEAST);
   }
 }
+
+const bytesOf = (messages: readonly Message[]): number =>
+  messages.reduce((sum, { payload }) => sum + payload.length, 0);
 
 /** Messages of all pages up to a cursor, in order and once each. */
 export function merged(pages: readonly { messages: readonly Message[] }[], upTo: number): Message[] {

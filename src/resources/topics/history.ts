@@ -121,6 +121,16 @@ export class HistoryLog {
     return true;
   }
 
+  /** A page of what is behind a cursor that the tail covers; `cursor`: everything up to there has been looked at. */
+  readTail(filter: string, after: number, most: number): { messages: Message[]; cursor: number } {
+    const messages: Message[] = [];
+    const isAll = this.eachTail(after, (message) => {
+      if (matches(filter, message.topic)) messages.push(message);
+      return messages.length < most;
+    });
+    return { messages, cursor: isAll ? this.head : messages.at(-1)!.cursor };
+  }
+
   /**
    * Reads at most `most` messages of a filter behind a cursor from storage. `upTo`: everything up to there has been looked
    * at. Rejects when the store cannot be read.

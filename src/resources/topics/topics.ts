@@ -522,6 +522,7 @@ export class OpenTopics extends Turned implements Topics {
     const { log } = this;
     if (!log.keeps(filter) || after > log.head)
       return { messages: [], gap: { filter, after, from: 0 }, cursor: log.head };
+    if (log.tailCovers(after)) return { ...log.readTail(filter, after, most), gap: null };
     try {
       const { messages, upTo } = await log.read(filter, after, most);
       // Asked behind the reading: what goes meanwhile is a gap that is told once too often rather than never.
