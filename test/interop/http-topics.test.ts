@@ -289,6 +289,69 @@ test('an EventSource gets any text as it was published, and names for what is no
   assert.deepEqual(received.at(-1), ['binary', Buffer.from('one\r\ntwo').toString('base64')]);
 });
 
+/** Follows events, cut off every few hundred milliseconds, until it has so many. */
+async function followCut(target: string, total: number): Promise<number[]> {
+  const received: number[] = [];
+  for (let id = '0'; received.length < total; ) {
+    const abort = new AbortController();
+    const cut = setTimeout(() => abort.abort(), 20 + Math.random() * 200);
+    const reader = new EventReader(1_000_000);
+    reader.id = id;
+    let kept = Buffer.alloc(0);
+    try {
+      const headers = { accept: 'text/event-stream', 'last-event-id': id };
+      const { body } = await fetch(target, { headers, signal: abort.signal });
+      for await (const chunk of body!) {
+        kept = Buffer.concat([kept, chunk]);
+        for (let next = reader.read(kept, 0, kept.length); next >= 0; next = reader.read(kept, 0, kept.length)) {
+          kept = kept.subarray(next);
+          ({ id } = reader);
+          if (reader.isEvent) received.push(reader.type === 'message' ? Number(reader.data) : -1);
+        }
+        if (received.length >= total) break;
+      }
+    } catch {
+      // Cut off.
+    }
+    clearTimeout(cut);
+    abort.abort();
+  }
+  return received;
+}
+
+test('clients that are cut off again and again under load miss nothing and get nothing twice', {
+  timeout: 60_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-events-'));
+  const house = await Portico.start({
+    ports: 'ephemeral',
+    data: folder,
+    topics: { history: [{ filter: '#', history: 'durable', last: 100_000 }] },
+  });
+  try {
+    const total = 10_000;
+    const topics = `${house.urls.http!}/topics`;
+    const publishing = (async () => {
+      const caller = { account: '', scopes: null, origin: 'local' as const, epoch: 0 };
+      for (let sent = 0; sent < total; ) {
+        for (let index = 0; index < 50; index++) {
+          const payload = Buffer.from(String(++sent));
+          house.topics.publish(caller, { topic: `cut/${sent % 3}`, payload, assurance: 1 }, { settled() {} }, 0);
+        }
+        await pause(5);
+      }
+    })();
+    const targets = ['/cut/%2B', '/cut/0?filter=cut/1&filter=cut/2', '?filter=cut/%23&filter=cut/1'];
+    const all = await Promise.all(targets.map((target) => followCut(`${topics}${target}`, total)));
+    await publishing;
+    const expected = Array.from({ length: total }, (_, index) => index + 1);
+    for (const [at, received] of all.entries()) assert.deepEqual(received, expected, targets[at]!);
+  } finally {
+    await house.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('the server is killed: the loop of the page misses nothing and gets nothing twice', {
   ...needs,
   timeout: 60_000,
