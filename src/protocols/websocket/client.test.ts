@@ -103,7 +103,9 @@ for (const cut of [0, 1, 30]) {
     const { world, server, echoes, refused, frames } = open(
       (key) =>
         Buffer.concat([
-          Buffer.from(`HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${right(key, 'Sec-WebSocket-Protocol: b\r\n')}`),
+          Buffer.from(
+            `HTTP/1.1 103 Early Hints\r\nLink: ${'x'.repeat(600)}\r\n\r\n${right(key, 'Sec-WebSocket-Protocol: b\r\n')}`,
+          ),
           first,
         ]),
       { subprotocols: ['a', 'b'] },

@@ -78,6 +78,16 @@ test('§8.1: UTF-8 in pieces is what it is whole, and told as early as can be', 
   );
 });
 
+test('§8.1: long text, cut within its last character', () => {
+  for (const last of ['\u00e9', '\u20ac', '\u{1f600}']) {
+    const bytes = Buffer.from('x'.repeat(150) + last + 'y'.repeat(150));
+    for (let cut = 148; cut < 158; cut++) {
+      const check = new Utf8Check();
+      assert.ok(check.push(bytes, 0, cut) && check.push(bytes, cut, bytes.length) && check.isWhole, `${last} ${cut}`);
+    }
+  }
+});
+
 /** The long way: tries what may follow. */
 function canBecomeUtf8(bytes: Uint8Array): boolean {
   for (const tail of [

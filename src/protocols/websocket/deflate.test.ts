@@ -215,6 +215,15 @@ test('a message that is as long as may be, compressed, and one byte longer', () 
   }
 });
 
+test('without a context each message stands for itself, and one that is wrong harms none behind it', () => {
+  const client = clientDeflate({ ...BOTH, serverTakesOver: false });
+  for (let round = 0; round < 2; round++) {
+    assert.equal(inflate(client, 'f248cdc9c90700'), 'Hello');
+    assert.equal(inflate(client, 'f200110000'), faults.badDeflate, 'it needs the one before');
+  }
+  client.close();
+});
+
 test('a message to many is compressed once; a window has its own', () => {
   const server = new ServerDeflate(1);
   const terms = { ...BOTH, serverTakesOver: false };

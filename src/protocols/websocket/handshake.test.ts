@@ -44,6 +44,8 @@ function ask(
       channel('portico.json', '/ws', '/topics/'),
       channel('mqtt', '/mqtt'),
       channel('mqtt', '/topics/deep/'),
+      channel('deep', '/d/', '/d/e/f/'),
+      channel('deep', '/d/e/'),
       channel('graphql', '/graphql'),
     ],
     { limits: bindLimits(limits, bounds), entropy: world.random },
@@ -101,7 +103,7 @@ test('§4.2.1 what is no handshake', () => {
     [426, { 'sec-websocket-version': '13, 8' }, {}],
     [400, { 'sec-websocket-protocol': 'a b' }, {}],
     [400, { 'sec-websocket-protocol': ',' }, {}],
-    [400, { 'sec-websocket-protocol': 'mqtt, mqtt' }, {}],
+    [400, { 'sec-websocket-protocol': 'portico.json, portico.json' }, {}],
     [400, { 'sec-websocket-extensions': 'permessage-deflate; =' }, {}],
     [400, { 'sec-websocket-extensions': 'permessage-deflate x' }, {}],
     [404, {}, { target: '/nowhere' }],
@@ -145,6 +147,9 @@ test('§4.2.2 the first subprotocol of the client’s that is served at the path
   assert.equal(chosen('/ws?x=1', 'portico.json'), '101 portico.json /ws');
   assert.equal(chosen('/mqtt', 'mqtt'), '101 mqtt /mqtt');
   assert.equal(chosen('/mqtt', 'MQTT'), '400');
+  assert.equal(chosen('/d/x', 'deep'), '101 deep /d/');
+  assert.equal(chosen('/d/e/x', 'deep'), '101 deep /d/e/');
+  assert.equal(chosen('/d/e/f/x', 'deep'), '101 deep /d/');
   assert.equal(chosen('/topics/x', 'other'), '400');
   assert.equal(chosen('/mqtt', ''), '400');
   const { client } = ask({ 'sec-websocket-protocol': 'other' });
