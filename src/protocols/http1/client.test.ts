@@ -237,14 +237,14 @@ test('a connection that closes says how far each request had come (RFC 9110 §9.
   server.pipe.end();
   pass();
   assert.equal(first.last, 'over ended begun');
-  assert.equal(second.last, 'over ended unanswered');
-  assert.equal(third.last, 'over ended unsent');
+  assert.equal(second.last, 'over ended http1-client.unanswered unanswered');
+  assert.equal(third.last, 'over ended http1-client.unanswered unsent');
   const { ask: askAgain, server: other, pass: passAgain } = scene();
   const fresh = askAgain({});
   passAgain();
   other.pipe.end();
   passAgain();
-  assert.equal(fresh.last, 'over ended begun');
+  assert.equal(fresh.last, 'over ended http1-client.unanswered begun');
 });
 
 test('an answer that ends before its end is no answer (RFC 9112 §8)', () => {

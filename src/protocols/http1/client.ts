@@ -322,8 +322,10 @@ export class Http1Client implements Session, Line {
     const flying = this.flying.splice(0);
     const waiting = this.waiting.splice(0);
     this.events.closed(cause, fault);
-    for (const exchange of flying) exchange.finish(cause, fault, this.progressOf(exchange));
-    for (const exchange of waiting) exchange.finish(cause, fault, UNSENT);
+    // An orderly end is none for those who still wait for an answer.
+    const why = fault ?? (cause === ENDED ? clientFaults.unanswered : null);
+    for (const exchange of flying) exchange.finish(cause, why, this.progressOf(exchange));
+    for (const exchange of waiting) exchange.finish(cause, why, UNSENT);
   }
 
   private progressOf({ heard }: ClientExchange): Progress {
