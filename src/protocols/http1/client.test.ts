@@ -373,6 +373,31 @@ test('101 and CONNECT hand the pipe over with the bytes behind the head (RFC 911
   }
 });
 
+test('101 to something else than was asked for is refused (RFC 9110 §7.8)', () => {
+  for (const fields of ['Upgrade: h2c\r\n', '']) {
+    const { ask, server, pass } = scene();
+    const asked = new Told();
+    Object.assign(asked, { upgraded: () => assert.fail('it was not asked for') });
+    ask({ upgrade: 'websocket' }, asked);
+    pass();
+    server.says(`HTTP/1.1 101 Switching\r\n${fields}Connection: Upgrade\r\n\r\n`);
+    pass();
+    assert.equal(asked.last, 'over fault http1-client.notSwitching begun');
+  }
+});
+
+test('a connection takes as many requests as may wait, and one more when one is answered', () => {
+  const { ask, server, pass, client } = scene({ limits: { queueMax: 2 } });
+  ask({});
+  ask({});
+  assert.equal(client.hasRoom, false);
+  assert.equal(ask({}).exchange, null);
+  pass();
+  server.says(`${OK}Content-Length: 0\r\n\r\n`);
+  pass();
+  assert.notEqual(ask({}).exchange, null);
+});
+
 test('silence is a fault, where it was not asked for; an idle connection is let go', () => {
   const { ask, pass, told } = scene({ limits: { silenceMs: 5_000 } });
   const asked = ask({});
