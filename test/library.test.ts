@@ -94,7 +94,7 @@ test('what is refused is a RefusedError, and nobody there a ConnectionError', TI
   await assert.rejects(sse.connect(`${url('http')}/healthz`), { name: 'RefusedError' });
   await assert.rejects(websocket.connect(`${url('ws')}/none`), {
     name: 'RefusedError',
-    code: 400,
+    code: 404,
   });
   for (const connect of [
     () => mqtt.connect('mqtt://127.0.0.1:1'),
