@@ -199,13 +199,17 @@ test('node:http: a slow reader holds the server back, and who gives up cuts it o
 test('node:https: the certificate is checked, by name and by address', TIMEOUT, async () => {
   const fixture = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8');
   const certificate = fixture('localhost.pem');
-  const server = createSecureServer({ cert: certificate, key: fixture('localhost.key') }, echo).listen(0, '127.0.0.1');
+  const server = createSecureServer({ cert: certificate, key: fixture('localhost.key') }, echo).listen(0, '0.0.0.0');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   {
     using trusting = new HttpClient({ tls: { authorities: certificate } });
     const response = await trusting.fetch(`https://localhost:${port}`, { method: 'PUT', body: 'secret' });
     assert.equal(await response.text(), 'secret');
+    const byAddress = await trusting.fetch(`https://127.0.0.1:${port}`, { method: 'POST', body: 'x' });
+    assert.equal(await byAddress.text(), 'x');
+    // The certificate is for localhost and 127.0.0.1, and for no other address that leads here.
+    await assert.rejects(trusting.fetch(`https://127.0.0.2:${port}`), ConnectionError);
     using client = new HttpClient();
     await assert.rejects(client.fetch(`https://localhost:${port}`), ConnectionError);
   }

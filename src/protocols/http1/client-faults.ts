@@ -4,6 +4,7 @@ import { faultTable } from '../../core/fault.ts';
 
 export const clientFaults = faultTable('http1-client', {
   unsolicited: { wire: 0, spec: 'RFC 9112 §9.2', text: 'The server answers what was not asked.' },
+  unanswered: { wire: 0, spec: 'RFC 9112 §9.5', text: 'The connection ended before the answer.' },
   notSwitching: {
     wire: 0,
     spec: 'RFC 9110 §15.2.2',

@@ -237,14 +237,14 @@ test('a connection that closes says how far each request had come (RFC 9110 §9.
   server.pipe.end();
   pass();
   assert.equal(first.last, 'over ended begun');
-  assert.equal(second.last, 'over ended unanswered');
-  assert.equal(third.last, 'over ended unsent');
+  assert.equal(second.last, 'over ended http1-client.unanswered unanswered');
+  assert.equal(third.last, 'over ended http1-client.unanswered unsent');
   const { ask: askAgain, server: other, pass: passAgain } = scene();
   const fresh = askAgain({});
   passAgain();
   other.pipe.end();
   passAgain();
-  assert.equal(fresh.last, 'over ended begun');
+  assert.equal(fresh.last, 'over ended http1-client.unanswered begun');
 });
 
 test('an answer that ends before its end is no answer (RFC 9112 §8)', () => {
@@ -371,6 +371,31 @@ test('101 and CONNECT hand the pipe over with the bytes behind the head (RFC 911
       assert.deepEqual(world.bugs, []);
     }
   }
+});
+
+test('101 to something else than was asked for is refused (RFC 9110 §7.8)', () => {
+  for (const fields of ['Upgrade: h2c\r\n', '']) {
+    const { ask, server, pass } = scene();
+    const asked = new Told();
+    Object.assign(asked, { upgraded: () => assert.fail('it was not asked for') });
+    ask({ upgrade: 'websocket' }, asked);
+    pass();
+    server.says(`HTTP/1.1 101 Switching\r\n${fields}Connection: Upgrade\r\n\r\n`);
+    pass();
+    assert.equal(asked.last, 'over fault http1-client.notSwitching begun');
+  }
+});
+
+test('a connection takes as many requests as may wait, and one more when one is answered', () => {
+  const { ask, server, pass, client } = scene({ limits: { queueMax: 2 } });
+  ask({});
+  ask({});
+  assert.equal(client.hasRoom, false);
+  assert.equal(ask({}).exchange, null);
+  pass();
+  server.says(`${OK}Content-Length: 0\r\n\r\n`);
+  pass();
+  assert.notEqual(ask({}).exchange, null);
 });
 
 test('silence is a fault, where it was not asked for; an idle connection is let go', () => {

@@ -2,9 +2,11 @@
 // rules for recipients (RFC 9112 §6.3, §9). The caller dials; it knows no socket and no resource.
 import { BAD, MORE } from '../../bytes/reader.ts';
 import type { Fault } from '../../core/fault.ts';
+import type { Fields } from '../../core/fields.ts';
 import type { Bound } from '../../core/limits.ts';
 import { type Cause, ENDED, FAULT, type Pipe, RESET, type Session, type Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
+import { eachMember } from '../http/chars.ts';
 import {
   type AnswerEvents,
   BEGUN,
@@ -212,7 +214,7 @@ export class Http1Client implements Session, Line {
       return next;
     }
     const { method, upgrade = '' } = exchange.request;
-    if (status === 101 && upgrade === '') return this.break(clientFaults.notSwitching);
+    if (status === 101 && !isSwitchTo(fields, upgrade)) return this.break(clientFaults.notSwitching);
     if (status === 101 || (method === 'CONNECT' && status < 300)) return this.handOver(exchange, next);
     const fault = this.framing.read(head, method);
     if (fault !== null) return this.break(fault);
@@ -322,8 +324,10 @@ export class Http1Client implements Session, Line {
     const flying = this.flying.splice(0);
     const waiting = this.waiting.splice(0);
     this.events.closed(cause, fault);
-    for (const exchange of flying) exchange.finish(cause, fault, this.progressOf(exchange));
-    for (const exchange of waiting) exchange.finish(cause, fault, UNSENT);
+    // An orderly end is none for those who still wait for an answer.
+    const why = fault ?? (cause === ENDED ? clientFaults.unanswered : null);
+    for (const exchange of flying) exchange.finish(cause, why, this.progressOf(exchange));
+    for (const exchange of waiting) exchange.finish(cause, why, UNSENT);
   }
 
   private progressOf({ heard }: ClientExchange): Progress {
@@ -381,6 +385,15 @@ export class Http1Client implements Session, Line {
     if (cause === ENDED && this.flying[0]?.heard === true) this.closed(cause, faults.incomplete);
     else this.closed(cause, null);
   }
+}
+
+/** Whether a 101 names what was asked for (RFC 9110 §7.8). */
+function isSwitchTo(fields: Fields, upgrade: string): boolean {
+  let is = false;
+  eachMember(fields.joined('upgrade') ?? '', (token) => {
+    if (upgrade !== '' && token.toLowerCase() === upgrade.toLowerCase()) is = true;
+  });
+  return is;
 }
 
 /** For answers that nobody reads. */

@@ -184,11 +184,21 @@ export class HttpPool {
 
   private idle(place: OriginPool, client: Http1Client): void {
     const asked = place.waiting.shift();
-    if (asked === undefined) place.idle.push(client);
-    else {
+    if (asked !== undefined) {
       this.waiting--;
       asked.start(client);
-    }
+    } else if (this.isWanted()) client.close();
+    else place.idle.push(client);
+  }
+
+  /** Somebody waits for a connection to elsewhere, and there are as many as there may be. */
+  private isWanted(): boolean {
+    const { originConnectionsMax, connectionsMax } = this.limits;
+    if (this.waiting === 0 || this.connections < connectionsMax) return false;
+    for (const places of this.origins.values())
+      for (const { waiting, dialling, clients } of places)
+        if (waiting.length > dialling && clients.size + dialling < originConnectionsMax) return true;
+    return false;
   }
 
   private gone(place: OriginPool, client: Http1Client): void {

@@ -127,6 +127,23 @@ test('what is a stream, what is tried again, and what is not (§9.2.3)', () => {
   assert.deepEqual([stream.waitMs(), stream.waitMs()], [4_000, 20]);
 });
 
+test('an event in many pieces is searched for its end once', () => {
+  const stream = new EventStream();
+  assert.equal(stream.answered(200, 'text/event-stream', null), STREAM);
+  const line = Buffer.from(`data: ${'x'.repeat(58)}\r\n`);
+  const got: ServerEvent[] = [];
+  const began = performance.now();
+  for (let round = 0; round < 120_000; round++)
+    assert.equal(
+      stream.receive(line, 0, line.length, (event) => got.push(event)),
+      null,
+    );
+  stream.receive(Buffer.from('\n'), 0, 1, (event) => got.push(event));
+  assert.equal(got[0]!.data.length, 120_000 * 59 - 1);
+  // Searched anew for each piece these would be 400 billion bytes.
+  assert.ok(performance.now() - began < 20_000);
+});
+
 test('an event that is too long is a fault', () => {
   const stream = new EventStream({ eventBytesMax: 100 });
   assert.equal(stream.answered(200, 'text/event-stream', null), STREAM);

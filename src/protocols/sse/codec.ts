@@ -30,6 +30,9 @@ export class EventReader {
   private atStart = true;
   /** The last event ended in CR: a LF that follows belongs to it. */
   private afterCr = false;
+  /** How far an event that was not whole was searched for its end, and where its last line begins; from its start. */
+  private searched = 0;
+  private lineStart = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -45,6 +48,8 @@ export class EventReader {
       return BAD;
     }
     this.atStart = false;
+    this.searched = 0;
+    this.lineStart = 0;
     this.afterCr = input[next - 1] === CR;
     this.readBlock(input, from, next);
     return next;
@@ -65,16 +70,20 @@ export class EventReader {
 
   /** The index behind the empty line that ends an event. */
   private blockEnd(input: Uint8Array, from: number, end: number): number {
-    let lineStart = from;
-    for (let at = from; at < end; at++) {
+    let lineStart = from + this.lineStart;
+    let at = from + this.searched;
+    for (; at < end; at++) {
       const byte = input[at]!;
       if (byte !== LF && byte !== CR) continue;
       const isEmpty = at === lineStart;
+      // A CR at the very end may have its LF still to come: an empty line ends both ways, another is looked at again.
+      if (byte === CR && at + 1 === end && !isEmpty) break;
       if (byte === CR && at + 1 < end && input[at + 1] === LF) at++;
-      // A CR at the very end may have its LF still to come; both ways it ends the line.
       if (isEmpty) return at + 1;
       lineStart = at + 1;
     }
+    this.searched = at - from;
+    this.lineStart = lineStart - from;
     return MORE;
   }
 
