@@ -12,7 +12,7 @@ import type { Dissectors } from '../inspector/lane.ts';
 import { Recorder } from '../inspector/recorder.ts';
 import { openUnix } from '../server/doors.ts';
 import { type ControlHost, ControlSession } from './session.ts';
-import { ASK_BYTES_MAX } from './words.ts';
+import { ASK_BYTES_MAX, type Status } from './words.ts';
 
 /** Connections at once. */
 const CONNECTIONS_MAX = 16;
@@ -23,7 +23,8 @@ const LEAVE_MS = 500;
 /** Between two steps of the dissectors: with their bound, a fifth of the time at most. */
 const STEP_EVERY_MS = 8;
 
-export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'status' | 'isFilter' | 'matches'> {
+export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'isFilter' | 'matches'> {
+  readonly status: () => Omit<Status, 'watching'>;
   readonly turn: Turn;
   readonly log: Log;
   readonly dissectors: Dissectors;
@@ -76,8 +77,8 @@ class ControlHouse implements ControlHost {
     return this.options.why(topic, cursor);
   }
 
-  status(): ReturnType<ControlHost['status']> {
-    return this.options.status();
+  status(): Status {
+    return { ...this.options.status(), watching: this.watchers.size };
   }
 
   isFilter(filter: string): boolean {

@@ -131,14 +131,15 @@ export class ControlSession implements Session {
   }
 }
 
-function shaped({ pieces: wanted }: WatchAsk, seen: Seen): Said {
+/** An event with what was asked for. */
+function shaped(asked: WatchAsk, seen: Seen): Said {
   if (seen.event !== 'frame') return seen;
   const { pieces, bytes, ...rest } = seen;
   return {
     ...rest,
     summary: summaryOf(seen),
-    ...(wanted ? { pieces } : {}),
-    ...(bytes === undefined ? {} : { bytes }),
+    ...(asked.pieces === true ? { pieces } : {}),
+    ...(asked.bytes === true && bytes !== undefined ? { bytes } : {}),
   };
 }
 

@@ -67,6 +67,8 @@ export interface Status {
   readonly pid: number;
   readonly forMs: number;
   readonly connections: number;
+  /** Connections to the control socket that watch. */
+  readonly watching: number;
   readonly listening: readonly {
     readonly protocol: string;
     readonly on: string;
