@@ -130,6 +130,8 @@ export const schema = z.strictObject({
   data: z.string().min(1, 'is a path').default('./portico-data'),
   /** `sqlite` lasts; `memory` is gone with the process. */
   storage: z.enum(['sqlite', 'memory'], 'is `sqlite` or `memory`').default('sqlite'),
+  /** The Unix socket of `portico watch`, `why` and `doctor`; `control.sock` in the data folder when absent. False: none. */
+  control: z.union([z.string().min(1, 'a path is not empty'), z.literal(false)], 'is a path or false').optional(),
   /** Addresses to listen on. */
   hosts: z.array(z.string().min(1)).min(1, 'name at least one host').default(['127.0.0.1', '::1']),
   /** `default`: those above 1024; `standard`: the well-known ones; `ephemeral`: any free ones. */
@@ -349,7 +351,7 @@ function pathOf(words: readonly string[]): string[] | null {
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
 function readValue(path: readonly string[], text: string): unknown {
   if (['hosts', 'allow', 'origins'].includes(path.at(-1)!)) return text.split(',').map((part) => part.trim());
-  if (path.at(-1) === 'data' || path.at(-1) === 'path') return text;
+  if (path.at(-1) === 'data' || path.at(-1) === 'path' || (path.at(-1) === 'control' && text !== 'false')) return text;
   if (text === 'true' || text === 'false') return text === 'true';
   return /^\d+$/.test(text) ? Number(text) : text;
 }

@@ -6,6 +6,8 @@ import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
 import { addSub } from './cli/sub.ts';
 import { addUp } from './cli/up.ts';
+import { addWatch } from './cli/watch.ts';
+import { addWhy } from './cli/why.ts';
 import { VERSION } from './portico.ts';
 
 quietPipes();
@@ -19,5 +21,7 @@ addPub(program);
 addSub(program);
 addBackup(program);
 addGet(program);
+addWatch(program);
+addWhy(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
+import type { Control } from './control/control.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
@@ -27,6 +28,7 @@ import {
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
+import { openWatching } from './watching.ts';
 import { webRoutes } from './web.ts';
 
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
@@ -63,10 +65,19 @@ export class Portico implements AsyncDisposable {
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
+  private readonly openControl: Control | null;
   private closing: Promise<void> | null = null;
 
-  private constructor(config: Config, server: Server<Resources>, topics: OpenTopics, engine: Engine, log: Log) {
+  private constructor(
+    config: Config,
+    server: Server<Resources>,
+    topics: OpenTopics,
+    engine: Engine,
+    log: Log,
+    control: Control | null,
+  ) {
     this.config = config;
+    this.openControl = control;
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
@@ -113,7 +124,8 @@ export class Portico implements AsyncDisposable {
       onBug = (error, where) => registry.bug(error, where);
       routes = routesOf(config, server, topics, log);
       await server.listen(plansOf(config), sharedPlansOf(config));
-      return new Portico(config, server, topics, engine, log);
+      const control = await openWatching(config, VERSION, { server, topics, log });
+      return new Portico(config, server, topics, engine, log, control);
     } catch (error) {
       await server?.close();
       await topics?.close();
@@ -125,6 +137,11 @@ export class Portico implements AsyncDisposable {
 
   get figures(): Readonly<ConnectionFigures> & { readonly connections: number } {
     return { ...this.server.registry.figures, connections: this.server.registry.size };
+  }
+
+  /** The Unix socket of `portico watch`; null where there is none. */
+  get control(): string | null {
+    return this.openControl?.path ?? null;
   }
 
   /** The connections that stand now. */
@@ -146,6 +163,8 @@ export class Portico implements AsyncDisposable {
     this.sys.stop();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
+    // Those who watch see the others leave.
+    await this.openControl?.close();
     await this.openTopics.close();
     await this.engine.close();
     this.server.turn.stop();
@@ -213,7 +232,7 @@ function routesOf(config: Config, server: Server<Resources>, topics: Topics, log
   return webRoutes({
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
-    carry: (messages, make) => server.carry(messages, make),
+    carry: (messages, name, make) => server.carry(messages, name, make),
     guard: { open: true, hosts, origins },
     routes,
     own: [

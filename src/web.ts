@@ -20,7 +20,7 @@ export interface WebOptions<Resources> {
   /** What the routes of a protocol are given, for as long as the server stands. */
   readonly hostOf: (protocol: Protocol<Resources>) => Host<Resources>;
   /** A stream of bytes over messages. */
-  readonly carry: (messages: Messages, make: (pipe: Pipe) => Session) => MessageSession;
+  readonly carry: (messages: Messages, protocol: string, make: (pipe: Pipe) => Session) => MessageSession;
   readonly guard: GuardOptions;
   /** The user's own routes, by path: exactly that, or all below one that ends with `/`. */
   readonly routes: Readonly<Record<string, FetchHandler>>;
@@ -83,8 +83,12 @@ function addSockets<Resources>(
       if (listens.on !== 'websocket') continue;
       const own = hostOf(protocol);
       const messages = (made: Messages): MessageSession =>
-        'stream' in listens ? carry(made, (pipe) => listens.stream(pipe, own)) : listens.messages(made, own);
-      channels.push({ subprotocol: listens.subprotocol, paths: listens.paths, plain: 'stream' in listens, messages });
+        'stream' in listens
+          ? carry(made, protocol.name, (pipe) => listens.stream(pipe, own))
+          : listens.messages(made, own);
+      const carries = 'stream' in listens ? protocol.name : '';
+      const plain = 'stream' in listens;
+      channels.push({ subprotocol: listens.subprotocol, paths: listens.paths, plain, carries, messages });
     }
   }
   const handler = webSocketUpgrade(channels, host);

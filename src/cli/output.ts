@@ -29,6 +29,11 @@ function styled(stream: NodeJS.WriteStream, code: number, text: string): string 
 
 export const bold = (text: string) => styled(process.stdout, 1, text);
 export const dim = (text: string) => styled(process.stdout, 2, text);
+export const red = (text: string) => styled(process.stdout, 31, text);
+export const green = (text: string) => styled(process.stdout, 32, text);
+export const yellow = (text: string) => styled(process.stdout, 33, text);
+export const blue = (text: string) => styled(process.stdout, 34, text);
+export const cyan = (text: string) => styled(process.stdout, 36, text);
 
 /** One line for a person, on standard error. */
 export function complain(text: string): void {
@@ -75,7 +80,8 @@ export function shown(fields: LogFields | undefined): string {
     .join('');
 }
 
-function visible(text: string): string {
+/** Text of a peer's, with what would move the cursor, colour or add a line written out. */
+export function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (found) => {
     return `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -1,13 +1,12 @@
 // `portico up`: runs the server until it is told to stop.
 import type { Command } from 'commander';
-import { ConfigError, checkConfig, environmentConfig, merge, put, readConfigFile } from '../config.ts';
+import { type Config, ConfigError, put } from '../config.ts';
 import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
 import type { Standing } from '../server/server.ts';
+import { addPlaceFlags, configured, type PlaceFlags, putPorts } from './configured.ts';
 import { bold, complain, dim, EXIT, fail, logTo } from './output.ts';
 
-interface UpFlags {
-  readonly config?: string;
-  readonly data?: string;
+interface UpFlags extends PlaceFlags {
   readonly storage?: string;
   readonly host?: string[];
   readonly port?: string[];
@@ -17,12 +16,8 @@ interface UpFlags {
 }
 
 export function addUp(program: Command): void {
-  program
-    .command('up')
-    .description('run the server')
-    .option('--data <folder>', 'where the data is kept (default: ./portico-data)')
+  addPlaceFlags(program.command('up').description('run the server'))
     .option('--storage <kind>', 'sqlite, which lasts, or memory')
-    .option('--config <file>', 'a configuration file (default: portico.config.ts, .js, .mjs or .json, if there is one)')
     .option('--host <address...>', 'addresses to listen on (default: 127.0.0.1 ::1)')
     .option('--port <protocol=port...>', 'another port for a protocol; 0 for any free one')
     .option('--standard-ports', 'the well-known ports; below 1024 they need privileges')
@@ -54,28 +49,16 @@ async function up(flags: UpFlags): Promise<void> {
   else process.stdout.write(greeting(portico));
 }
 
-/** Flags win over the environment, the environment over the file, the file over the defaults. */
-async function configFrom(flags: UpFlags) {
-  const file = await readConfigFile(flags.config ?? process.env.PORTICO_CONFIG, process.cwd());
-  // Checked alone first, so that an error says that it is the file's.
-  if (file !== null) checkConfig(file.value, file.path);
-  const environment = environmentConfig(process.env);
-  checkConfig(environment, 'the environment');
+/** What the flags say, in the words of the configuration. */
+function configFrom(flags: UpFlags): Promise<Config> {
   const given: Record<string, unknown> = {};
-  if (flags.data !== undefined) given.data = flags.data;
   if (flags.storage !== undefined) given.storage = flags.storage;
   if (flags.host !== undefined) given.hosts = flags.host;
   if (flags.standardPorts === true) given.ports = 'standard';
   if (flags.logLevel !== undefined) put(given, ['log', 'level'], flags.logLevel);
   if (flags.json === true) put(given, ['log', 'format'], 'json');
-  for (const text of flags.port ?? []) {
-    const parts = /^([a-z0-9-]+)=(\d+)$/.exec(text);
-    if (parts === null)
-      throw new ConfigError([`--port ${text} is not of the form <protocol>=<port>, as in --port mqtt=1884`]);
-    put(given, ['protocols', parts[1]!, 'port'], Number(parts[2]));
-  }
-  checkConfig(given, 'the command line');
-  return checkConfig(merge(merge(file?.value ?? {}, environment), given));
+  putPorts(given, flags.port ?? []);
+  return configured(flags, given);
 }
 
 function codeOf(error: unknown): number {
@@ -108,6 +91,7 @@ function machineLine(portico: Portico): unknown {
     portico: VERSION,
     pid: process.pid,
     data: portico.config.storage === 'sqlite' ? portico.config.data : null,
+    control: portico.control,
     urls: portico.urls,
     listening: portico.listening,
   };

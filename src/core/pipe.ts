@@ -60,6 +60,8 @@ export interface Pipe {
   stopReading(wire: number): void;
   /** The peer broke the protocol: logs it once, sends what was written, ends, and reads no more. */
   fail(fault: Fault): void;
+  /** Tells those who look that what is written from now on, and what the next session is given, is of this protocol. */
+  speaks(protocol: string): void;
   /** Hands the pipe over: unconsumed bytes go to `next` once the running call has returned. */
   become(next: Session): void;
   /**

@@ -73,6 +73,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   readonly out: ByteWriter;
   readonly bounds: PipeBounds;
   tap: Tap | null = null;
+  /** What is spoken on it, as far as anybody said. */
+  protocol = '';
   /** Bytes that came in and that were handed to the carrier, over the pipe's life. */
   receivedBytes = 0;
   sentBytes = 0;
@@ -89,6 +91,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private policy: TlsPolicy | null = null;
   private maker: ((pipe: Pipe) => Session) | null = null;
   private securing = false;
+  /** Where, in all that is sent, the protocol begins whose session is about to take over; -1 for no such. */
+  private layerAt = -1;
   /** The end that was asked for inside a call into the session. */
   private pendingCause: Cause | null = null;
   private pendingWire = 0;
@@ -300,6 +304,11 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.end();
   }
 
+  speaks(protocol: string): void {
+    this.protocol = protocol;
+    this.layerAt = this.sentBytes + this.gathered + this.out.length;
+  }
+
   become(next: Session): void {
     this.successor = next;
     if (!this.running && this.session !== UNBORN) this.handOver();
@@ -395,7 +404,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
         return end;
       }
       if (this.successor === null) return at;
-      if (this.policy === null) this.handOver();
+      if (this.policy === null) this.handOver(end - at);
       else if (at === end) this.startSecuring(this.policy);
       else this.refusePlaintext();
       if (at === end || this.input !== READING || !this.alive || this.securing) return at;
@@ -455,7 +464,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
     else if (this.successor !== null && !this.securing) this.handOver();
   }
 
-  private handOver(): void {
+  /** @param left bytes that were not consumed */
+  private handOver(left = this.kept.length): void {
     const next = this.successor;
     if (next === null || !this.alive) return;
     if (this.policy !== null) {
@@ -466,6 +476,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.successor = null;
     this.session = next;
     this.again = true;
+    if (this.layerAt >= 0) {
+      this.tap?.layer(this.id, this.protocol, this.receivedBytes - left, this.layerAt, this.turn.clock.now);
+      this.layerAt = -1;
+    }
     this.turn.touch(this);
   }
 

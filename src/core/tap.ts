@@ -7,11 +7,15 @@ import type { Instant } from './time.ts';
 export type Direction = 'in' | 'out';
 
 export interface Tap {
-  opened(pipe: number, peer: Peer, protocol: string, at: Instant): void;
+  /** @param received, sent bytes that crossed before anybody watched: not 0 for who joined late */
+  opened(pipe: number, peer: Peer, protocol: string, at: Instant, received: number, sent: number): void;
   /** Bytes as they cross the pipe; borrowed. */
   bytes(pipe: number, direction: Direction, bytes: Uint8Array, start: number, end: number, at: Instant): void;
-  /** Another protocol now speaks on the pipe: after an upgrade, STARTTLS, CONNECT. */
-  layer(pipe: number, protocol: string, at: Instant): void;
+  /**
+   * Another protocol now speaks on the pipe: after recognition on a shared port, an upgrade, STARTTLS, CONNECT. Its bytes
+   * begin at these offsets of all that crossed the pipe; some of those that came in may have been told before.
+   */
+  layer(pipe: number, protocol: string, inAt: number, outAt: number, at: Instant): void;
   fault(pipe: number, fault: Fault, at: Instant): void;
   /** What a request did: verb, resource path, outcome. */
   effect(pipe: number, verb: string, path: string, outcome: Outcome, at: Instant): void;
@@ -25,7 +29,12 @@ export interface Piece {
   readonly start: number;
   readonly end: number;
   readonly pieces?: readonly Piece[];
+  /** Nobody knows what these bytes are, so they may hold a secret: their number is told and nothing else. */
+  readonly hidden?: true;
 }
+
+/** What a secret is shown as. */
+export const MASKED = '•••';
 
 /** The codec again, as a labelled tree. Stateful; secrets come out masked. */
 export interface Dissector {

@@ -91,7 +91,7 @@ function portOf(open: object): number | null {
 export async function openUnix(name: string, path: string, door: StreamDoor): Promise<Listening> {
   for (let tries = 1; ; tries++) {
     try {
-      const listening = await listenStream({ ...door, path });
+      const listening = await privately(() => listenStream({ ...door, path }));
       chmodSync(path, 0o600);
       return listening;
     } catch (error) {
@@ -101,6 +101,22 @@ export async function openUnix(name: string, path: string, door: StreamDoor): Pr
       }
       throw unixError(error, name, path);
     }
+  }
+}
+
+/** What `make` makes at once is for this user alone from its first moment on, not only from the `chmod` that follows. */
+function privately<Made>(make: () => Made): Made {
+  let before: number;
+  try {
+    before = process.umask(0o077);
+  } catch {
+    // Not to be set in a worker thread.
+    return make();
+  }
+  try {
+    return make();
+  } finally {
+    process.umask(before);
   }
 }
 

@@ -19,6 +19,7 @@ function join(options: { fallback: boolean; cut?: number }) {
   const made: Record<string, Recorder> = {};
   const maker = (name: string) => (pipe: Pipe) => (made[name] = new Recorder(pipe));
   const choices = ['HELLO', 'HELP', '0123456789012345678901234567890'].map((word) => ({
+    name: word,
     recognises: begins(word),
     make: maker(word),
   }));
@@ -26,7 +27,13 @@ function join(options: { fallback: boolean; cut?: number }) {
   linkPipes(
     world,
     (pipe) => (client = new Recorder(pipe)),
-    (pipe) => new RecognisingSession(pipe, world.turn.clock, choices, options.fallback ? maker('fallback') : null),
+    (pipe) =>
+      new RecognisingSession(
+        pipe,
+        world.turn.clock,
+        choices,
+        options.fallback ? { name: 'fallback', make: maker('fallback') } : null,
+      ),
     { cut: options.cut ?? 0 },
   );
   return { world, made, client };

@@ -3,9 +3,14 @@ import type { Pipe, Session } from '../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
 
 export interface Choice {
+  /** The protocol. */
+  readonly name: string;
   readonly recognises: (bytes: Uint8Array, start: number, end: number) => boolean | null;
   readonly make: (pipe: Pipe) => Session;
 }
+
+/** Who takes those that nobody recognises. */
+export type Fallback = Omit<Choice, 'recognises'>;
 
 /** How many first bytes are shown. */
 export const SHOWN_BYTES = 24;
@@ -17,11 +22,11 @@ export class RecognisingSession implements Session {
   deadline: Instant;
   private readonly pipe: Pipe;
   private readonly choices: readonly Choice[];
-  private readonly fallback: ((pipe: Pipe) => Session) | null;
+  private readonly fallback: Fallback | null;
   private decided = false;
 
   /** @param fallback who gets the silent and the unrecognised; null ends them */
-  constructor(pipe: Pipe, clock: Clock, choices: readonly Choice[], fallback: ((pipe: Pipe) => Session) | null) {
+  constructor(pipe: Pipe, clock: Clock, choices: readonly Choice[], fallback: Fallback | null) {
     this.pipe = pipe;
     this.choices = choices;
     this.fallback = fallback;
@@ -32,10 +37,10 @@ export class RecognisingSession implements Session {
     if (this.decided) return start;
     const shown = Math.min(end, start + SHOWN_BYTES);
     let open = false;
-    for (const { recognises, make } of this.choices) {
-      const answer = recognises(input, start, shown);
+    for (const choice of this.choices) {
+      const answer = choice.recognises(input, start, shown);
       if (answer === true) {
-        this.decide(make);
+        this.decide(choice);
         return start;
       }
       open ||= answer === null;
@@ -67,11 +72,15 @@ export class RecognisingSession implements Session {
 
   lost(): void {}
 
-  private decide(make: ((pipe: Pipe) => Session) | null): void {
+  private decide(choice: Fallback | null): void {
     if (this.decided) return;
     this.decided = true;
     this.deadline = NEVER;
-    if (make === null) this.pipe.reset(0);
-    else this.pipe.become(make(this.pipe));
+    if (choice === null) {
+      this.pipe.reset(0);
+      return;
+    }
+    this.pipe.speaks(choice.name);
+    this.pipe.become(choice.make(this.pipe));
   }
 }

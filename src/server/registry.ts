@@ -5,6 +5,7 @@ import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText } from '../core/peer.ts';
 import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
+import type { Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
 import type { Turn } from '../core/turn.ts';
 import { defaultMemoryBytes, MemoryBudget, memoryInUse } from './budget.ts';
@@ -66,6 +67,9 @@ export class Registry implements PipeEvents {
   private readonly rated = new RateLimited();
   private emptied: (() => void)[] = [];
   private leaving = false;
+  /** Streams within connections that are counted already, such as those over WebSockets. */
+  private readonly within = new Map<number, Known>();
+  private tap: Tap | null = null;
 
   /** @param measure the bytes that are in use; those of the process when absent */
   constructor(turn: Turn, log: Log, limits: RegistryLimits, measure: () => number = memoryInUse) {
@@ -114,9 +118,31 @@ export class Registry implements PipeEvents {
     this.add(pipe, 'reach', false, () => {});
   }
 
+  /** A stream within a connection. */
+  carried(pipe: StreamPipe, protocol: string): void {
+    if (pipe.isAlive)
+      this.within.set(
+        pipe.id,
+        this.know(pipe, protocol, false, () => {}),
+      );
+  }
+
+  /** Shows all connections, those that stand and those to come, to a tap; null shows them to nobody. */
+  show(tap: Tap | null): void {
+    this.tap = tap;
+    for (const known of [...this.pipes.values(), ...this.within.values()]) tapPipe(known, tap);
+  }
+
   private add(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): void {
+    this.pipes.set(pipe.id, this.know(pipe, protocol, admitted, ended));
+  }
+
+  private know(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): Known {
     const openedAt = this.turn.clock.now;
-    this.pipes.set(pipe.id, { pipe, protocol, openedAt, admitted, ended, received: 0, sent: 0 });
+    const known = { pipe, protocol, openedAt, admitted, ended, received: 0, sent: 0 };
+    if (pipe.protocol === '') pipe.protocol = protocol;
+    if (this.tap !== null) tapPipe(known, this.tap);
+    return known;
   }
 
   faulted(pipe: StreamPipe, fault: Fault): void {
@@ -131,6 +157,7 @@ export class Registry implements PipeEvents {
   }
 
   closed(pipe: StreamPipe, cause: Cause, _wire: number): void {
+    this.within.delete(pipe.id);
     const known = this.pipes.get(pipe.id);
     if (known === undefined) return;
     this.pipes.delete(pipe.id);
@@ -179,4 +206,9 @@ export class Registry implements PipeEvents {
     if (before < 0) return;
     this.log[level](text, before === 0 ? fields : { ...fields, alsoNotLogged: before });
   }
+}
+
+function tapPipe({ pipe, openedAt }: Known, tap: Tap | null): void {
+  pipe.tap = tap;
+  tap?.opened(pipe.id, pipe.peer, pipe.protocol, openedAt, pipe.receivedBytes, pipe.sentBytes);
 }

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log } from '../core/log.ts';
-import { messagePipe } from '../core/message-pipe.ts';
+import { carryPipe } from '../core/message-pipe.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Address } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
@@ -130,8 +130,10 @@ export class Server<Resources> {
   }
 
   /** A session whose bytes travel in messages; bounded and counted as others. */
-  carry(messages: Messages, make: (pipe: Pipe) => Session): MessageSession {
-    return messagePipe(this.turn, messages, PIPE_BOUNDS, this.registry, make);
+  carry(messages: Messages, protocol: string, make: (pipe: Pipe) => Session): MessageSession {
+    const { session, pipe } = carryPipe(this.turn, messages, PIPE_BOUNDS, this.registry, make);
+    this.registry.carried(pipe, protocol);
+    return session;
   }
 
   private async stopListening(): Promise<void> {
@@ -166,9 +168,9 @@ export class Server<Resources> {
       const shared = this.sharedHost(plan);
       inputMax = Math.max(inputMax, inputMaxOf(listens, shared.limits));
       const make = (pipe: Pipe) => listens.pipe(pipe, this.host(shared, pipe));
-      return { plan, recognises: listens.recognises ?? (() => false), make };
+      return { plan, name: plan.protocol.name, recognises: listens.recognises ?? (() => false), make };
     });
-    const otherwise = makes.find(({ plan }) => plan === fallback)?.make ?? null;
+    const otherwise = makes.find(({ plan }) => plan === fallback) ?? null;
     const door = this.door('shared', inputMax, (pipe) => {
       return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
     });

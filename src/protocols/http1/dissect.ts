@@ -2,12 +2,11 @@
 // cookies come out masked. One direction knows nothing of the other: a response to HEAD is told by what follows it.
 import { KeptBytes } from '../../bytes/kept.ts';
 import { BAD, MORE, utf8 } from '../../bytes/reader.ts';
-import type { Direction, Dissector, Piece } from '../../core/tap.ts';
+import type { Fields } from '../../core/fields.ts';
+import { type Direction, type Dissector, MASKED, type Piece } from '../../core/tap.ts';
 import { ChunkReader, COMPLETE, DATA, HeadReader } from './codec.ts';
 import { lengthOf } from './framing.ts';
 
-/** What a secret is shown as. */
-const MASKED = '•••';
 /** Payloads are shown up to here. */
 const SHOWN = 64;
 
@@ -19,6 +18,9 @@ const BOUNDS = {
 };
 
 const SECRET = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'sec-websocket-key']);
+
+/** In a target, what some clients put there though it is a secret. */
+const SECRET_QUERY = /([?&](?:access_token|api_?key|auth|key|pass(?:word)?|secret|token)=)[^&]+/gi;
 
 const HEAD = 0;
 const BODY = 1;
@@ -40,6 +42,8 @@ class Http1Dissector implements Dissector {
   private left = 0;
   /** Joined within something: only what begins like a head is one. */
   private adrift: boolean;
+  /** It was no HTTP, or was met in the middle: what follows may be the rest of a secret. */
+  private lost = false;
 
   constructor(kind: 'request' | 'response', joinedLate: boolean) {
     this.kind = kind;
@@ -79,6 +83,7 @@ class Http1Dissector implements Dissector {
       case CHUNKS:
         return this.readChunks(found);
       default:
+        if (this.lost) return this.passOver(found);
         found.push(this.bytesPiece('bytes', 0, kept.length));
         return kept.length;
     }
@@ -98,13 +103,30 @@ class Http1Dissector implements Dissector {
     this.adrift = false;
     const { method, target, status, reason, fields } = head;
     const version = head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1';
-    const value = this.kind === 'request' ? `${target} ${version}` : `${reason} ${version}`;
-    const pieces = [...fields].map(([name, text]) =>
-      this.piece(name, SECRET.has(name) ? MASKED : text, 0, next - kept.start),
-    );
+    const shownTarget = target.replace(SECRET_QUERY, `$1${MASKED}`);
+    const value = this.kind === 'request' ? `${shownTarget} ${version}` : `${reason} ${version}`;
+    const pieces = this.fieldPieces(fields, next - kept.start);
+    if (this.kind === 'request' && shownTarget !== target)
+      pieces.unshift(this.piece('target', MASKED, 0, kept.bytes.indexOf(0x0a, kept.start) + 1 - kept.start));
     found.push(this.piece(this.kind === 'request' ? method : String(status), value, 0, next - kept.start, pieces));
     this.expectBody();
     return next - kept.start;
+  }
+
+  /** The fields of a head or of trailers, each with its line where every line is one. */
+  private fieldPieces(fields: Fields, size: number): Piece[] {
+    const { bytes, start } = this.kept;
+    const all = [...fields];
+    const lines: number[] = [];
+    for (let at = start; at < start + size; at = bytes.indexOf(0x0a, at) + 1) {
+      lines.push(at - start);
+      if (bytes.indexOf(0x0a, at) < 0) break;
+    }
+    // The line of the request and the empty one are none; a chunk's line stands where that of the request does.
+    const own = lines.length === all.length + 2;
+    return all.map(([name, text], index) =>
+      this.piece(name, SECRET.has(name) ? MASKED : text, own ? lines[index + 1]! : 0, own ? lines[index + 2]! : size),
+    );
   }
 
   private expectBody(): void {
@@ -130,7 +152,7 @@ class Http1Dissector implements Dissector {
     if (next === BAD) return this.giveUp(found);
     if (chunks.found === DATA) found.push(this.bytesPiece('chunk', chunks.dataStart - kept.start, next - kept.start));
     if (chunks.found === COMPLETE) {
-      const pieces = [...chunks.trailers].map(([name, text]) => this.piece(name, text, 0, next - kept.start));
+      const pieces = this.fieldPieces(chunks.trailers, next - kept.start);
       found.push(this.piece('last chunk', '', 0, next - kept.start, pieces));
       this.state = HEAD;
     }
@@ -139,8 +161,15 @@ class Http1Dissector implements Dissector {
 
   private giveUp(found: Piece[]): number {
     const { length } = this.kept;
-    found.push(this.piece('not HTTP/1.1', `${length} bytes`, 0, length));
+    found.push({ ...this.piece('not HTTP/1.1', `${length} bytes`, 0, length), hidden: true });
     this.state = REST;
+    this.lost = true;
+    return length;
+  }
+
+  private passOver(found: Piece[]): number {
+    const { length } = this.kept;
+    found.push({ ...this.piece('bytes', `${length} bytes`, 0, length), hidden: true });
     return length;
   }
 

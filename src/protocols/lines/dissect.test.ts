@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Piece } from '../../core/tap.ts';
-import { linesDissector, MASKED } from './dissect.ts';
+import { MASKED, type Piece } from '../../core/tap.ts';
+import { linesDissector } from './dissect.ts';
 
 function dissect(direction: 'in' | 'out', text: string, late = false, size = text.length): Piece[] {
   const dissector = linesDissector(direction, late);

@@ -2,14 +2,11 @@
 // masked.
 import { KeptBytes } from '../../bytes/kept.ts';
 import { BAD, MORE, utf8 } from '../../bytes/reader.ts';
-import type { Direction, Dissector, Piece } from '../../core/tap.ts';
+import { type Direction, type Dissector, MASKED, type Piece } from '../../core/tap.ts';
 import { CommandReader } from './codec.ts';
 import { commandName } from './encode.ts';
 import { MESSAGE_HEAD, ReplyReader } from './replies.ts';
 import { NAME, NOTHING, SUB, UNHEARD } from './words.ts';
-
-/** What a secret is shown as. */
-export const MASKED = '•••';
 
 /** Payloads are shown up to here. */
 const SHOWN = 64;
@@ -47,7 +44,8 @@ abstract class Lines implements Dissector {
       if (size === MORE) break;
       if (size === BAD) {
         // Shown once: what follows may be anything.
-        if (!this.lost) found.push(this.piece('not Lines', `${this.kept.length} bytes`, 0, this.kept.length));
+        const { length } = this.kept;
+        if (!this.lost) found.push({ ...this.piece('not Lines', `${length} bytes`, 0, length), hidden: true });
         this.lost = true;
         this.drop(this.kept.length);
         break;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Piece } from '../../core/tap.ts';
-import { MASKED, mqttDissector } from './dissect.ts';
+import { MASKED, type Piece } from '../../core/tap.ts';
+import { mqttDissector } from './dissect.ts';
 import * as P from './packets.ts';
 import { bytesOf, connectSamples, type Sample, samples } from './samples.ts';
 

@@ -3,14 +3,11 @@
 // packets that the codec refuses.
 import { KeptBytes } from '../../bytes/kept.ts';
 import { BAD, MORE, u16, u32, utf8 } from '../../bytes/reader.ts';
-import type { Direction, Dissector, Piece } from '../../core/tap.ts';
+import { type Direction, type Dissector, MASKED, type Piece } from '../../core/tap.ts';
 import { PacketReader, type ReaderBounds, type Sender, UNKNOWN } from './codec.ts';
 import * as P from './packets.ts';
 import { PROPERTY_BY_ID } from './properties.ts';
 import { readVarint, varintSize } from './text.ts';
-
-/** What a secret is shown as. */
-export const MASKED = '•••';
 
 /** Payloads are shown up to here. */
 const SHOWN = 64;
@@ -87,7 +84,7 @@ export class MqttDissector implements Dissector {
   private garbage(size: number): Piece {
     // Not what they are: who joined within a packet may have met a password.
     const value = `${size} bytes that are not MQTT`;
-    return { label: 'bytes', value, start: this.origin, end: this.origin + size };
+    return { label: 'bytes', value, start: this.origin, end: this.origin + size, hidden: true };
   }
 
   private frame(size: number): Piece {

@@ -54,7 +54,8 @@ class Frames implements Dissector {
       if (body === BAD) {
         // Shown once: what follows may be anything.
         const { length } = kept;
-        if (!this.lost) found.push({ ...this.at(0, length), label: 'not a frame', value: reader.fault!.text });
+        if (!this.lost)
+          found.push({ ...this.at(0, length), label: 'not a frame', value: reader.fault!.text, hidden: true });
         this.lost = true;
         this.drop(length);
         break;

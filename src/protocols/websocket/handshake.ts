@@ -22,6 +22,8 @@ export interface Channel {
   readonly paths: readonly string[];
   /** Its messages are not compressed: pieces of a stream, which are small and many, cost more than they save. */
   readonly plain?: boolean;
+  /** The protocol whose stream of bytes its messages are; '' when they are messages. */
+  readonly carries?: string;
   messages(messages: Messages): MessageSession;
 }
 
@@ -74,7 +76,7 @@ class Upgrade {
     this.accept(exchange, channel);
   }
 
-  private accept(exchange: Exchange, { subprotocol, plain, messages }: Channel): void {
+  private accept(exchange: Exchange, { subprotocol, plain, carries = '', messages }: Channel): void {
     const offered = exchange.fields.joined('sec-websocket-extensions');
     const offers = offered === null ? [] : readExtensions(offered);
     if (offers === null) {
@@ -91,6 +93,7 @@ class Upgrade {
     const { gathering } = this;
     const { limits, entropy } = this.host;
     exchange.take(method === 'CONNECT' ? 200 : 101, fields, (pipe) => {
+      pipe.speaks(carries === '' ? 'websocket' : `websocket/${carries}`);
       const compression: Compression | null = agreed === null ? null : this.deflate.open(agreed.terms);
       const opening = { role: 'server', subprotocol, target, caller, compression, gathering, limits, entropy } as const;
       return new WebSocketSession(pipe, opening, messages);
