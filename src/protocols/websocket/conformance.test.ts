@@ -1,5 +1,6 @@
 // RFC 6455 by section, with the cases of the Autobahn test suite (their numbers in brackets): what a peer may do, and what
 // it is told when it may not. Each is run as server and as client, whole and cut into pieces.
+// Longer than most files: the standard's sections are best read in one place.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { lend } from '../../bytes/pool.ts';
