@@ -437,6 +437,8 @@ test('§7.1.2 our close frame is answered or its time runs out; messages meanwhi
   for (const role of ['server', 'client'] as const) {
     const answered = new SocketBench({ role });
     answered.echo.messages.end(4_000, 'bye');
+    answered.echo.messages.send(Buffer.from('too late'), 0, 8, true);
+    answered.echo.messages.end(4_001);
     assert.deepEqual(answered.hears(), ['close 4000']);
     answered.says(answered.frame(TEXT, 'on its way'), answered.frame(BINARY, 'x'.repeat(500_000), part));
     answered.says(answered.frame(PING, 'p'), answered.frame(MORE, 'y'), answered.frame(CLOSE, closing(4_000)));
