@@ -317,9 +317,7 @@ export class WebSocketSession implements Session, Messages {
   }
 
   private isText(bytes: Uint8Array, start: number, end: number): boolean {
-    const right = this.utf8.push(bytes, start, end) && this.utf8.isWhole;
-    this.utf8.reset();
-    return right;
+    return this.utf8.push(bytes, start, end) && this.utf8.isWhole;
   }
 
   private control(input: Uint8Array, start: number, end: number, clock: Clock): void {
