@@ -31,6 +31,16 @@ test('a message in is published, text as text and bytes as bytes; a message come
   assert.deepEqual(bench.world.bugs, []);
 });
 
+test('a binary frame comes out as one, also where its bytes are text', async () => {
+  const bench = await Bench.open();
+  const ann = bench.talk('/topics/echo');
+  ann.says(Buffer.from('plain'));
+  ann.says('plain');
+  ann.says(Buffer.alloc(0));
+  await bench.pass();
+  assert.deepEqual(ann.take(), ['b:plain', 't:plain', 'b:']);
+});
+
 test('the retained value comes first, and ?retain=true makes one', async () => {
   const bench = await Bench.open();
   const ann = bench.talk('/topics/kept?retain=true');

@@ -7,7 +7,7 @@ const spec = 'docs/portico-json.md §Limits';
 export const limits = {
   messageBytesMax: {
     what: 'a message from a client; a longer one closes with 1009',
-    default: 1_048_576,
+    default: 16_777_216,
     least: 64,
     most: 268_435_455,
     unit: 'bytes',

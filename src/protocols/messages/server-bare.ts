@@ -15,6 +15,9 @@ import { faults } from './faults.ts';
 import type { MessagesHost } from './server.ts';
 import { LEAVING, OUTCOME_CODES, OUTCOME_TEXTS, reasonOf } from './words.ts';
 
+/** What a binary frame is published as, so that it comes out as one, whatever is in it. */
+const BYTES = 'application/octet-stream';
+
 /** Where it is kept whether a payload is text: one of these two marks. */
 const KIND = frameSlot();
 const TEXT = new Uint8Array(1);
@@ -120,6 +123,7 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
       topic: opening.filter,
       payload: copyOf(input, start, end),
       text,
+      contentType: text ? '' : BYTES,
       retain: opening.retain,
       assurance: 1,
       from: this.attachment,
@@ -153,8 +157,8 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
 
   deliver(message: Message, _match: Match): void {
     if (this.over) return;
-    const { payload, frames } = message;
-    frames[KIND] ??= isUtf8(payload) ? TEXT : BINARY;
+    const { payload, frames, contentType } = message;
+    frames[KIND] ??= contentType !== BYTES && isUtf8(payload) ? TEXT : BINARY;
     this.messages.send(payload, 0, payload.length, frames[KIND] === TEXT);
     this.messages.flush();
   }

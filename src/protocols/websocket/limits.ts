@@ -5,7 +5,7 @@ import { faults, handshakeFaults } from './faults.ts';
 export const limits = {
   messageBytesMax: {
     what: 'a message, its fragments together, compressed or not',
-    default: 4_194_304,
+    default: 16_777_216,
     least: 125,
     most: 1_073_741_824,
     unit: 'bytes',
