@@ -1,6 +1,7 @@
 // The `portico` command.
 import { Command } from 'commander';
 import { addBackup } from './cli/backup.ts';
+import { addDoctor } from './cli/doctor.ts';
 import { addGet } from './cli/get.ts';
 import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
@@ -23,5 +24,6 @@ addBackup(program);
 addGet(program);
 addWatch(program);
 addWhy(program);
+addDoctor(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

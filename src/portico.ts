@@ -223,6 +223,26 @@ const OWN_PATHS = [
   ),
 ];
 
+/** A port that a configuration asks for; 0 for any free one. */
+export interface PlannedPort {
+  readonly name: string;
+  readonly on: 'tcp' | 'udp';
+  readonly hosts: readonly string[];
+  readonly port: number;
+}
+
+/** All ports that a configuration asks for. */
+export function plannedPorts(config: Config): PlannedPort[] {
+  const own = plansOf(config).filter(({ path }) => path === undefined);
+  const ports = own.map(({ protocol, listens, hosts, port }): PlannedPort => {
+    return { name: protocol.name, on: listens.on === 'udp' ? 'udp' : 'tcp', hosts, port };
+  });
+  return [
+    ...ports,
+    ...sharedPlansOf(config).map(({ hosts, port }) => ({ name: 'shared', on: 'tcp' as const, hosts, port })),
+  ];
+}
+
 /** What is served over HTTP, by the protocols that are not turned off. */
 function routesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): ExchangeHandler {
   const { hosts, origins, routes } = config.http;

@@ -1,6 +1,6 @@
 // One process to a data folder. The lock is an exclusive transaction on a small database of its own, so that the kernel
 // lets go of it with the process, however that ends.
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -36,5 +36,19 @@ function holderOf(folder: string): string {
     return readFileSync(join(folder, HOLDER), 'latin1').trim();
   } catch {
     return '(unknown)';
+  }
+}
+
+/** Who has the folder; null when nobody has. Takes the lock for a moment where it is free. */
+export function lockHolder(folder: string): string | null {
+  if (!existsSync(join(folder, LOCK))) return null;
+  const database = new DatabaseSync(join(folder, LOCK));
+  try {
+    database.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE; ROLLBACK');
+    return null;
+  } catch {
+    return holderOf(folder);
+  } finally {
+    database.close();
   }
 }
