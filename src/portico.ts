@@ -57,7 +57,10 @@ export class Portico implements AsyncDisposable {
   readonly topics: Topics;
   /** What listens, in the order in which it was opened. */
   readonly listening: readonly Standing[];
-  /** Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`, `shared`; `mqtt-unix` for Unix sockets. */
+  /**
+   * Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`,
+   * `shared`; `mqtt-unix` for Unix sockets.
+   */
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
   private readonly server: Server<Resources>;
