@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { FrameSaid, Greeting, Said, WatchAsk } from '../control/words.ts';
 import type { Piece } from '../core/tap.ts';
+import { PROTOCOLS } from '../protocols.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { askControl, controlPlace, durationOf } from './control-call.ts';
 import { blue, bold, complain, cyan, dim, EXIT, fail, green, red, visible, yellow } from './output.ts';
@@ -37,7 +38,7 @@ async function watch(flags: WatchFlags): Promise<void> {
   const path = await controlPlace(flags);
   const ask: WatchAsk = {
     ask: 'watch',
-    ...(flags.protocol === undefined ? {} : { protocol: flags.protocol === 'http' ? 'http1' : flags.protocol }),
+    ...(flags.protocol === undefined ? {} : { protocol: protocolOf(flags.protocol) }),
     ...(connection === null ? {} : { connection }),
     ...(flags.topic === undefined ? {} : { topic: flags.topic }),
     ...(flags.from === undefined ? {} : { from: flags.from }),
@@ -71,6 +72,20 @@ async function watch(flags: WatchFlags): Promise<void> {
   if (limit !== null) setTimeout(stop, limit);
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+}
+
+/** Of no protocol yet, and of whatever the server itself reached. */
+const NAMELESS = ['shared', 'reach'];
+
+/** The name that connections of a protocol go by. Ends the command when there can be none. */
+function protocolOf(name: string): string {
+  if (name === 'http') return 'http1';
+  const known = PROTOCOLS.filter(({ listens }) => listens.some(({ on }) => on === 'tcp')).map((one) => one.name);
+  const names = [...known, 'websocket', ...NAMELESS];
+  if (names.includes(name) || /^wire-/.test(name)) return name;
+  if (PROTOCOLS.some((one) => one.name === name))
+    return fail(`${name} is spoken within http1 and websocket; watch those, with --topic perhaps`, EXIT.usage);
+  return fail(`--protocol ${name} is not known; there are ${names.join(', ')}`, EXIT.usage);
 }
 
 function jsonOf(said: Exclude<Said, Greeting>): string {

@@ -132,29 +132,24 @@ class ControlHouse implements ControlHost {
     const recorder: Recorder = new Recorder({
       dissectors,
       clock: () => turn.clock,
-      later: (step) => void setTimeout(() => this.guarded(recorder, step), STEP_EVERY_MS),
+      later: (step) =>
+        void setTimeout(() => {
+          // What was left when the last watcher went is of no use to the next.
+          if (recorder === this.recorder) step();
+        }, STEP_EVERY_MS),
       elapsed: () => performance.now(),
       seen: (seen) => {
         for (const watcher of this.watchers) watcher.seen(seen);
       },
+      lost: (events) => {
+        for (const watcher of this.watchers) watcher.lose(events);
+      },
+      bug: (error) => turn.bug(error, 'inspector'),
       wantsBytes: () => {
         for (const watcher of this.watchers) if (watcher.wantsBytes) return true;
         return false;
       },
     });
     return recorder;
-  }
-
-  /** A throw of a dissector is a bug of ours, and ends no server. */
-  private guarded(recorder: Recorder, step: () => void): void {
-    // What was left when the last watcher went is of no use to the next.
-    if (recorder !== this.recorder) return;
-    try {
-      step();
-    } catch (error) {
-      this.options.turn.bug(error, 'inspector');
-      this.recorder = this.makeRecorder();
-      this.options.show(this.recorder);
-    }
   }
 }

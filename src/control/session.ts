@@ -90,6 +90,14 @@ export class ControlSession implements Session {
     else this.say(shaped(asked, seen));
   }
 
+  /** So many events were never sent to anybody. */
+  lose(events: number): void {
+    if (this.asked === null || this.over) return;
+    const isFull = this.lostEvents > 0 || this.pipe.room === 0;
+    this.lostEvents += events;
+    if (!isFull) this.writable();
+  }
+
   private wants({ protocol, connection, topic, from }: WatchAsk, seen: Seen): boolean {
     if (connection !== undefined && seen.connection !== connection) return false;
     if (protocol !== undefined && !seen.protocol.split('/').includes(protocol)) return false;

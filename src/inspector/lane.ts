@@ -56,6 +56,12 @@ export class Lane {
     this.begin(this.protocol, this.at, true);
   }
 
+  /** Its dissector is not to be trusted: sizes are told, and nothing more. */
+  blind(): void {
+    this.dissector = null;
+    this.forget(this.at);
+  }
+
   /** Bytes in order; answers the frames that are complete now. */
   push(bytes: Uint8Array, start: number, end: number, keep: boolean): LaneFrame[] {
     const found: LaneFrame[] = [];

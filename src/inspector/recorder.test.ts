@@ -25,11 +25,21 @@ const DISSECTORS: Readonly<Record<string, typeof mqttDissector>> = {
   'websocket/mqtt': (direction, late) => new Veiled(webSocketDissector(direction, late)),
 };
 
-const dissectors: Dissectors = (protocol, direction, late) => DISSECTORS[protocol]?.(direction, late) ?? null;
+const dissectors: Dissectors = (protocol, direction, late) => {
+  if (protocol !== 'broken') return DISSECTORS[protocol]?.(direction, late) ?? null;
+  if (direction === 'out') return linesDissector(direction, late);
+  return {
+    push() {
+      throw new Error('a bug');
+    },
+  };
+};
 
 function house(bounds: Partial<RecorderBounds> = {}) {
   const world = new World(1);
   const seen: Seen[] = [];
+  const bugs: unknown[] = [];
+  const lost = { events: 0 };
   let spent = 0;
   const recorder = new Recorder({
     dissectors,
@@ -38,10 +48,12 @@ function house(bounds: Partial<RecorderBounds> = {}) {
     // Each reading takes a while: a step does only so much.
     elapsed: () => (spent += 0.2),
     seen: (one) => seen.push(one),
+    lost: (events) => (lost.events += events),
+    bug: (error) => bugs.push(error),
     wantsBytes: () => true,
     bounds,
   });
-  return { world, seen, recorder };
+  return { world, seen, recorder, bugs, lost };
 }
 
 /** A connection whose server is watched from its beginning, or later. */
@@ -267,6 +279,32 @@ test('however the bytes are cut, the same frames are told', () => {
     ),
     { numRuns: 40 },
   );
+});
+
+test('a dissector that throws is a bug, and costs its own direction only', () => {
+  const all = house();
+  const { client, server } = connect(all, 'broken');
+  client.say('PUB a 1\n');
+  all.world.pass(20);
+  client.say('more');
+  server().say('+OK\n');
+  all.world.pass(20);
+  assert.equal(all.bugs.length, 1);
+  assert.deepEqual(
+    frames(all.seen).map(({ direction, value, label }) => [direction, label, value]),
+    [
+      ['out', '+OK', ''],
+      ['in', 'bytes', '4 bytes'],
+    ],
+  );
+});
+
+test('events that wait are bounded, and those that are not taken are counted', () => {
+  const all = house({ entriesMax: 10 });
+  for (let round = 0; round < 50; round++) connect(all, 'lines');
+  all.world.pass(100);
+  assert.equal(all.seen.length, 20);
+  assert.equal(all.lost.events, 30);
 });
 
 test('the end tells all that waits', () => {

@@ -19,6 +19,10 @@ export interface RecorderOptions {
   /** Milliseconds that have passed, read while a step runs. */
   readonly elapsed: () => number;
   readonly seen: (seen: Seen) => void;
+  /** A dissector threw: a bug of ours. Of that direction only sizes are told from then on. */
+  readonly bug: (error: unknown) => void;
+  /** So many events were not told, since too many waited. */
+  readonly lost: (events: number) => void;
   /** Whether somebody wants the bytes of frames; asked for each piece of input. */
   readonly wantsBytes: () => boolean;
   readonly bounds?: Partial<RecorderBounds>;
@@ -78,6 +82,8 @@ export class Recorder implements Tap {
   /** The first that waits. */
   private first = 0;
   private scheduled = false;
+  /** Events that were not taken, since too many waited. */
+  private untold = 0;
   private readonly run = () => this.step();
 
   constructor(options: RecorderOptions) {
@@ -171,7 +177,9 @@ export class Recorder implements Tap {
   }
 
   private add(entry: Entry): void {
-    this.entries.push(entry);
+    // Bytes are passed over before it comes to this.
+    if (this.waiting < 2 * this.bounds.entriesMax) this.entries.push(entry);
+    else this.untold++;
     if (this.scheduled) return;
     this.scheduled = true;
     this.options.later(this.run);
@@ -194,6 +202,8 @@ export class Recorder implements Tap {
     const until = elapsed() + this.bounds.stepMs;
     while (this.waiting > 0 && elapsed() < until) this.next();
     this.compact();
+    if (this.untold > 0) this.options.lost(this.untold);
+    this.untold = 0;
     this.scheduled = this.waiting > 0;
     if (this.scheduled) later(this.run);
   }
@@ -252,7 +262,13 @@ export class Recorder implements Tap {
   }
 
   private dissect(of: Watched, direction: Direction, place: number, size: number, at: Instant): void {
-    const frames = of[direction].push(this.ring.bytes, place, place + size, this.options.wantsBytes());
+    let frames: readonly LaneFrame[] = [];
+    try {
+      frames = of[direction].push(this.ring.bytes, place, place + size, this.options.wantsBytes());
+    } catch (error) {
+      of[direction].blind();
+      this.options.bug(error);
+    }
     this.frames(of, direction, frames, this.wallOf(at));
   }
 

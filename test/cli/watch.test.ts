@@ -198,16 +198,22 @@ test('filters: protocol, topic, connection, address', { skip: noMosquitto || noN
     none: await watch('--json', '--connection', '999999'),
   };
   await run('mosquitto_pub', ...mqtt('-t', 'f/a/x', '-m', '1'));
+  const reader = connect(server.port('lines'), '127.0.0.1');
+  reader.write('SUB f/b/x\n');
+  await watchers.topic.shows(/"label":"SUB"/);
   await new Program('nc', ['-q1', '127.0.0.1', String(server.port('lines'))], 'PUB f/b/x 2\nPUB f/b/y 3\nQUIT\n').done;
   await watchers.home.shows(/"protocol":"lines"[^\n]*BYE/);
   await watchers.lines.shows(/BYE/);
-  await watchers.topic.shows(/f\/b\/x/);
+  await watchers.topic.shows(/"label":"message"/);
+  reader.destroy();
   assert.deepEqual(new Set(watchers.lines.events().map(({ protocol }) => protocol)), new Set(['lines']));
   assert.deepEqual(
     watchers.topic.events().map(({ event, protocol, label }) => [event, protocol, label]),
     [
       ['frame', 'mqtt', 'PUBLISH'],
+      ['frame', 'lines', 'SUB'],
       ['frame', 'lines', 'PUB'],
+      ['frame', 'lines', 'message'],
     ],
   );
   assert.equal(watchers.nobody.text(), '');
@@ -216,6 +222,9 @@ test('filters: protocol, topic, connection, address', { skip: noMosquitto || noN
   const wrong = await runCommand(['watch', '--data', data, '--topic', 'a/#/b']);
   assert.equal(wrong.code, 64);
   assert.match(wrong.errors, /no filter of topics/);
+  const unknown = await runCommand(['watch', '--data', data, '--protocol', 'mqt']);
+  assert.equal(unknown.code, 64);
+  assert.match(unknown.errors, /there are http1, mqtt, lines, websocket/);
 });
 
 test('--for ends it, and the socket is for this user alone', { timeout: 60_000 }, async () => {
@@ -318,6 +327,19 @@ test('why: each subscriber with the reason, and what to do', { skip: noMosquitto
   other.kill();
   reader.kill();
   await Promise.all([other.done, reader.done]);
+});
+
+test('the socket that a killed server left is taken over by the next', { timeout: 60_000 }, async () => {
+  const other = join(folder, 'killed');
+  const args = ['--data', other, '--port', 'mqtt=0', 'lines=0', 'http1=0'];
+  const first = await startServer(args);
+  await first.kill();
+  const nobody = await runCommand(['watch', '--data', other]);
+  assert.equal(nobody.code, 69);
+  assert.match(nobody.errors, /nobody listens on .*control\.sock any more/);
+  await using second = await startServer(args);
+  assert.equal((await runCommand(['watch', '--data', other, '--for', '200ms'])).code, 0);
+  assert.equal(await second.stop(), 0);
 });
 
 test('without a server, or without a data folder, it says what to do', { timeout: 60_000 }, async () => {

@@ -43,8 +43,8 @@ test('what the server says', () => {
   const text = '+OK 3\na/b 21 .5\nMSGB a 2 7\n\xff\xfe\n{"ok":true}\n-ERR DENIED PUB no\n';
   assert.deepEqual(short(dissect('out', text)), [
     '0-6 +OK 3',
-    '6-16 a/b 21 .5',
-    '16-27 MSGB a 2 7',
+    '6-16 message [6-9 topic a/b, 10-15 payload 21 .5]',
+    '16-27 MSGB a 2 7 [21-22 topic a]',
     '27-30 bytes fffe0a',
     '30-42 JSON {"ok":true}',
     '42-61 -ERR DENIED PUB no',

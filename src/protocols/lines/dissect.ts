@@ -5,7 +5,7 @@ import { BAD, MORE, utf8 } from '../../bytes/reader.ts';
 import { type Direction, type Dissector, MASKED, type Piece } from '../../core/tap.ts';
 import { CommandReader } from './codec.ts';
 import { commandName } from './encode.ts';
-import { MESSAGE_HEAD, ReplyReader } from './replies.ts';
+import { MESSAGE, MESSAGE_HEAD, ReplyReader } from './replies.ts';
 import { NAME, NOTHING, SUB, UNHEARD } from './words.ts';
 
 /** Payloads are shown up to here. */
@@ -140,7 +140,22 @@ class Replies extends Lines {
     const label = isJson ? 'JSON' : space < 0 ? line : line.slice(0, space);
     // The line feed behind the raw bytes is an empty line.
     const body = !isJson && reader.kind === MESSAGE_HEAD ? reader.length + 1 : 0;
+    if (!isJson && (reader.kind === MESSAGE || reader.kind === MESSAGE_HEAD))
+      return { piece: this.message(line, space, size), body };
     return { piece: this.piece(label, isJson ? line : space < 0 ? '' : line.slice(space + 1), 0, size), body };
+  }
+
+  /** A line that begins with its topic, or with a word and then the topic. */
+  private message(line: string, space: number, size: number): Piece {
+    const { topic, kind } = this.reader;
+    const topicStart = kind === MESSAGE ? 0 : space + 1;
+    // As it was written, which may be longer than what it means.
+    const word = line.slice(topicStart).split(' ', 1)[0]!;
+    const topicEnd = topicStart + Buffer.byteLength(word);
+    const pieces = [this.piece('topic', topic, topicStart, topicEnd)];
+    if (kind === MESSAGE) pieces.push(this.piece('payload', line.slice(space + 1), topicEnd + 1, size - 1));
+    const value = kind === MESSAGE ? '' : line.slice(space + 1);
+    return this.piece(kind === MESSAGE ? 'message' : line.slice(0, space), value, 0, size, pieces);
   }
 }
 
