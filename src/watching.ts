@@ -60,6 +60,9 @@ export async function openWatching(
 /** The dissector of a protocol by the name that its connections go by; null when nobody can read them. */
 function dissectorOf(name: string, direction: Direction, joinedLate: boolean): Dissector | null {
   const [outer = '', carried] = name.split('/');
+  // A connection of our own: what comes in is what its server says.
+  if (outer === 'reach' && carried !== undefined)
+    return dissectorOf(carried, direction === 'in' ? 'out' : 'in', joinedLate);
   const protocol = outer.startsWith('wire-') ? wire : PROTOCOLS.find((candidate) => candidate.name === outer);
   const dissector = protocol?.dissector(direction, joinedLate) ?? null;
   return dissector === null || carried === undefined ? dissector : new Veiled(dissector);

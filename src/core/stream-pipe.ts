@@ -150,6 +150,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** Gives the pipe its first session. */
   begin(session: Session): void {
     this.session = session;
+    this.announce(0);
     // It may have handed over already, while it was made.
     if (this.successor !== null) this.handOver();
     this.turn.touch(this);
@@ -213,6 +214,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.maker = null;
     this.successor = null;
     this.again = true;
+    this.announce(0);
     this.turn.touch(this);
   }
 
@@ -476,11 +478,15 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.successor = null;
     this.session = next;
     this.again = true;
-    if (this.layerAt >= 0) {
-      this.tap?.layer(this.id, this.protocol, this.receivedBytes - left, this.layerAt, this.turn.clock.now);
-      this.layerAt = -1;
-    }
+    this.announce(left);
     this.turn.touch(this);
+  }
+
+  /** Whoever said what it speaks has taken over, but for so many bytes that came before. */
+  private announce(left: number): void {
+    if (this.layerAt < 0) return;
+    this.tap?.layer(this.id, this.protocol, this.receivedBytes - left, this.layerAt, this.turn.clock.now);
+    this.layerAt = -1;
   }
 
   /** We have ended: a peer that neither takes what was sent nor sends is waited for this long, and no longer. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -327,6 +327,28 @@ test('why: each subscriber with the reason, and what to do', { skip: noMosquitto
   other.kill();
   reader.kill();
   await Promise.all([other.done, reader.done]);
+});
+
+test('a bridge’s own connection is read as MQTT, and its password is not shown', { timeout: 60_000 }, async () => {
+  // Takes nobody: the bridge comes again and again.
+  const broker = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => setTimeout(() => socket.destroy(), 20));
+  }).listen(0, '127.0.0.1');
+  await once(broker, 'listening');
+  const { port } = broker.address() as AddressInfo;
+  const config = join(folder, 'bridge.json');
+  const bridge = { name: 'b', url: `mqtt://ann:hunter2@127.0.0.1:${port}`, out: [{ filter: 'up/#' }] };
+  const other = join(folder, 'bridge');
+  const allowed = { outbound: { allow: ['127.0.0.1'] } };
+  writeFileSync(config, JSON.stringify({ ports: 'ephemeral', data: other, mqtt: { bridges: [bridge] }, ...allowed }));
+  await using bridging = await startServer(['--config', config]);
+  const { output } = await runCommand(['watch', '--data', other, '--json', '--bytes', '--for', '6s']);
+  broker.close();
+  assert.match(output, /"event":"layer".*"protocol":"reach\/mqtt"|"protocol":"reach\/mqtt".*"event":"layer"/);
+  assert.match(output, /"protocol":"reach\/mqtt"[^\n]*"direction":"out"[^\n]*"label":"CONNECT"/);
+  assert.doesNotMatch(output, /hunter2|68756e74657232/);
+  assert.equal(await bridging.stop(), 0);
 });
 
 test('the socket that a killed server left is taken over by the next', { timeout: 60_000 }, async () => {

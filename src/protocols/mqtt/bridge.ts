@@ -223,6 +223,7 @@ export class Bridge extends Turned implements Subscriber, Waiter {
   private begin(pipe: Pipe): Session {
     const { plan, remote, version, memory } = this;
     this.giveUp = null;
+    pipe.speaks('reach/mqtt');
     const client = new MqttClient(
       pipe,
       this.options.turn.clock,
