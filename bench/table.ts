@@ -24,6 +24,7 @@ const HEAD = [
   'peer',
   'its figure',
   'ratio',
+  'per CPU',
   'floor',
   'aim',
   'server',
