@@ -429,7 +429,7 @@ test('RFC 9110 §15.5.9: a body that trickles gets 408; one that its reader hold
   patient.hears();
   held.pause();
   patient.says('bc');
-  assert.equal(patient.hears(5_000), '');
+  assert.equal(patient.hears(500), '');
   held.resume();
   assert.match(patient.hears(), /<POST \/ @a abc>/);
 });
@@ -502,4 +502,27 @@ test('RFC 9112 §6.3: an answer that is not as long as it said is cut, not padde
   says(GET);
   hears();
   assert.ok(peer.told.some((told) => told.startsWith('lost reset')));
+});
+
+test('RFC 9112 §9.3.2: who takes no answers is not answered ahead, goes on when it does, and is cut in the end', () => {
+  const begin = (ms: number) => {
+    const stage = new Stage((exchange) => answerText(exchange, 200, 'x'.repeat(1_000)), {
+      bounds: { highMark: 8_192, lowMark: 2_048 },
+      limits: { sendMs: 1_000 },
+    });
+    const talked = stage.connect();
+    talked.hears();
+    talked.peer.pipe.pause();
+    talked.says('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(200));
+    stage.world.pass(ms);
+    return { stage, ...talked };
+  };
+  const patient = begin(500);
+  assert.ok(patient.server.queued < 16_384, `${patient.server.queued}`);
+  patient.peer.pipe.resume();
+  assert.equal(patient.hears(500).match(/HTTP\/1\.1 200 /g)?.length, 200);
+  assert.deepEqual(patient.stage.faults, []);
+  const late = begin(5_000);
+  assert.deepEqual(late.stage.faults, ['http1.slowReader']);
+  assert.equal(late.server.isAlive, false);
 });

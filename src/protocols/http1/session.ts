@@ -68,7 +68,7 @@ export class Http1Session implements Session, Line {
 
   get deadline(): Instant {
     const { exchange } = this;
-    if (exchange === null) return this.headAt;
+    if (exchange === null) return Math.min(this.headAt, this.sendAt);
     return Math.min(exchange.deadline, this.bodyAt, this.sendAt);
   }
 
@@ -80,6 +80,10 @@ export class Http1Session implements Session, Line {
       if (this.over) return end;
       const { exchange } = this;
       if (exchange === null) {
+        if (this.pipe.room === 0) {
+          this.holdUntilTaken(clock);
+          return at;
+        }
         const next = this.readHead(input, at, end, clock);
         if (next === at) return at;
         at = next;
@@ -95,6 +99,15 @@ export class Http1Session implements Session, Line {
       }
     }
     return at;
+  }
+
+  /** Who pipelines takes the answers before the next request is begun: they are held by nothing else. */
+  private holdUntilTaken(clock: Clock): void {
+    this.held = true;
+    this.headAt = NEVER;
+    this.sendAt = clock.now + this.host.limits.sendMs;
+    this.deliveredBefore = this.pipe.delivered;
+    this.pipe.pause();
   }
 
   private readHead(input: Uint8Array, at: number, end: number, clock: Clock): number {
@@ -312,12 +325,20 @@ export class Http1Session implements Session, Line {
   }
 
   writable(clock: Clock): void {
-    this.exchange?.on.writable(clock);
+    const { exchange } = this;
+    if (exchange !== null) exchange.on.writable(clock);
+    else if (this.held && !this.over) {
+      this.held = false;
+      this.sendAt = NEVER;
+      this.headAt = clock.now + this.host.limits.idleMs;
+      this.pipe.resume();
+    }
   }
 
   tick(clock: Clock): void {
     const { exchange } = this;
     if (exchange === null) {
+      if (clock.now >= this.sendAt) this.checkSending(clock);
       if (clock.now < this.headAt) return;
       if (this.over) this.pipe.reset(0);
       else if (this.withinHead) this.refuse(faults.slowHead);
