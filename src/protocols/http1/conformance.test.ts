@@ -429,7 +429,7 @@ test('RFC 9110 §15.5.9: a body that trickles gets 408; one that its reader hold
   patient.hears();
   held.pause();
   patient.says('bc');
-  assert.equal(patient.hears(500), '');
+  assert.equal(patient.hears(5_000), '');
   held.resume();
   assert.match(patient.hears(), /<POST \/ @a abc>/);
 });
