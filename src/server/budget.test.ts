@@ -12,12 +12,20 @@ function house() {
   const world = new World(1);
   const lines: string[] = [];
   const log: Log = { ...SILENT, warn: (text) => void lines.push(text), info: (text) => void lines.push(text) };
-  const memory = { part: 0 };
+  /** `garbage` is what a collection gives back. */
+  const memory = { part: 0, garbage: 0, collections: 0 };
   const registry = new Registry(
     world.turn,
     log,
     { ...REGISTRY_LIMITS, memoryBytesMax: 1_000 },
-    () => memory.part * 1_000,
+    {
+      inUse: () => (memory.part + memory.garbage) * 1_000,
+      collect() {
+        memory.garbage = 0;
+        memory.collections++;
+        return 1;
+      },
+    },
   );
   const join = () => {
     let server!: Recorder;
@@ -68,6 +76,24 @@ test('one measurement alone raises no alarm: it may be garbage', () => {
   memory.part = 0.1;
   world.pass(1_000);
   assert.equal(registry.budget.shedding, CALM);
+});
+
+test('garbage raises no alarm and holds none up, though a quiet process collects none by itself', () => {
+  const { world, memory, registry } = house();
+  memory.garbage = 2;
+  world.pass(600);
+  assert.deepEqual([registry.budget.shedding, memory.collections], [CALM, 1]);
+  memory.part = 0.5;
+  world.pass(2_000);
+  assert.equal(memory.collections, 1, 'calm: nothing is collected');
+  memory.part = 2;
+  world.pass(600);
+  assert.equal(registry.budget.shedding, CUTTING);
+  memory.garbage = 1.9;
+  memory.part = 0.1;
+  world.pass(2_300);
+  assert.equal(registry.budget.shedding, CALM);
+  assert.ok(registry.admit(null));
 });
 
 test('those that publish are not read from while memory is short, those that acknowledge are', () => {

@@ -1,7 +1,8 @@
 // The one memory budget of the process, and the order in which load is shed when it runs out: first nobody new is let in,
 // then those that publish are not read from, then the slowest subscribers are disconnected.
 import { totalmem } from 'node:os';
-import { getHeapStatistics } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Log } from '../core/log.ts';
 import { OVERLOADED } from '../core/pipe.ts';
 import type { StreamPipe } from '../core/stream-pipe.ts';
@@ -31,6 +32,12 @@ const SAYS = [
 const EVERY_MS = 250;
 /** Garbage that was not collected yet counts as memory in use: only the second measurement in a row raises the alarm. */
 const CONFIRMED = 2;
+/**
+ * A process that lets nobody in allocates nothing and so collects nothing: it is made to, this often at most, and for at
+ * most one part in so many of its time.
+ */
+const COLLECT_MS = 2_000;
+const COLLECT_ONE_IN = 20;
 /** More than this in one measuring, and more than it was sent, makes a publisher. */
 const PUBLISHES_BYTES = 16_384;
 /** Fewer queued bytes than this free nothing worth a connection. */
@@ -48,12 +55,19 @@ export interface Measured {
   sent: number;
 }
 
+/** The memory that is measured. */
+export interface Memory {
+  /** Bytes in use now, garbage included. */
+  inUse(): number;
+  /** Gives garbage back; answers how many milliseconds that took. */
+  collect(): number;
+}
+
 export interface BudgetOptions {
   readonly turn: Turn;
   readonly log: Log;
   readonly bytesMax: number;
-  /** Bytes in use now. */
-  readonly measure: () => number;
+  readonly memory: Memory;
   readonly connections: () => Iterable<Measured>;
   /** Lets nobody new in, or lets them in again. */
   readonly refuse: (on: boolean) => void;
@@ -66,6 +80,7 @@ export class MemoryBudget extends Turned {
   private readonly options: BudgetOptions;
   private at: Instant;
   private above = 0;
+  private collectAt: Instant = 0;
 
   constructor(options: BudgetOptions) {
     super();
@@ -87,7 +102,13 @@ export class MemoryBudget extends Turned {
 
   tick(clock: Clock): void {
     this.at = clock.now + EVERY_MS;
-    const part = this.options.measure() / this.options.bytesMax;
+    const { memory, bytesMax } = this.options;
+    let part = memory.inUse() / bytesMax;
+    const alarming = part >= BEGINS[REFUSING] && this.above > 0;
+    if ((alarming || this.shedding > CALM) && clock.now >= this.collectAt) {
+      this.collectAt = clock.now + Math.max(COLLECT_MS, memory.collect() * COLLECT_ONE_IN);
+      part = memory.inUse() / bytesMax;
+    }
     const next = this.levelFor(part);
     if (next !== this.shedding) this.change(next, part);
     if (this.shedding >= PAUSING) this.pausePublishers();
@@ -160,8 +181,22 @@ export function defaultMemoryBytes(): number {
   return Math.floor(Math.min(machine, getHeapStatistics().heap_size_limit, 4_294_967_296) / 2);
 }
 
-/** Bytes of the heap and of buffers beside it, garbage that was not collected yet included. */
-export function memoryInUse(): number {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
+let collectGarbage: (() => void) | null = null;
+
+/** This process's: the heap, and buffers beside it. */
+export const PROCESS_MEMORY: Memory = {
+  inUse() {
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  },
+  collect() {
+    const began = performance.now();
+    if (collectGarbage === null) {
+      setFlagsFromString('--expose-gc');
+      collectGarbage = runInNewContext('gc') as () => void;
+      setFlagsFromString('--no-expose-gc');
+    }
+    collectGarbage();
+    return performance.now() - began;
+  },
+};

@@ -8,7 +8,7 @@ import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
 import type { Turn } from '../core/turn.ts';
-import { defaultMemoryBytes, MemoryBudget, memoryInUse } from './budget.ts';
+import { defaultMemoryBytes, type Memory, MemoryBudget, PROCESS_MEMORY } from './budget.ts';
 import { DOORKEEPER_BOUNDS, Doorkeeper, type DoorkeeperBounds } from './doorkeeper.ts';
 import { RateLimited } from './rate-limited.ts';
 
@@ -71,8 +71,8 @@ export class Registry implements PipeEvents {
   private readonly within = new Map<number, Known>();
   private tap: Tap | null = null;
 
-  /** @param measure the bytes that are in use; those of the process when absent */
-  constructor(turn: Turn, log: Log, limits: RegistryLimits, measure: () => number = memoryInUse) {
+  /** @param memory that of the process when absent */
+  constructor(turn: Turn, log: Log, limits: RegistryLimits, memory: Memory = PROCESS_MEMORY) {
     this.turn = turn;
     this.log = log;
     this.limits = limits;
@@ -81,7 +81,7 @@ export class Registry implements PipeEvents {
       turn,
       log,
       bytesMax: limits.memoryBytesMax,
-      measure,
+      memory,
       connections: () => this.pipes.values(),
       refuse: (on) => {
         this.doorkeeper.closed = on;

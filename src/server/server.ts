@@ -1,4 +1,5 @@
 // Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
+
 import { randomFillSync } from 'node:crypto';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
@@ -16,6 +17,7 @@ import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
 import type { PipeMaking } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
+import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
 import { OPEN_MAX, OPEN_MAX_OF_PORTS, SessionReach } from './reach.ts';
 import { RecognisingSession } from './recognise.ts';
@@ -62,8 +64,8 @@ export interface ServerOptions<Resources> {
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
   readonly limits?: Partial<RegistryLimits>;
-  /** Bytes of memory that are in use; those of the process when absent. */
-  readonly measure?: () => number;
+  /** That of the process when absent. */
+  readonly memory?: Memory;
 }
 
 export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
@@ -88,7 +90,7 @@ export class Server<Resources> {
   constructor(turn: TurnLoop, options: ServerOptions<Resources>) {
     this.options = options;
     this.turn = turn;
-    this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits }, options.measure);
+    this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits }, options.memory);
     this.policy = new AddressPolicy(options.outbound);
   }
 

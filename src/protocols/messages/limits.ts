@@ -32,6 +32,15 @@ export const limits = {
     fault: null,
     spec,
   },
+  unansweredBytesMax: {
+    what: 'bytes of messages that were asked with and have not ended; the socket is not read meanwhile',
+    default: 1_048_576,
+    least: 0,
+    most: 1_073_741_824,
+    unit: 'bytes',
+    fault: null,
+    spec,
+  },
   jsonDepthMax: {
     what: 'how deep the value of json may be nested; deeper is answered with INVALID',
     default: 64,

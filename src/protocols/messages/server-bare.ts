@@ -24,8 +24,9 @@ const TEXT = new Uint8Array(1);
 const BINARY = new Uint8Array(1);
 
 /** What is awaited: a message that was published, or the subscription. */
-const PUBLISHED = 1;
-const SUBSCRIBED = 2;
+const SUBSCRIBED = 1;
+/** And the size of the payload on top. */
+const PUBLISHED = 2;
 
 /** What the address asks for. */
 interface Opening {
@@ -79,6 +80,7 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
   private readonly opening: Opening;
   private attachment: Attachment | null = null;
   private publishing = 0;
+  private publishingBytes = 0;
   private paused = false;
   private leaving: Why | null = null;
   private over = false;
@@ -118,7 +120,9 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
       this.refuse(DENIED, 'this address is a filter: publish to a topic');
       return;
     }
+    const size = end - start;
     this.publishing++;
+    this.publishingBytes += size;
     const publication = {
       topic: opening.filter,
       payload: copyOf(input, start, end),
@@ -128,23 +132,30 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
       assurance: 1,
       from: this.attachment,
     } as const;
-    host.resources.topics.publish(messages.caller, publication, this, PUBLISHED);
-    if (this.over || (this.publishing < host.limits.unansweredMax && messages.room > 0)) return;
+    host.resources.topics.publish(messages.caller, publication, this, PUBLISHED + size);
+    const { unansweredMax, unansweredBytesMax } = host.limits;
+    const isFull = this.publishing >= unansweredMax || this.publishingBytes > unansweredBytesMax;
+    if (this.over || (!isFull && messages.room > 0)) return;
     this.paused = true;
     messages.pause();
   }
 
   settled(token: number, outcome: Outcome): void {
     if (this.over) return;
-    if (token === PUBLISHED) this.publishing--;
+    if (token >= PUBLISHED) {
+      this.publishing--;
+      this.publishingBytes -= token - PUBLISHED;
+    }
     if (outcome !== OK) this.refuse(outcome, OUTCOME_TEXTS[outcome]);
     else if (this.leaving !== null) this.endWhenDone();
     else this.goOn();
   }
 
   private goOn(): void {
-    const { messages, host } = this;
-    if (!this.paused || this.publishing > host.limits.unansweredMax / 2 || messages.room === 0) return;
+    const { messages } = this;
+    const { unansweredMax, unansweredBytesMax } = this.host.limits;
+    if (!this.paused || messages.room === 0) return;
+    if (this.publishing > unansweredMax / 2 || this.publishingBytes > unansweredBytesMax / 2) return;
     this.paused = false;
     messages.resume();
   }

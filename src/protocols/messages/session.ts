@@ -39,9 +39,9 @@ export interface Upper {
 /** What is awaited; the same for all that do not want to hear of it. */
 interface Asked {
   readonly id: Id;
+  /** Bytes of the message that asked. */
+  readonly size: number;
 }
-
-const UNASKED: Asked = { id: undefined };
 
 export class PorticoJsonSession implements MessageSession {
   readonly deadline: Instant = NEVER;
@@ -49,6 +49,7 @@ export class PorticoJsonSession implements MessageSession {
   readonly limits: MessagesLimits;
   private readonly upper: Upper;
   private readonly asked: Tokens<Asked>;
+  private askedBytes = 0;
   private paused = false;
   private leaving: Why | null = null;
   private over = false;
@@ -68,7 +69,8 @@ export class PorticoJsonSession implements MessageSession {
     else if (end - start > this.limits.messageBytesMax) this.fail(faults.tooLong);
     else {
       this.request(input, start, end, clock);
-      if (this.over || (this.asked.size < this.asked.most && this.messages.room > 0)) return;
+      const isFull = this.asked.size === this.asked.most || this.askedBytes > this.limits.unansweredBytesMax;
+      if (this.over || (!isFull && this.messages.room > 0)) return;
       this.paused = true;
       this.messages.pause();
     }
@@ -91,7 +93,9 @@ export class PorticoJsonSession implements MessageSession {
       else this.upper.get(request);
       return;
     }
-    const token = this.asked.open(id === undefined ? UNASKED : { id });
+    const size = end - start;
+    const token = this.asked.open({ id, size });
+    if (token !== 0) this.askedBytes += size;
     if (token === 0) this.refuse(id, BUSY, OUTCOME_TEXTS[BUSY]);
     else if (verb === PUBLISH) this.upper.publish(token, request, clock);
     else if (verb === SUBSCRIBE) this.upper.subscribe(token, request);
@@ -104,6 +108,7 @@ export class PorticoJsonSession implements MessageSession {
   settled(token: number, outcome: Outcome, cursor: number, detail = ''): void {
     const asked = this.asked.take(token);
     if (asked === undefined || this.over) return;
+    this.askedBytes -= asked.size;
     if (outcome !== OK) this.refuse(asked.id, outcome, detail);
     else if (asked.id !== undefined) this.say(ackText(asked.id, cursor));
     if (this.leaving !== null) this.endWhenDone();
@@ -143,7 +148,9 @@ export class PorticoJsonSession implements MessageSession {
   }
 
   private goOn(): void {
-    if (!this.paused || this.asked.size > this.asked.most / 2 || this.messages.room === 0) return;
+    const { asked, limits } = this;
+    if (!this.paused || this.messages.room === 0) return;
+    if (asked.size > asked.most / 2 || this.askedBytes > limits.unansweredBytesMax / 2) return;
     this.paused = false;
     this.messages.resume();
   }
