@@ -1,5 +1,6 @@
 // What `portico watch`, `why` and `doctor` reach of a running server: its control socket, answered from the connections and
 // the topics, with the dissectors of all protocols.
+import { resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { type Control, openControl } from './control/control.ts';
 import { controlPath } from './control/place.ts';
@@ -12,6 +13,7 @@ import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { isTopicFilter, matches } from './resources/topics/names.ts';
+import type { Registry } from './server/registry.ts';
 import type { Server } from './server/server.ts';
 
 /** Whoever may open the data folder sees all of it. */
@@ -48,6 +50,10 @@ export async function openWatching(
         pid: process.pid,
         forMs: Math.round(turn.clock.now - since),
         connections: registry.size,
+        protocols: countOf(registry),
+        topics: { ...topics.figures },
+        memory: process.memoryUsage.rss(),
+        data: config.storage === 'memory' ? null : resolve(config.data),
         listening: standing,
       }),
     });
@@ -55,6 +61,13 @@ export async function openWatching(
     log.warn('nobody can watch', { why: error instanceof Error ? error.message : String(error) });
     return null;
   }
+}
+
+/** How many connections stand of each protocol. */
+function countOf(registry: Registry): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { protocol } of registry.list()) counts[protocol] = (counts[protocol] ?? 0) + 1;
+  return counts;
 }
 
 /** The dissector of a protocol by the name that its connections go by; null when nobody can read them. */

@@ -2,7 +2,7 @@
 // The server greets; a client asks; `watch` turns the connection into a feed of events. It stands in no list of protocols,
 // since nobody but the commands of the same version speaks it and it never listens on a network.
 import type { FrameSeen, Seen } from '../inspector/seen.ts';
-import type { WhyAnswer } from '../resources/topics/contract.ts';
+import type { TopicFigures, WhyAnswer } from '../resources/topics/contract.ts';
 
 /** Another number is another protocol: neither side tries to understand it. */
 export const CONTROL_VERSION = 1;
@@ -67,6 +67,13 @@ export interface Status {
   readonly pid: number;
   readonly forMs: number;
   readonly connections: number;
+  /** Of those, by protocol. */
+  readonly protocols: Readonly<Record<string, number>>;
+  readonly topics: Readonly<TopicFigures>;
+  /** Bytes of memory that the process has. */
+  readonly memory: number;
+  /** The data folder; null in memory. */
+  readonly data: string | null;
   /** Connections to the control socket that watch. */
   readonly watching: number;
   readonly listening: readonly {
