@@ -1,5 +1,8 @@
 // Peers of WebSocket that mean harm, over real sockets: others are answered meanwhile, and the memory comes back.
 import assert from 'node:assert/strict';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { besiege, frame, opening, type Siege, sleep } from './siege.ts';
@@ -119,5 +122,39 @@ test(
         assert.match(await socket!.hears((text) => text.includes('still')), /"ack":"still here"/);
       }
     });
+  },
+);
+
+test(
+  'RFC 6455 §5.5.1: what came before a close frame is done, and told, before that is answered',
+  OPTIONS,
+  async () => {
+    const close = frame(0x88, Buffer.from([0x0f, 0xa1]));
+    const isClosed = (text: string) => closeCode(text) > 0;
+    for (const [path, fields, asked, told] of [
+      ['/topics/last', '', frame(0x81, 'words'), '\x81\x05words\x88\x02\x0f\xa1'],
+      [
+        '/ws',
+        JSON_TOPICS,
+        frame(0x81, '{"publish":"last","payload":"","id":7}'),
+        '{"ack":7,"cursor":"2"}\x88\x02\x0f\xa1',
+      ],
+    ] as const) {
+      const own = await besiege(['--storage', 'sqlite', '--data', mkdtempSync(join(tmpdir(), 'portico-close-'))]);
+      await using _ = own;
+      const socket = await own.open(opening(path, fields));
+      await socket.hears(isOpen);
+      socket.says(Buffer.concat([asked, close, frame(0x81, 'nothing more')]));
+      const text = await socket.hears(isClosed);
+      assert.equal(
+        text
+          .slice(text.indexOf('\r\n\r\n') + 4)
+          .slice(-told.length)
+          .replace(/"cursor":"\d+"/, '"cursor":"2"'),
+        told,
+      );
+      await socket.hears();
+      assert.ok(socket.over, 'the server closes the connection');
+    }
   },
 );
