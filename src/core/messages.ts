@@ -32,6 +32,8 @@ export interface MessageSession {
   writable(clock: Clock): void;
   tick(clock: Clock): void;
   leave(why: Why, clock: Clock): void;
+  /** The peer says no more. True: what it asked before is still under way, and `end` follows when it is done. */
+  finish?(): boolean;
   /** Exactly once, the last call ever; `wire` is the peer's close code, 1005 for none, 1006 for a lost connection. */
   lost(cause: Cause, wire: number, clock: Clock): void;
 }

@@ -1,5 +1,8 @@
 // Peers of WebSocket that mean harm, over real sockets: others are answered meanwhile, and the memory comes back.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { besiege, frame, opening, type Siege, sleep } from './siege.ts';
@@ -39,38 +42,6 @@ test('frames that are announced and never sent take no memory', OPTIONS, async (
   );
 });
 
-test('compressed messages that are too long inflated are refused with 1009', OPTIONS, async () => {
-  const bomb = frame(0xc2, deflateRawSync(Buffer.alloc(30 * MEBIBYTE)));
-  await siege.attack(async () => {
-    const crowd = await sockets(10, '/topics/bomb', DEFLATE);
-    for (const socket of crowd) socket.says(bomb);
-    for (const socket of crowd) assert.equal(closeCode(await socket.hears((text) => closeCode(text) > 0)), 1009);
-  });
-});
-
-for (const [how, path, fields, bomb] of [
-  ['bare topics', '/topics/large?echo=false', DEFLATE, Buffer.alloc(15 * MEBIBYTE)],
-  [
-    'portico.json',
-    '/ws',
-    DEFLATE + JSON_TOPICS,
-    Buffer.from(`{"publish":"a","payload":"${' '.repeat(4 * MEBIBYTE)}"}`),
-  ],
-] as const)
-  test(`large messages wait for those before them, however small they come: ${how}`, OPTIONS, async () => {
-    const first = how === 'portico.json' ? 0xc1 : 0xc2;
-    const message = frame(first, deflateRawSync(bomb));
-    await siege.attack(
-      async () => {
-        const crowd = await sockets(2, path, fields);
-        const many = Buffer.concat(Array.from({ length: 100 }, () => message));
-        for (const socket of crowd) socket.says(many);
-        await sleep(500);
-      },
-      { growthBytesMost: 768 * MEBIBYTE },
-    );
-  });
-
 test('pings whose answers are not taken are not read for ever', OPTIONS, async () => {
   const pings = Buffer.concat(Array.from({ length: 1_000 }, () => frame(0x89, 'p'.repeat(125))));
   await siege.attack(async () => {
@@ -101,6 +72,15 @@ test(
   },
 );
 
+test('compressed messages that are too long inflated are refused with 1009', OPTIONS, async () => {
+  const bomb = frame(0xc2, deflateRawSync(Buffer.alloc(30 * MEBIBYTE)));
+  await siege.attack(async () => {
+    const crowd = await sockets(10, '/topics/bomb', DEFLATE);
+    for (const socket of crowd) socket.says(bomb);
+    for (const socket of crowd) assert.equal(closeCode(await socket.hears((text) => closeCode(text) > 0)), 1009);
+  });
+});
+
 test(
   'portico.json: what is nested, long or too much is answered with INVALID, and the socket goes on',
   OPTIONS,
@@ -121,3 +101,62 @@ test(
     });
   },
 );
+
+test(
+  'RFC 6455 §5.5.1: what came before a close frame is done, and told, before that is answered',
+  OPTIONS,
+  async () => {
+    const close = frame(0x88, Buffer.from([0x0f, 0xa1]));
+    const isClosed = (text: string) => closeCode(text) > 0;
+    for (const [path, fields, asked, told] of [
+      ['/topics/last', '', frame(0x81, 'words'), '\x81\x05words\x88\x02\x0f\xa1'],
+      [
+        '/ws',
+        JSON_TOPICS,
+        frame(0x81, '{"publish":"last","payload":"","id":7}'),
+        '{"ack":7,"cursor":"2"}\x88\x02\x0f\xa1',
+      ],
+    ] as const) {
+      const own = await besiege(['--storage', 'sqlite', '--data', mkdtempSync(join(tmpdir(), 'portico-close-'))]);
+      await using _ = own;
+      const socket = await own.open(opening(path, fields));
+      await socket.hears(isOpen);
+      socket.says(Buffer.concat([asked, close, frame(0x81, 'nothing more')]));
+      const text = await socket.hears(isClosed);
+      assert.equal(
+        text
+          .slice(text.indexOf('\r\n\r\n') + 4)
+          .slice(-told.length)
+          .replace(/"cursor":"\d+"/, '"cursor":"2"'),
+        told,
+      );
+      await socket.hears();
+      assert.ok(socket.over, 'the server closes the connection');
+      await own.server.stop();
+      rmSync(data, { recursive: true });
+    }
+  },
+);
+
+for (const [how, path, fields, bomb] of [
+  ['bare topics', '/topics/large?echo=false', DEFLATE, Buffer.alloc(15 * MEBIBYTE)],
+  [
+    'portico.json',
+    '/ws',
+    DEFLATE + JSON_TOPICS,
+    Buffer.from(`{"publish":"a","payload":"${' '.repeat(4 * MEBIBYTE)}"}`),
+  ],
+] as const)
+  test(`large messages wait for those before them, however small they come: ${how}`, OPTIONS, async () => {
+    const first = how === 'portico.json' ? 0xc1 : 0xc2;
+    const message = frame(first, deflateRawSync(bomb));
+    await siege.attack(
+      async () => {
+        const crowd = await sockets(2, path, fields);
+        const many = Buffer.concat(Array.from({ length: 100 }, () => message));
+        for (const socket of crowd) socket.says(many);
+        await sleep(500);
+      },
+      { growthBytesMost: 768 * MEBIBYTE },
+    );
+  });

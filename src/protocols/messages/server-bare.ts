@@ -232,6 +232,13 @@ class BareTopic implements MessageSession, Subscriber, Waiter {
     this.endWhenDone();
   }
 
+  /** What is being committed is still answered. */
+  finish(): boolean {
+    if (this.over || this.publishing === 0) return false;
+    this.leaving ??= 'shutdown';
+    return true;
+  }
+
   lost(_cause: Cause, _wire: number, _clock: Clock): void {
     this.over = true;
     this.attachment?.detach();

@@ -176,6 +176,13 @@ export class PorticoJsonSession implements MessageSession {
     this.endWhenDone();
   }
 
+  /** What is being committed is still answered. */
+  finish(): boolean {
+    if (this.over || this.asked.size === 0) return false;
+    this.leaving ??= 'shutdown';
+    return true;
+  }
+
   lost(_cause: Cause, _wire: number, _clock: Clock): void {
     if (this.over) return;
     this.over = true;

@@ -95,6 +95,8 @@ export class WebSocketSession implements Session, Messages {
 
   /** The peer's; 0 until it sent a close frame. */
   private closeCode = 0;
+  /** The peer has closed, and is answered once what it asked before is done (§5.5.1). */
+  private owing = false;
   private heardAt: Instant = 0;
   /** When a ping was sent that nothing followed; 0 for none. */
   private pingedAt: Instant = 0;
@@ -168,6 +170,10 @@ export class WebSocketSession implements Session, Messages {
   end(code: number, reason = ''): void {
     if (!mayBeSent(code)) throw new RangeError(`${code} is no close code that may be sent`);
     if (this.state !== OPEN) return;
+    if (this.owing) {
+      this.answerClose();
+      return;
+    }
     this.sayClose(code, reason);
     this.state = CLOSING;
     // A whole message that is being told just now is still read by whoever calls.
@@ -189,7 +195,7 @@ export class WebSocketSession implements Session, Messages {
     const { reader } = this;
     let at = start;
     while (at < end) {
-      if (this.state === CLOSED) return end;
+      if (this.state === CLOSED || this.owing) return end;
       if (this.paused) return at;
       if (this.left > 0) {
         at = this.takePayload(input, at, end, clock);
@@ -229,7 +235,7 @@ export class WebSocketSession implements Session, Messages {
   }
 
   finish(): void {
-    this.shut();
+    if (!this.owing) this.shut();
   }
 
   leave(why: Why, clock: Clock): void {
@@ -350,16 +356,24 @@ export class WebSocketSession implements Session, Messages {
       }
     }
     this.closeCode = code;
-    if (this.state === OPEN) this.sayClose(code, '');
     if (this.keys === null) {
-      this.shut();
+      this.owing = this.state === OPEN && this.inner.finish?.() === true;
+      if (!this.owing) this.answerClose();
+      else this.dueAt = clock.now + this.limits.closeMs;
       return;
     }
+    if (this.state === OPEN) this.sayClose(code, '');
     // The server closes the connection first (§7.1.1).
     this.state = CLOSED;
     this.forget();
     this.dueAt = clock.now + this.limits.closeMs;
     this.pipe.flush();
+  }
+
+  /** A server's answer to the peer's close frame, upon which it closes the connection (§7.1.1). */
+  private answerClose(): void {
+    if (this.state === OPEN) this.sayClose(this.closeCode, '');
+    this.shut();
   }
 
   // ---- what goes out -----------------------------------------------------------------------------------------------
@@ -429,7 +443,8 @@ export class WebSocketSession implements Session, Messages {
   /** `dueAt` has come. */
   private watch(clock: Clock): void {
     const { now } = clock;
-    if (this.state === OPEN) this.watchOpen(now);
+    if (this.owing) this.answerClose();
+    else if (this.state === OPEN) this.watchOpen(now);
     else if (this.state === CLOSING && !this.closeTimed) {
       this.closeTimed = true;
       this.dueAt = now + this.limits.closeMs;
