@@ -526,3 +526,9 @@ test('RFC 9112 §9.3.2: who takes no answers is not answered ahead, goes on when
   assert.deepEqual(late.stage.faults, ['http1.slowReader']);
   assert.equal(late.server.isAlive, false);
 });
+
+test('RFC 9110 §9.3.2: a refusal of HEAD has no content either', () => {
+  const refused = talk('HEAD / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n');
+  assert.deepEqual([refused.statuses, refused.closed], [[400], true]);
+  assert.match(refused.text, /\r\n\r\n$/);
+});

@@ -122,7 +122,7 @@ export class Http1Session implements Session, Line {
     }
     const fault = next === BAD ? head.fault : this.framing.read(head);
     if (fault !== null) {
-      this.refuse(fault);
+      this.refuse(fault, next !== BAD && head.method === 'HEAD');
       return end;
     }
     this.begin(clock);
@@ -283,13 +283,13 @@ export class Http1Session implements Session, Line {
   // ---- faults ------------------------------------------------------------------------------------------------------
 
   /** Answers in HTTP's words where an answer can still be given, and closes (RFC 9112 §9.6). */
-  private refuse(fault: Fault): void {
+  private refuse(fault: Fault, isHead = this.exchange?.method === 'HEAD'): void {
     const { exchange, pipe } = this;
     this.over = true;
     this.headAt = NEVER;
     this.exchange = null;
     const mute = fault.wire === 0 || (exchange !== null && exchange.status !== 0);
-    if (!mute) this.writeRefusal(fault, exchange?.method === 'HEAD');
+    if (!mute) this.writeRefusal(fault, isHead);
     this.gathered.clear();
     pipe.fail(fault);
     if (mute && exchange?.isEnded === false) pipe.reset(0);
