@@ -65,6 +65,9 @@ const OPEN = 0;
 const ENDING = 1;
 const SHUT = 2;
 
+/** Of all pipes that have nothing to give back; nothing is put there. */
+const NO_STORAGE: Buffer[] = [];
+
 let lastId = 0;
 
 export abstract class StreamPipe extends Turned implements Pipe {
@@ -103,7 +106,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private again = false;
   /** Full pieces that wait for the end of the turn, in order, before what is in `out`. */
   private pieces: Uint8Array[] = [];
-  private lent: Buffer[] = [];
+  private lent: Buffer[] = NO_STORAGE;
+  /** A small piece that nothing stands before; what is in `out` follows it. */
+  private alone: Uint8Array | null = null;
   private gathered = 0;
   private inTransport = 0;
   private wasFull = false;
@@ -244,6 +249,17 @@ export abstract class StreamPipe extends Turned implements Pipe {
 
   share(bytes: Uint8Array, start: number, end: number): void {
     if (end - start < SHARE_LEAST) {
+      // The one message of a turn goes out as it is: for many subscribers that is one storage, and no copy for each.
+      if (this.alone === null && this.out.length === 0 && this.pieces.length === 0) {
+        this.alone = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+        this.gathered += end - start;
+        return;
+      }
+      if (this.alone !== null && this.out.length === 0) {
+        this.gathered -= this.alone.length;
+        this.out.copy(this.alone, 0, this.alone.length);
+        this.alone = null;
+      }
       this.out.copy(bytes, start, end);
       return;
     }
@@ -539,8 +555,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.kept.clear();
     this.out.clear();
     this.pieces = [];
+    this.alone = null;
     for (const storage of this.lent) giveBack(storage);
-    this.lent = [];
+    this.lent = NO_STORAGE;
     this.gathered = 0;
     const { session } = this;
     this.session = UNBORN;
@@ -562,9 +579,14 @@ export abstract class StreamPipe extends Turned implements Pipe {
 
   /** Closes the arena's current piece, so that something else can follow in order. */
   private seal(): void {
+    if (this.alone !== null) {
+      this.pieces.push(this.alone);
+      this.alone = null;
+    }
     if (this.out.length === 0) return;
     const taken: Taken = this.out.take();
     this.pieces.push(taken.bytes);
+    if (this.lent === NO_STORAGE) this.lent = [];
     this.lent.push(taken.storage);
     this.gathered += taken.bytes.length;
   }
@@ -580,7 +602,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     }
     const { pieces, lent, gathered } = this;
     this.pieces = [];
-    this.lent = [];
+    this.lent = NO_STORAGE;
     this.gathered = 0;
     this.inTransport += gathered;
     this.sentBytes += gathered;

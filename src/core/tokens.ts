@@ -5,12 +5,15 @@ const SLOT_BITS = 20;
 const SLOTS = 1 << SLOT_BITS;
 const GENERATIONS = 1 << 30;
 
+/** Of all that await nothing yet: a connection may never do. */
+const NOTHING: never[] = [];
+
 /** What is awaited, by token. `Item` is whatever the asker needs when the answer comes. */
 export class Tokens<Item> {
   readonly most: number;
-  private readonly items: (Item | undefined)[] = [];
-  private readonly generations: number[] = [];
-  private readonly free: number[] = [];
+  private items: (Item | undefined)[] = NOTHING;
+  private generations: number[] = NOTHING;
+  private free: number[] = NOTHING;
   private used = 0;
 
   /** @param most how many may be awaited at once, at most 1,048,576 */
@@ -26,6 +29,11 @@ export class Tokens<Item> {
   /** A token for `item`, or 0 when as many as allowed are awaited. */
   open(item: Item): number {
     if (this.used === this.most) return 0;
+    if (this.items === NOTHING) {
+      this.items = [];
+      this.generations = [];
+      this.free = [];
+    }
     this.used++;
     const slot = this.free.pop() ?? this.items.length;
     const generation = ((this.generations[slot] ?? 0) % (GENERATIONS - 1)) + 1;

@@ -27,6 +27,7 @@ const COLLECT_FIRST = 65_536;
 
 /** The longest topic name that is remembered to be recognised again. */
 const TOPIC_REMEMBERED = 256;
+const NO_TOPIC = new Uint8Array(0);
 
 /** Not a version yet: only a CONNECT can be read. */
 export const UNKNOWN = 0;
@@ -106,7 +107,7 @@ export class PacketReader {
   private holdBody = 0;
   /** `bytes` are not borrowed. */
   private owned = false;
-  private readonly lastTopic = new Uint8Array(TOPIC_REMEMBERED);
+  private lastTopic = NO_TOPIC;
   private lastTopicLength = -1;
   private lastTopicText = '';
 
@@ -167,6 +168,7 @@ export class PacketReader {
     if (length === this.lastTopicLength && this.isLastTopic(bytes, topicStart, length)) return this.lastTopicText;
     const text = utf8(bytes, topicStart, topicEnd);
     if (length > TOPIC_REMEMBERED) return text;
+    if (this.lastTopic === NO_TOPIC) this.lastTopic = new Uint8Array(TOPIC_REMEMBERED);
     for (let index = 0; index < length; index++) this.lastTopic[index] = bytes[topicStart + index]!;
     this.lastTopicLength = length;
     this.lastTopicText = text;

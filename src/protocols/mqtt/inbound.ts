@@ -4,15 +4,17 @@ import { utf8 } from '../../bytes/reader.ts';
 
 /** Names longer than this are not worth a place: they are decoded each time. */
 const CACHED_BYTES_MAX = 128;
-/** A power of two; a connection rarely publishes to more topics in a row. */
-const CACHED = 64;
+/** A power of two. */
+const CACHED = 8_192;
 
-/** Topic names by their bytes, so that a stream of publishes to some topics makes no strings. Bounded: one name a place. */
+/**
+ * Topic names by their bytes, for all connections together: publishes to some thousand topics make no strings, and the same
+ * topic is the same string, whose hash is known. Bounded: one name a place.
+ */
 export class TopicNames {
   private readonly isName: (name: string) => boolean;
-  private bytes: (Uint8Array | undefined)[] = [];
-  private names: string[] = [];
-  private readonly aliases: (string | undefined)[] = [];
+  private readonly bytes: (Uint8Array | undefined)[] = new Array(CACHED).fill(undefined);
+  private readonly names: string[] = new Array(CACHED).fill('');
 
   /** @param isName whether something can be published to it */
   constructor(isName: (name: string) => boolean) {
@@ -42,15 +44,6 @@ export class TopicNames {
   private decode(input: Uint8Array, start: number, end: number): string | null {
     const name = utf8(input, start, end);
     return this.isName(name) ? name : null;
-  }
-
-  /** Undefined for an alias that was not given a name on this connection ([MQTT-3.3.2-7]). */
-  aliased(alias: number): string | undefined {
-    return this.aliases[alias];
-  }
-
-  alias(alias: number, name: string): void {
-    this.aliases[alias] = name;
   }
 }
 
@@ -88,6 +81,9 @@ export class Copies {
 }
 
 const UNSETTLED = -1;
+const NO_IDENTIFIERS = new Uint16Array(0);
+const NO_CODES = new Int16Array(0);
+const NO_FLAGS = new Uint8Array(0);
 
 /**
  * Publishes that wait for their acknowledgement. Acknowledgements leave in the order in which the publishes came, whatever
@@ -96,15 +92,16 @@ const UNSETTLED = -1;
 export class Acknowledgements {
   private readonly most: number;
   /** Rings, that hold nothing until they are needed and grow by doubling: most connections wait for few. */
-  private identifiers = new Uint16Array(0);
-  private codes = new Int16Array(0);
-  private exact = new Uint8Array(0);
+  private identifiers = NO_IDENTIFIERS;
+  private codes = NO_CODES;
+  private exact = NO_FLAGS;
   private mask = -1;
-  private readonly reasons = new Map<number, string>();
+  /** Made when there is one: most publishes are acknowledged without a word. */
+  private reasons: Map<number, string> | null = null;
   private first = 0;
   private next = 0;
   /** Packet identifiers of QoS 2 publishes between PUBLISH and PUBCOMP. */
-  private readonly held = new Set<number>();
+  private held: Set<number> | null = null;
   private atLeastOnce = 0;
 
   /** @param most how many may wait; asking for more than that is a bug of the caller's */
@@ -119,12 +116,12 @@ export class Acknowledgements {
 
   /** How many count towards the receive maximum that was given to the client (MQTT 5.0 §4.9). */
   get counted(): number {
-    return this.atLeastOnce + this.held.size;
+    return this.atLeastOnce + (this.held?.size ?? 0);
   }
 
   /** Whether a QoS 2 publish with this identifier is on its way: a repeat of it does not count again. */
   isHeld(identifier: number): boolean {
-    return this.held.has(identifier);
+    return this.held?.has(identifier) ?? false;
   }
 
   /** A publish came; answers what stands for it. */
@@ -135,7 +132,7 @@ export class Acknowledgements {
     this.identifiers[at] = identifier;
     this.codes[at] = UNSETTLED;
     this.exact[at] = exact ? 1 : 0;
-    if (exact) this.held.add(identifier);
+    if (exact) (this.held ??= new Set()).add(identifier);
     else this.atLeastOnce++;
     return this.next++;
   }
@@ -144,7 +141,7 @@ export class Acknowledgements {
   settle(sequence: number, code: number, reason: string): void {
     const at = sequence & this.mask;
     this.codes[at] = code;
-    if (reason !== '') this.reasons.set(sequence, reason);
+    if (reason !== '') (this.reasons ??= new Map()).set(sequence, reason);
   }
 
   /** Writes those at the front that have settled; a refused QoS 2 publish ends there ([MQTT-4.3.3-9]). */
@@ -155,11 +152,11 @@ export class Acknowledgements {
       if (code === UNSETTLED) return;
       const identifier = this.identifiers[at]!;
       const exact = this.exact[at] === 1;
-      const reason = this.reasons.get(this.first) ?? '';
-      if (reason !== '') this.reasons.delete(this.first);
+      const reason = this.reasons?.get(this.first) ?? '';
+      if (reason !== '') this.reasons!.delete(this.first);
       this.first++;
       if (!exact) this.atLeastOnce--;
-      else if (code >= 0x80) this.held.delete(identifier);
+      else if (code >= 0x80) this.held?.delete(identifier);
       write(identifier, exact, code, reason);
     }
   }
@@ -181,6 +178,6 @@ export class Acknowledgements {
 
   /** PUBCOMP was sent: the identifier is free. */
   complete(identifier: number): void {
-    this.held.delete(identifier);
+    this.held?.delete(identifier);
   }
 }

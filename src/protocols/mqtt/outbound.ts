@@ -58,14 +58,18 @@ interface Again {
   readonly expiry: number;
 }
 
+/** Used within one call. */
+const head = new PublishHead();
+/** Of all that have nothing in flight yet; nothing is put there. */
+const NO_LIVES = new Map<number, Life>();
+
 export class Outbound {
   /** Deliveries that were larger than the client takes ([MQTT-3.1.2-25]). */
   tooLarge = 0;
   private readonly pipe: Pipe;
   private readonly bounds: ClientBounds;
   private readonly slot: number;
-  private readonly head = new PublishHead();
-  private readonly lives = new Map<number, Life>();
+  private lives = NO_LIVES;
   private readonly aliases: Map<string, number> | null;
   /** What a former connection was given and did not acknowledge, beyond the quota of this one. */
   private again: Again[] = [];
@@ -85,6 +89,11 @@ export class Outbound {
     return this.lives.size;
   }
 
+  private live(packetId: number, life: Life): void {
+    if (this.lives === NO_LIVES) this.lives = new Map();
+    this.lives.set(packetId, life);
+  }
+
   /** A packet identifier for one more delivery, 1 for QoS 0; 0 when there is no room. */
   reserve(qos: number): number {
     if (this.pipe.room === 0) return 0;
@@ -93,7 +102,7 @@ export class Outbound {
     // The quota is below 65,535 or equal, and released ones of a former connection are few: one is always free.
     do this.lastId = this.lastId >= 65_535 ? 1 : this.lastId + 1;
     while (this.lives.has(this.lastId));
-    this.lives.set(this.lastId, RESERVED);
+    this.live(this.lastId, RESERVED);
     this.quota--;
     return this.lastId;
   }
@@ -111,7 +120,7 @@ export class Outbound {
     packetId: number,
     expiry: number,
   ): boolean {
-    if (qos > 0) this.lives.set(packetId, qos === 1 ? AT_LEAST_ONCE : EXACTLY_ONCE);
+    if (qos > 0) this.live(packetId, qos === 1 ? AT_LEAST_ONCE : EXACTLY_ONCE);
     return this.write(content, qos, retain, false, identifiers, packetId, expiry);
   }
 
@@ -127,7 +136,7 @@ export class Outbound {
     packetId: number,
     expiry: number,
   ): boolean {
-    this.lives.set(packetId, qos === 1 ? AT_LEAST_ONCE : EXACTLY_ONCE);
+    this.live(packetId, qos === 1 ? AT_LEAST_ONCE : EXACTLY_ONCE);
     if (this.quota > 0 && this.again.length === 0 && this.pipe.room > 0) {
       this.quota--;
       return this.write(content, qos, retain, true, identifiers, packetId, expiry);
@@ -152,7 +161,7 @@ export class Outbound {
 
   /** PUBREL, the first time or again. */
   release(packetId: number): void {
-    this.lives.set(packetId, RELEASED);
+    this.live(packetId, RELEASED);
     this.writeRelease(packetId, REASON.success);
   }
 
@@ -166,7 +175,7 @@ export class Outbound {
     const life = this.lives.get(packetId);
     if (life === EXACTLY_ONCE && reason >= 0x80) return this.end(packetId);
     if (life === EXACTLY_ONCE) {
-      this.lives.set(packetId, ARRIVED);
+      this.live(packetId, ARRIVED);
       return COMMIT;
     }
     if (life === RELEASED) this.writeRelease(packetId, REASON.success);
@@ -215,7 +224,7 @@ export class Outbound {
     packetId: number,
     expiry: number,
   ): boolean {
-    const { pipe, bounds, head } = this;
+    const { pipe, bounds } = this;
     const five = bounds.version === V5;
     const frame = this.frameOf(content);
     const alike = qos === 0 && !retain && (!five || (expiry < 0 && identifiers.length === 0 && this.aliases === null));
@@ -246,7 +255,7 @@ export class Outbound {
 
   /** Sets the alias of a topic in the head, giving it one while there are some ([MQTT-3.1.2-26]). */
   private nameIt(topic: string): void {
-    const { aliases, head } = this;
+    const { aliases } = this;
     head.alias = 0;
     head.named = true;
     if (aliases === null || topic.length < ALIAS_LEAST) return;

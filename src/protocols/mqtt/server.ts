@@ -56,13 +56,16 @@ const KINDS = 8;
 /** A gap that could not be told in a SUBACK: how many filters are remembered for it. */
 const GAPS_MAX = 64;
 
+const names = new TopicNames(isTopicName);
+
 export class MqttServer implements Upper, Subscriber, Waiter {
   readonly session: MqttSession;
   private readonly host: MqttHost;
   private readonly pipe: Pipe;
   private readonly topics: Topics;
   private readonly authenticators: readonly Authenticator[];
-  private readonly names = new TopicNames(isTopicName);
+  /** By number; the codec does not allow more than the client was told ([MQTT-3.3.2-7]). */
+  private aliases: (string | undefined)[] | null = null;
   private readonly answers: Tokens<{ answer: Answer; index: number }>;
   private connectPacket: ConnectRead | null = null;
   private clientId = '';
@@ -72,11 +75,11 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   /** Verbs that were begun and have not settled. */
   private unsettled = 0;
   /** What this connection has subscribed to. */
-  private readonly subscribed = new Set<string>();
+  private subscribed: Set<string> | null = null;
   /** Filters whose deliveries are to carry their cursor. */
-  private readonly cursors = new Set<string>();
+  private cursors: Set<string> | null = null;
   /** Gaps that the next delivery of a filter tells. */
-  private readonly gaps = new Map<string, string>();
+  private gaps: Map<string, string> | null = null;
   /** Histories that are being asked for. */
   private asking = 0;
   private gone = false;
@@ -306,12 +309,12 @@ export class MqttServer implements Upper, Subscriber, Waiter {
       return null;
     }
     if (!named) {
-      const known = topicAlias > 0 ? this.names.aliased(topicAlias) : undefined;
+      const known = topicAlias > 0 ? this.aliases?.[topicAlias] : undefined;
       if (known === undefined) this.session.fault(sessionFaults.topicAliasUnknown);
       return known ?? null;
     }
-    const topic = this.names.read(reader.bytes, reader.topicStart, reader.topicEnd);
-    if (topicAlias > 0) this.names.alias(topicAlias, topic ?? '');
+    const topic = names.read(reader.bytes, reader.topicStart, reader.topicEnd);
+    if (topicAlias > 0) (this.aliases ??= [])[topicAlias] = topic ?? '';
     return topic ?? '';
   }
 
@@ -368,8 +371,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
           ...(shared.group === undefined ? {} : { group: shared.group }),
           ...(after >= 0 && shared.group === undefined ? { after } : {}),
         };
-        if (cursors) this.cursors.add(shared.filter);
-        else this.cursors.delete(shared.filter);
+        if (cursors) (this.cursors ??= new Set()).add(shared.filter);
+        else this.cursors?.delete(shared.filter);
         this.subscribeOne(options, answer, index);
       }
     }
@@ -377,6 +380,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
 
   /** Whether one more subscription is within the bound; one that is there already is replaced. */
   private allows(filter: string): boolean {
+    this.subscribed ??= new Set();
     if (this.subscribed.has(filter)) return true;
     if (this.subscribed.size >= this.host.limits.subscriptionsMax) return false;
     this.subscribed.add(filter);
@@ -406,7 +410,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
         if (this.gone) return;
         if (history !== null && typeof history === 'object' && history.gap !== null) {
           answer.gaps.push('gap', gapText(history.gap));
-          if (this.connectPacket!.properties.requestProblem !== 0) this.gaps.set(filter, '');
+          if (this.connectPacket!.properties.requestProblem !== 0) (this.gaps ??= new Map()).set(filter, '');
         }
         begin();
         if (--this.asking === 0) this.session.letGo(HOLD_ORDER);
@@ -426,8 +430,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
       if (shared === null) this.answerOne(answer, index, REASON.topicFilterInvalid, true);
       else if (token === 0) this.answerOne(answer, index, REASON.unspecifiedError, true);
       else {
-        this.subscribed.delete(text);
-        this.cursors.delete(shared.filter);
+        this.subscribed?.delete(text);
+        this.cursors?.delete(shared.filter);
         this.began();
         this.attachment!.unsubscribe(shared.filter, shared.group, this, token * KINDS + UNSUBSCRIBED);
       }
@@ -467,7 +471,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     const { outbound } = this.session;
     if (outbound === null || this.gone) return;
     const expiry = Number.isFinite(message.expiry) ? secondsLeft(message.expiry, this.host.clock.wall) : -1;
-    const content = this.cursors.size > 0 || this.gaps.size > 0 ? this.withCursor(message, match) : message;
+    const content = this.cursors !== null || this.gaps !== null ? this.withCursor(message, match) : message;
     const { assurance, retain, identifiers } = match;
     const five = this.connectPacket!.version === V5;
     const with5 = five ? identifiers : NO_IDENTIFIERS;
@@ -486,12 +490,12 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     const extra: string[] = [];
     let asked = false;
     for (const filter of match.filters) {
-      const gap = this.gaps.get(filter);
+      const gap = this.gaps?.get(filter);
       if (gap !== undefined && gap !== '') {
         extra.push('gap', gap);
-        this.gaps.delete(filter);
+        this.gaps!.delete(filter);
       }
-      asked ||= this.cursors.has(filter);
+      asked ||= this.cursors?.has(filter) === true;
     }
     if (asked && message.cursor > 0) extra.push('cursor', String(message.cursor));
     if (extra.length === 0 || this.connectPacket!.version !== V5) return message;
@@ -504,8 +508,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
 
   gap(gap: Gap): void {
     // Told in the SUBACK already, unless the client wants no such words there.
-    if (this.gaps.get(gap.filter) === '') this.gaps.delete(gap.filter);
-    else if (this.gaps.size < GAPS_MAX) this.gaps.set(gap.filter, gapText(gap));
+    if (this.gaps?.get(gap.filter) === '') this.gaps.delete(gap.filter);
+    else if ((this.gaps?.size ?? 0) < GAPS_MAX) (this.gaps ??= new Map()).set(gap.filter, gapText(gap));
   }
 
   overflow(): void {

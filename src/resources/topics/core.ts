@@ -64,7 +64,9 @@ export class Core {
   readonly subscriptions = new Map<string, Subscription>();
   readonly dropped: Dropped[] = [];
   /** What was published once and may be asked for again. */
-  readonly once = new Set<number>();
+  get once(): Set<number> {
+    return (this.onces ??= new Set());
+  }
   /** Publications of its own that are being committed. */
   committing = 0;
   delivered = 0;
@@ -82,7 +84,9 @@ export class Core {
   private waiting: Pending[] = [];
   private first = 0;
   private waitingBytes = 0;
-  private readonly flying = new Map<number, Pending>();
+  /** Made when they are needed: most connections have neither. */
+  private onces: Set<number> | null = null;
+  private flights: Map<number, Pending> | null = null;
   private readonly feeds: Feed[] = [];
   private readonly replays: Replay[] = [];
   private pumping = false;
@@ -105,6 +109,10 @@ export class Core {
     this.wall = wall;
   }
 
+  private get flying(): Map<number, Pending> {
+    return (this.flights ??= new Map());
+  }
+
   get isAttached(): boolean {
     return this.subscriber !== null;
   }
@@ -119,7 +127,7 @@ export class Core {
   }
 
   get inFlight(): number {
-    return this.flying.size;
+    return this.flights?.size ?? 0;
   }
 
   /** Whether a message waits, or was given and not acknowledged; cursor 0 for any of the topic. */
