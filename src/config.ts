@@ -132,6 +132,8 @@ export const schema = z.strictObject({
   storage: z.enum(['sqlite', 'memory'], 'is `sqlite` or `memory`').default('sqlite'),
   /** The Unix socket of `portico watch`, `why` and `doctor`; `control.sock` in the data folder when absent. False: none. */
   control: z.union([z.string().min(1, 'a path is not empty'), z.literal(false)], 'is a path or false').optional(),
+  /** System calls that Node does not offer, where they are known to work; without them all goes on, some of it slower. */
+  native: z.enum(['auto', 'off'], 'is `auto` or `off`').default('auto'),
   /** Addresses to listen on. */
   hosts: z.array(z.string().min(1)).min(1, 'name at least one host').default(['127.0.0.1', '::1']),
   /** `default`: those above 1024; `standard`: the well-known ones; `ephemeral`: any free ones. */

@@ -8,6 +8,7 @@ import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
+import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -101,6 +102,8 @@ export class Portico implements AsyncDisposable {
     const log = logger ?? SILENT;
     refuseStrangers(config);
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
+    const native = loadNative(config.native);
+    const known = nativeState();
     const turn = serverTurn((error, where) => onBug(error, where));
     const engine = await openEngine(config, log, onFatal);
     let topics: OpenTopics | null = null;
@@ -121,13 +124,14 @@ export class Portico implements AsyncDisposable {
         open: true,
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
+        kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
         limits: config.limits as never,
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
       routes = routesOf(config, server, topics, log);
       await server.listen(plansOf(config), sharedPlansOf(config));
-      const control = await openWatching(config, VERSION, { server, topics, log });
+      const control = await openWatching(config, VERSION, { server, topics, log, native: known });
       return new Portico(config, server, topics, engine, log, control);
     } catch (error) {
       await server?.close();

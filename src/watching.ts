@@ -8,6 +8,7 @@ import type { Log } from './core/log.ts';
 import { OUTCOME_NAMES } from './core/outcome.ts';
 import type { Direction, Dissector } from './core/tap.ts';
 import { Veiled } from './inspector/lane.ts';
+import type { NativeState } from './native/native.ts';
 import { wire } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
@@ -23,7 +24,7 @@ const OWNER = { account: '', scopes: null, origin: 'local', epoch: 0 } as const;
 export async function openWatching(
   config: Config,
   version: string,
-  { server, topics, log }: { server: Server<Resources>; topics: Topics; log: Log },
+  { server, topics, log, native }: { server: Server<Resources>; topics: Topics; log: Log; native: NativeState },
 ): Promise<Control | null> {
   const path = controlPath(config);
   if (path instanceof Error) return null;
@@ -36,6 +37,7 @@ export async function openWatching(
       version,
       dissectors: dissectorOf,
       show: (tap) => registry.show(tap),
+      kernel: () => registry.kernel(),
       isFilter: isTopicFilter,
       matches,
       why(topic, cursor) {
@@ -49,6 +51,7 @@ export async function openWatching(
         node: process.version,
         pid: process.pid,
         forMs: Math.round(turn.clock.now - since),
+        native: native.on ? 'on' : native.why,
         connections: registry.size,
         protocols: countOf(registry),
         topics: { ...topics.figures },

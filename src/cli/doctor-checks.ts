@@ -15,7 +15,7 @@ import { lockHolder } from '../storage/sqlite/lock.ts';
 import { controlTurn, unreachable } from './control-call.ts';
 
 export interface Finding {
-  readonly check: 'node' | 'configuration' | 'data' | 'disk' | 'server' | 'ports' | 'clock' | 'descriptors';
+  readonly check: 'node' | 'native' | 'configuration' | 'data' | 'disk' | 'server' | 'ports' | 'clock' | 'descriptors';
   readonly result: 'ok' | 'warn' | 'fail';
   readonly text: string;
   /** What to do; where nothing is to be done there is none. */
@@ -221,6 +221,12 @@ export async function askStatus(config: Config): Promise<Status | Finding> {
       },
     );
   });
+}
+
+/** What is off is slower and nothing else: it is no warning. */
+export function checkNative({ native }: Status): Finding {
+  const text = native === 'on' ? 'system calls by node:ffi are used' : `plain Node is used: ${native}`;
+  return { check: 'native', result: 'ok', text };
 }
 
 export function checkServer({ portico, pid, forMs, connections, node }: Status): Finding {

@@ -9,6 +9,7 @@ import {
   checkData,
   checkDescriptors,
   checkDisk,
+  checkNative,
   checkNode,
   checkPorts,
   checkServer,
@@ -56,6 +57,7 @@ async function* examine(flags: DoctorFlags): AsyncGenerator<Finding> {
   yield* checkData(config, status);
   yield* guarded('disk', () => checkDisk(config));
   yield 'check' in answer ? answer : checkServer(answer);
+  if (status?.native !== undefined) yield checkNative(status);
   yield* await checkPorts(plannedPorts(config), status);
   yield* guarded('clock', () => [checkClock(config, new Date())]);
   yield* checkDescriptors(config);

@@ -38,7 +38,8 @@ async function status(flags: PlaceFlags & { readonly json?: boolean }): Promise<
 }
 
 function textOf(status: Answer): string {
-  const { portico, node, pid, forMs, data, memory, connections, watching, protocols, topics, listening } = status;
+  const { portico, node, pid, forMs, data, memory, native, connections, watching, protocols, topics, listening } =
+    status;
   const row = (name: string, text: string) => `  ${bold(name.padEnd(12))} ${text}\n`;
   const urls = listening.map(({ protocol, on, address, path }) =>
     address === null ? `unix:${path}` : urlOf(protocol, on === 'udp' ? 'udp' : 'tcp', address),
@@ -52,6 +53,7 @@ function textOf(status: Answer): string {
     row('topics', `${topics.published} taken, ${topics.delivered} delivered, ${topics.dropped} dropped`),
     row('', `${topics.retained} retained, ${topics.subscriptions} subscriptions, ${topics.durables} that last`),
     row('memory', `${Math.round(memory / 1_048_576)} MiB`),
+    row('native', native === 'on' ? 'system calls by node:ffi' : `plain Node: ${native}`),
   ].join('');
 }
 

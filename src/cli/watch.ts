@@ -1,7 +1,7 @@
 // `portico watch`: what every connection of a running server says, frame by frame, as the server's own codecs read it.
 import type { Command } from 'commander';
 import type { FrameSaid, Greeting, Said, WatchAsk } from '../control/words.ts';
-import type { Piece } from '../core/tap.ts';
+import type { KernelFigures, Piece } from '../core/tap.ts';
 import { PROTOCOLS } from '../protocols.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { askControl, controlPlace, durationOf } from './control-call.ts';
@@ -14,6 +14,7 @@ interface WatchFlags extends PlaceFlags {
   readonly topic?: string;
   readonly from?: string;
   readonly bytes?: boolean;
+  readonly kernel?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
   readonly for?: string;
@@ -26,6 +27,7 @@ export function addWatch(program: Command): void {
     .option('--topic <filter>', 'only frames that name a topic of this filter')
     .option('--from <address>', 'only connections from this address, with or without its port')
     .option('--bytes', 'show the bytes of frames, secrets left out')
+    .option('--kernel', 'show each second what the kernel says of connections: round trips, what was sent again')
     .option('--verbose', 'show the fields of frames')
     .option('--json', 'print one JSON line an event')
     .option('--for <time>', 'end after this time: 500ms, 10s, 2m, 1h')
@@ -43,6 +45,7 @@ async function watch(flags: WatchFlags): Promise<void> {
     ...(flags.topic === undefined ? {} : { topic: flags.topic }),
     ...(flags.from === undefined ? {} : { from: flags.from }),
     bytes: flags.bytes === true,
+    kernel: flags.kernel === true,
     pieces: flags.verbose === true || flags.json === true,
   };
   let ended = false;
@@ -116,7 +119,9 @@ function textOf(said: Exclude<Said, Greeting>): string {
     case 'skipped':
       return `${head} ${yellow('skipped')} ${said.bytes} bytes ${said.direction === 'in' ? 'that came in' : 'that went out'}: too many to be read\n`;
     case 'closed':
-      return `${head} ${green('closed')}  ${said.cause}\n`;
+      return `${head} ${green('closed')}  ${said.cause}${said.kernel === undefined ? '' : `  ${dim(kernelText(said.kernel))}`}\n`;
+    case 'kernel':
+      return `${head} ${green('kernel')}  ${kernelText(said.kernel)}\n`;
   }
 }
 
@@ -126,6 +131,19 @@ function frameText({ direction, size, summary, pieces, bytes }: FrameSaid): stri
   if (pieces !== undefined) text += tree(pieces, '    ');
   if (bytes !== undefined) text += dump(bytes);
   return text;
+}
+
+/** The figures that tell most; all of them are in `--json`. */
+function kernelText(kernel: KernelFigures): string {
+  const ms = (us: number) => `${(us / 1_000).toFixed(us < 10_000 ? 3 : 1)} ms`;
+  const parts = [
+    `round trip ${ms(kernel.roundTripUs)} ± ${ms(kernel.roundTripVarianceUs)}`,
+    `sent again ${kernel.retransmits}`,
+    `window ${kernel.congestionWindow} × ${kernel.segmentBytes} B`,
+  ];
+  if (kernel.unackedSegments > 0) parts.push(`under way ${kernel.unackedSegments}`);
+  if (kernel.deliveryRate !== null) parts.push(`${(kernel.deliveryRate / 1e6).toFixed(1)} MB/s`);
+  return parts.join(', ');
 }
 
 function tree(pieces: readonly Piece[], indent: string): string {

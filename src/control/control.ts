@@ -6,7 +6,7 @@ import type { Fault } from '../core/fault.ts';
 import type { Log } from '../core/log.ts';
 import { type Pipe, SHUTDOWN } from '../core/pipe.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
-import type { Tap } from '../core/tap.ts';
+import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Turn } from '../core/turn.ts';
 import type { Dissectors } from '../inspector/lane.ts';
 import { Recorder } from '../inspector/recorder.ts';
@@ -23,6 +23,10 @@ const LEAVE_MS = 500;
 /** Between two steps of the dissectors: with their bound, a fifth of the time at most. */
 const STEP_EVERY_MS = 8;
 
+/** For those who want it, the kernel is asked about so many connections at most, and as often. */
+const KERNEL_EVERY_MS = 1_000;
+const KERNEL_CONNECTIONS_MAX = 1_000;
+
 export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'isFilter' | 'matches'> {
   readonly status: () => Omit<Status, 'watching'>;
   readonly turn: Turn;
@@ -30,6 +34,8 @@ export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'i
   readonly dissectors: Dissectors;
   /** Shows all connections to a tap; null shows them to nobody. */
   readonly show: (tap: Tap | null) => void;
+  /** What the kernel says of each connection, asked as it is read. */
+  readonly kernel: () => Iterator<readonly [pipe: number, figures: KernelFigures | null]>;
 }
 
 export interface Control {
@@ -63,6 +69,9 @@ class ControlHouse implements ControlHost {
   private readonly options: ControlOptions;
   private readonly watchers = new Set<ControlSession>();
   private recorder: Recorder | null = null;
+  private askingKernel: NodeJS.Timeout | null = null;
+  /** Where the last round ended. */
+  private round: ReturnType<ControlOptions['kernel']> | null = null;
   private emptied: (() => void) | null = null;
 
   constructor(options: ControlOptions) {
@@ -90,6 +99,7 @@ class ControlHouse implements ControlHost {
   }
 
   watch(watcher: ControlSession): void {
+    if (watcher.wantsKernel) this.askingKernel ??= setInterval(() => this.askKernel(), KERNEL_EVERY_MS);
     if (this.recorder !== null) {
       for (const seen of this.recorder.standing()) watcher.seen(seen);
       this.watchers.add(watcher);
@@ -102,7 +112,13 @@ class ControlHouse implements ControlHost {
   }
 
   leave(watcher: ControlSession): void {
-    if (!this.watchers.delete(watcher) || this.watchers.size > 0) return;
+    if (!this.watchers.delete(watcher)) return;
+    if (this.askingKernel !== null && ![...this.watchers].some(({ wantsKernel }) => wantsKernel)) {
+      clearInterval(this.askingKernel);
+      this.askingKernel = null;
+      this.round = null;
+    }
+    if (this.watchers.size > 0) return;
     this.options.show(null);
     this.recorder = null;
     this.options.log.info('nobody watches the connections any more');
@@ -125,6 +141,18 @@ class ControlHouse implements ControlHost {
   closed(pipe: StreamPipe): void {
     this.pipes.delete(pipe);
     if (this.pipes.size === 0) this.emptied?.();
+  }
+
+  private askKernel(): void {
+    this.round ??= this.options.kernel();
+    for (let asked = 0; asked < KERNEL_CONNECTIONS_MAX; asked++) {
+      const { done, value } = this.round.next();
+      if (done === true) {
+        this.round = null;
+        return;
+      }
+      if (value[1] !== null) this.recorder?.kernel(value[0], value[1]);
+    }
   }
 
   private makeRecorder(): Recorder {

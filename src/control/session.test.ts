@@ -15,6 +15,7 @@ const HOST: ControlHost = {
     node: 'v0',
     pid: 1,
     forMs: 0,
+    native: 'on',
     protocols: {},
     topics: {
       published: 0,

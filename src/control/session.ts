@@ -38,6 +38,10 @@ export class ControlSession implements Session {
     return this.asked?.bytes === true;
   }
 
+  get wantsKernel(): boolean {
+    return this.asked?.kernel === true;
+  }
+
   receive(input: Uint8Array, start: number, end: number): number {
     let at = start;
     while (!this.over) {
@@ -98,7 +102,8 @@ export class ControlSession implements Session {
     if (!isFull) this.writable();
   }
 
-  private wants({ protocol, connection, topic, from }: WatchAsk, seen: Seen): boolean {
+  private wants({ protocol, connection, topic, from, kernel }: WatchAsk, seen: Seen): boolean {
+    if (seen.event === 'kernel' && kernel !== true) return false;
     if (connection !== undefined && seen.connection !== connection) return false;
     if (protocol !== undefined && !seen.protocol.split('/').includes(protocol)) return false;
     if (from !== undefined && seen.from !== from && hostOf(seen.from) !== from) return false;
@@ -115,6 +120,9 @@ export class ControlSession implements Session {
     else if (ask.ask === 'why') {
       const subscribers = this.host.why(ask.topic, ask.cursor);
       this.say(typeof subscribers === 'string' ? { error: subscribers } : { answer: 'why', subscribers });
+    } else if (ask.kernel === true && this.host.status().native !== 'on') {
+      this.say({ error: `the kernel cannot be asked here: ${this.host.status().native}` });
+      this.end();
     } else if (ask.topic !== undefined && !this.host.isFilter(ask.topic)) {
       this.say({ error: `${ask.topic} is no filter of topics: + and # stand for whole levels, # only for the last` });
       this.end();

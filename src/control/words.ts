@@ -27,6 +27,8 @@ export interface WatchAsk {
   readonly from?: string;
   /** With the bytes of frames. */
   readonly bytes?: boolean;
+  /** With what the kernel says of each connection, from time to time. */
+  readonly kernel?: boolean;
   /** With the pieces of frames. */
   readonly pieces?: boolean;
 }
@@ -66,6 +68,8 @@ export interface Status {
   readonly node: string;
   readonly pid: number;
   readonly forMs: number;
+  /** `on`, or why the system calls that Node does not offer are not used. */
+  readonly native: string;
   readonly connections: number;
   /** Of those, by protocol. */
   readonly protocols: Readonly<Record<string, number>>;
@@ -111,7 +115,15 @@ export function readAsk(line: string): Ask | string {
   }
 }
 
-function readWatch({ protocol, connection, topic, from, bytes, pieces }: Record<string, unknown>): WatchAsk | string {
+function readWatch({
+  protocol,
+  connection,
+  topic,
+  from,
+  bytes,
+  pieces,
+  kernel,
+}: Record<string, unknown>): WatchAsk | string {
   for (const text of [protocol, topic, from])
     if (text !== undefined && typeof text !== 'string') return 'protocol, topic and from are text';
   if (connection !== undefined && !isCount(connection)) return 'a connection is a whole number';
@@ -122,6 +134,7 @@ function readWatch({ protocol, connection, topic, from, bytes, pieces }: Record<
     ...(topic === undefined ? {} : { topic: topic as string }),
     ...(from === undefined ? {} : { from: from as string }),
     bytes: bytes === true,
+    kernel: kernel === true,
     pieces: pieces === true,
   };
 }

@@ -9,7 +9,7 @@ import { ByteWriter, type Taken } from '../bytes/writer.ts';
 import type { Fault } from './fault.ts';
 import type { Peer } from './peer.ts';
 import { BUG, type Cause, ENDED, FAULT, type Pipe, RESET, type Session, TIMEOUT, type Why } from './pipe.ts';
-import type { Tap } from './tap.ts';
+import type { KernelFigures, Tap } from './tap.ts';
 import { type Clock, type Instant, NEVER } from './time.ts';
 import type { TlsPolicy } from './tls.ts';
 import { type Turn, Turned } from './turn.ts';
@@ -338,6 +338,11 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.running && this.session !== UNBORN) this.handOver();
   }
 
+  /** What the kernel says of the connection; null on a carrier of which it says nothing. */
+  kernel(): KernelFigures | null {
+    return null;
+  }
+
   /** Asks the session to leave, and cuts the pipe when it has not after `graceMs`. */
   leave(why: Why, graceMs: number): void {
     if (!this.alive) return;
@@ -572,7 +577,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
         this.turn.bug(error, `pipe ${this.id} lost`);
       }
     }
-    this.tap?.closed(this.id, cause, clock.now);
+    this.tap?.closed(this.id, cause, clock.now, this.kernel());
     this.events.closed(this, cause, wire);
     this.turn.forget(this);
   }

@@ -19,7 +19,27 @@ export interface Tap {
   fault(pipe: number, fault: Fault, at: Instant): void;
   /** What a request did: verb, resource path, outcome. */
   effect(pipe: number, verb: string, path: string, outcome: Outcome, at: Instant): void;
-  closed(pipe: number, cause: string, at: Instant): void;
+  /** @param kernel the connection's last figures, where the carrier has such and knew them before it was gone */
+  closed(pipe: number, cause: string, at: Instant, kernel: KernelFigures | null): void;
+}
+
+/** What the system's kernel says of a connection over TCP; null where it does not tell. */
+export interface KernelFigures {
+  readonly state: string;
+  readonly roundTripUs: number;
+  readonly roundTripVarianceUs: number;
+  /** Segments that were sent again, over the connection's life. */
+  readonly retransmits: number;
+  /** In segments of `segmentBytes`. */
+  readonly congestionWindow: number;
+  readonly segmentBytes: number;
+  readonly unackedSegments: number;
+  readonly lostSegments: number;
+  /** Bytes a second. */
+  readonly pacingRate: number | null;
+  readonly deliveryRate: number | null;
+  readonly bytesAcked: number | null;
+  readonly bytesReceived: number | null;
 }
 
 /** One labelled piece of a frame, with the offsets it was read from and the pieces in it. */

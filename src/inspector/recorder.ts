@@ -5,7 +5,7 @@
 import type { Fault } from '../core/fault.ts';
 import { OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { addressText, type Peer } from '../core/peer.ts';
-import type { Direction, Tap } from '../core/tap.ts';
+import type { Direction, KernelFigures, Tap } from '../core/tap.ts';
 import type { Clock, Instant } from '../core/time.ts';
 import { type Dissectors, Lane, type LaneFrame } from './lane.ts';
 import { ByteRing } from './ring.ts';
@@ -69,7 +69,7 @@ type Entry = { readonly of: Watched; readonly at: Instant } & (
   | { readonly kind: 'bytes'; readonly direction: Direction; place: number; size: number }
   | { readonly kind: 'skip'; readonly direction: Direction; size: number }
   | { readonly kind: 'layer'; readonly protocol: string }
-  | { readonly kind: 'closed'; readonly cause: string }
+  | { readonly kind: 'closed'; readonly cause: string; readonly kernel: KernelFigures | null }
   | { readonly kind: 'news'; readonly news: News }
 );
 
@@ -152,11 +152,16 @@ export class Recorder implements Tap {
     this.news(pipe, { event: 'effect', verb, path: clip(path), outcome: OUTCOME_NAMES[outcome] }, at);
   }
 
-  closed(pipe: number, cause: string, at: Instant): void {
+  closed(pipe: number, cause: string, at: Instant, kernel: KernelFigures | null): void {
     const of = this.watched.get(pipe);
     if (of === undefined) return;
     this.watched.delete(pipe);
-    this.add({ kind: 'closed', of, cause, at });
+    this.add({ kind: 'closed', of, cause, at, kernel });
+  }
+
+  /** What the kernel says of a connection that stands. */
+  kernel(pipe: number, kernel: KernelFigures): void {
+    this.news(pipe, { event: 'kernel', kernel }, this.options.clock().now);
   }
 
   // ---- later -------------------------------------------------------------------------------------------------------
@@ -248,7 +253,11 @@ export class Recorder implements Tap {
         break;
       case 'closed':
         for (const direction of ['in', 'out'] as const) this.frames(of, direction, of[direction].end(), at);
-        this.see(of, at, { event: 'closed', cause: entry.cause });
+        this.see(of, at, {
+          event: 'closed',
+          cause: entry.cause,
+          ...(entry.kernel === null ? {} : { kernel: entry.kernel }),
+        });
     }
   }
 

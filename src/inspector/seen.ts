@@ -1,6 +1,6 @@
 // What those who watch are told, one value an event, and how a frame is put into one line. It knows no socket and no
 // protocol by name: labels of pieces are all that it goes by.
-import { type Direction, MASKED, type Piece } from '../core/tap.ts';
+import { type Direction, type KernelFigures, MASKED, type Piece } from '../core/tap.ts';
 
 /** What every event has. Times are of the wall clock, in milliseconds; `connection` is the pipe's number on the server. */
 interface Told {
@@ -51,6 +51,14 @@ export interface EffectSeen extends Told {
 export interface ClosedSeen extends Told {
   readonly event: 'closed';
   readonly cause: string;
+  /** The last that the kernel said, where that is known. */
+  readonly kernel?: KernelFigures;
+}
+
+/** What the kernel says of a connection that stands. */
+export interface KernelSeen extends Told {
+  readonly event: 'kernel';
+  readonly kernel: KernelFigures;
 }
 
 /** More came than could be looked at: so many bytes of this direction were passed over. */
@@ -60,7 +68,7 @@ export interface SkippedSeen extends Told {
   readonly bytes: number;
 }
 
-export type Seen = OpenedSeen | LayerSeen | FrameSeen | FaultSeen | EffectSeen | ClosedSeen | SkippedSeen;
+export type Seen = OpenedSeen | LayerSeen | FrameSeen | FaultSeen | EffectSeen | ClosedSeen | KernelSeen | SkippedSeen;
 
 /** A value is shown up to so many characters, and a frame up to so many pieces. */
 const VALUE_MOST = 512;

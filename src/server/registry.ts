@@ -5,7 +5,7 @@ import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText } from '../core/peer.ts';
 import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
-import type { Tap } from '../core/tap.ts';
+import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
 import type { Turn } from '../core/turn.ts';
 import { defaultMemoryBytes, type Memory, MemoryBudget, PROCESS_MEMORY } from './budget.ts';
@@ -131,6 +131,11 @@ export class Registry implements PipeEvents {
   show(tap: Tap | null): void {
     this.tap = tap;
     for (const known of [...this.pipes.values(), ...this.within.values()]) tapPipe(known, tap);
+  }
+
+  /** What the kernel says of each connection, asked as it is read. */
+  *kernel(): Generator<readonly [pipe: number, figures: KernelFigures | null], undefined> {
+    for (const { pipe } of this.pipes.values()) yield [pipe.id, pipe.kernel()];
   }
 
   private add(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): void {

@@ -14,7 +14,7 @@ import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
-import type { PipeMaking } from '../transports/socket-pipe.ts';
+import type { AskKernel, PipeMaking } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
 import type { Memory } from './budget.ts';
@@ -64,6 +64,8 @@ export interface ServerOptions<Resources> {
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
   readonly limits?: Partial<RegistryLimits>;
+  /** Asks the kernel about a connection; nobody is asked when absent. */
+  readonly kernel?: AskKernel | undefined;
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -209,7 +211,12 @@ export class Server<Resources> {
   }
 
   private making(inputMax: number): PipeMaking {
-    return { turn: this.turn, bounds: { ...PIPE_BOUNDS, inputMax }, events: this.registry };
+    return {
+      turn: this.turn,
+      bounds: { ...PIPE_BOUNDS, inputMax },
+      events: this.registry,
+      kernel: this.options.kernel,
+    };
   }
 
   // ---- what sessions are given -------------------------------------------------------------------------------------

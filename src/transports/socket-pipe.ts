@@ -7,6 +7,7 @@ import type { Carrier, Peer, TlsFacts } from '../core/peer.ts';
 import { type Cause, ENDED, HANDSHAKE, type Pipe, RESET, type Session, UNREACHABLE } from '../core/pipe.ts';
 import type { Target } from '../core/reach.ts';
 import { type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
+import type { KernelFigures } from '../core/tap.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
 
@@ -24,11 +25,18 @@ export interface PipeMaking {
   readonly turn: Turn;
   readonly bounds: PipeBounds;
   readonly events: PipeEvents;
+  /** Asks the kernel about a connection by its descriptor; it may be told nothing. */
+  readonly kernel?: AskKernel | undefined;
 }
+
+export type AskKernel = (fd: number) => KernelFigures | null;
 
 export class SocketPipe extends StreamPipe {
   private socket: Socket;
   private cause: Cause = ENDED;
+  private readonly askKernel: AskKernel | undefined;
+  /** What the kernel said last. */
+  private figures: KernelFigures | null = null;
   private securingSince: (() => void) | null = null;
   /** Writes under way: their sizes and the storage to give back, in order. */
   private readonly sizes: number[] = [];
@@ -38,10 +46,17 @@ export class SocketPipe extends StreamPipe {
   constructor(socket: Socket, peer: Peer, making: PipeMaking) {
     super(making.turn, peer, making.bounds, making.events);
     this.socket = socket;
+    this.askKernel = making.kernel;
     socket.setNoDelay(true);
     // A peer that vanished without a word is noticed also where nothing is sent to it.
     socket.setKeepAlive(true, KEEPALIVE_MS);
     this.listen(socket);
+  }
+
+  override kernel(): KernelFigures | null {
+    const fd = descriptorOf(this.socket);
+    if (fd >= 0) this.figures = this.askKernel?.(fd) ?? this.figures;
+    return this.figures;
   }
 
   protected transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void {
@@ -64,16 +79,19 @@ export class SocketPipe extends StreamPipe {
   }
 
   protected shut(): void {
+    this.lastFigures();
     this.socket.end();
   }
 
   protected abort(): void {
+    this.lastFigures();
     // Only a TCP socket has a reset; a Unix socket and TLS end without the proper ending.
     if (this.peer.carrier === 'tcp' && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
   protected close(): void {
+    this.lastFigures();
     this.socket.destroy();
   }
 
@@ -116,6 +134,11 @@ export class SocketPipe extends StreamPipe {
     socket.on('close', () => this.ended(this.cause, 0));
   }
 
+  /** Asked before the socket is let go, and for somebody who watches. */
+  private lastFigures(): void {
+    if (this.tap !== null) this.kernel();
+  }
+
   private written(): void {
     const total = this.sizes.shift()!;
     for (const storage of this.storages.shift()!) giveBack(storage);
@@ -125,6 +148,12 @@ export class SocketPipe extends StreamPipe {
     this.securingSince = null;
     start();
   }
+}
+
+/** The descriptor of a socket, which Node does not tell; -1 once it is closed. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & { _handle?: { readonly fd?: number } | null };
+  return handle?.fd ?? -1;
 }
 
 function contextOf(policy: TlsPolicy): SecureContext {

@@ -63,6 +63,7 @@ test(
     const well = await doctor(data, environment);
     assert.equal(well.code, 0);
     assert.match(well.of('server').text, new RegExp(`answers: process ${server.process.pid} on Node`));
+    assert.match(well.of('native').text, /^system calls by node:ffi are used$|^plain Node is used: it /);
     assert.equal(well.of('data').result, 'ok');
     assert.match(well.of('ports').text, new RegExp(`listened on: mqtt tcp ${server.port('mqtt')}`));
     const changed = await doctor(data, { ...FREE, PORTICO_PROTOCOLS_MQTT_PORT: '1' });

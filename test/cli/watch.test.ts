@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { EXIT } from '../../src/cli/output.ts';
 import { missing, Program, run, until } from '../clients.ts';
 import { type Running, runCommand, startServer } from '../server-process.ts';
 
@@ -187,6 +188,54 @@ test('on a shared port the protocol is shown once it is known', { skip: noNetcat
     ['frame', 'lines', 'PUB'],
   ]);
   assert.equal(await watcher.end(), 0);
+});
+
+const hasKernel = `${process.platform}-${process.arch}` === 'linux-x64' && process.versions.node === '26.10.0';
+
+test('what the kernel says, each second and at the end', { skip: !hasKernel, timeout: 60_000 }, async () => {
+  const plain = await watch('--json', '--protocol', 'lines');
+  const asked = await watch('--json', '--kernel', '--protocol', 'lines');
+  const text = await watch('--kernel', '--protocol', 'lines');
+  const socket = connect(server.port('lines'), '127.0.0.1');
+  socket.write('PUB w/k 1\n');
+  await asked.shows(/"event":"kernel".*\n.*"event":"kernel"/s);
+  socket.end('QUIT\n');
+  await once(socket.resume(), 'close');
+  for (const watcher of [plain, asked]) await watcher.shows(/"event":"closed"/);
+  await text.shows(/ closed {2}ended {2}round trip \d+\.\d+ ms/);
+  assert.match(text.text(), / kernel {2}round trip [\d.]+ ms ± [\d.]+ ms, sent again 0, window \d+ × \d+ B/);
+  const told = (events: readonly Event[], event: string) =>
+    events.filter((one) => one.event === event) as (Event & { kernel: Record<string, number | string> })[];
+  assert.deepEqual(told(plain.events(), 'kernel'), []);
+  const [standing] = told(asked.events(), 'kernel');
+  assert.equal(standing!.kernel.state, 'established');
+  assert.equal(standing!.kernel.bytesReceived, 10);
+  for (const { kernel } of [...told(plain.events(), 'closed'), ...told(asked.events(), 'closed')]) {
+    assert.ok(Number(kernel.roundTripUs) > 0);
+    assert.ok(Number(kernel.bytesReceived) >= 15);
+  }
+  for (const watcher of [plain, asked, text]) assert.equal(await watcher.end(), 0);
+});
+
+test('without the system calls all is shown but the kernel’s figures, and --kernel says why', {
+  timeout: 60_000,
+}, async () => {
+  const own = join(folder, 'plain');
+  await using off = await startServer(['--data', own], { PORTICO_NATIVE: 'off', PORTICO_PORTS: 'ephemeral' });
+  const refused = await runCommand(['watch', '--data', own, '--kernel']);
+  assert.equal(refused.code, EXIT.usage);
+  assert.match(refused.errors, /the kernel cannot be asked here: it is turned off/);
+  const shown = runCommand(['watch', '--data', own, '--json', '--for', '2s']);
+  for (let tries = 0; tries < 15; tries++) {
+    const socket = connect(off.port('lines'), '127.0.0.1');
+    socket.end('PUB w/k 1\nQUIT\n');
+    await once(socket.resume(), 'close');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const { output } = await shown;
+  assert.match(output, /"event":"closed"/);
+  assert.doesNotMatch(output, /"kernel"/);
+  assert.ok(off.complaints.every((line) => !/Experimental/.test(line)));
 });
 
 test('filters: protocol, topic, connection, address', { skip: noMosquitto || noNetcat, timeout: 60_000 }, async () => {
