@@ -20,8 +20,8 @@ export type NativeMode = 'auto' | 'off';
 /** Versions of Node that the suite ran on. On another, node:ffi may call with other conventions. */
 export const NODE_VERSIONS: readonly string[] = ['26.10.0'];
 
-/** Where the offsets of the structs hold. */
-const PLATFORMS: readonly string[] = ['linux-x64', 'linux-arm64'];
+/** Where the offsets of the structs hold, and the suite ran. */
+const PLATFORMS: readonly string[] = ['linux-x64'];
 
 export interface NativeState {
   readonly on: boolean;
