@@ -49,5 +49,6 @@ export function addressText(address: Address | null): string {
 
 /** Whether an address belongs to this machine's loopback: 127.0.0.0/8, ::1, and the former mapped into IPv6. */
 export function isLoopback(host: string): boolean {
-  return /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host) || host === '::1';
+  // Those two are nearly all that ever ask.
+  return host === '127.0.0.1' || host === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/i.test(host);
 }

@@ -17,8 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'portico-native-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const HAS_CALLS =
-  ['linux-x64', 'linux-arm64'].includes(`${process.platform}-${process.arch}`) &&
-  NODE_VERSIONS.includes(process.versions.node);
+  ['linux-x64'].includes(`${process.platform}-${process.arch}`) && NODE_VERSIONS.includes(process.versions.node);
 
 test('it is on where it was tried, and says why where it is not', () => {
   assert.equal(loadNative('auto') !== null, HAS_CALLS, nativeState().why);

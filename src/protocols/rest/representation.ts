@@ -18,14 +18,39 @@ export interface Value {
 /** What a field can have, and is the same to every recipient. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
+/** What was worked out of a value, which never changes, for the next time that it is asked for. */
+interface Known {
+  type: string;
+  tag: string;
+}
+
+const KNOWN = new WeakMap<Value, Known>();
+
+function knownOf(value: Value): Known {
+  let known = KNOWN.get(value);
+  if (known === undefined) {
+    known = { type: typeOf(value), tag: digestOf(value) };
+    KNOWN.set(value, known);
+  }
+  return known;
+}
+
 /** The media type that a payload is given as: the publisher's, else what can be seen of it. */
-export function mediaTypeOf({ contentType, payload }: Value): string {
+export function mediaTypeOf(value: Value): string {
+  return knownOf(value).type;
+}
+
+function typeOf({ contentType, payload }: Value): string {
   if (PRINTABLE.test(contentType) && parseMediaType(contentType) !== null) return contentType;
   return isUtf8(payload) ? 'text/plain; charset=utf-8' : 'application/octet-stream';
 }
 
 /** The value's entity tag without quotes: its cursor, or a digest of all that it is where its topic has no history. */
-export function tagOf({ cursor, contentType, properties, payload }: Value): string {
+export function tagOf(value: Value): string {
+  return knownOf(value).tag;
+}
+
+function digestOf({ cursor, contentType, properties, payload }: Value): string {
   if (cursor > 0) return String(cursor);
   const digest = createHash('sha256')
     .update(JSON.stringify([contentType, properties]))
