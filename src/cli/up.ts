@@ -68,14 +68,19 @@ function codeOf(error: unknown): number {
   return EXIT.io;
 }
 
+/** Two signals within this time are one. */
+const TWICE_MS = 250;
+
 function stopOnSignals(portico: Portico): void {
-  let stopping = false;
+  let since = 0;
   const stop = (signal: NodeJS.Signals) => {
-    if (stopping) {
+    // Who signals a process and its group does it twice: that is one wish, not impatience.
+    if (since > 0 && performance.now() - since < TWICE_MS) return;
+    if (since > 0) {
       complain('stopped at once; what was acknowledged is safe');
       process.exit(EXIT.failed);
     }
-    stopping = true;
+    since = performance.now();
     if (signal === 'SIGINT') complain('stopping; press Ctrl-C again to stop at once');
     portico.close().then(
       () => process.exit(EXIT.ok),
