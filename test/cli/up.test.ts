@@ -151,7 +151,7 @@ test('a second signal ends it at once', { ...TIMEOUT, skip: process.platform ===
   await once(socket, 'data');
   const began = Date.now();
   server.process.kill('SIGTERM');
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await new Promise((resolve) => setTimeout(resolve, 400));
   server.process.kill('SIGINT');
   const [code] = (await once(server.process, 'exit')) as [number];
   socket.destroy();
