@@ -56,7 +56,8 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
 function admit(guard: Guard, exchange: Exchange, anyone: boolean): boolean {
   exchange.beside = guard.answerFields(exchange) ?? NO_FIELDS;
   // A preflight is answered before anybody is asked to sign in: browsers send it without credentials.
-  const preflight = guard.check(exchange) === null ? guard.preflight(exchange) : null;
+  const asks = exchange.method === 'OPTIONS' && guard.check(exchange) === null;
+  const preflight = asks ? guard.preflight(exchange) : null;
   if (preflight !== null) {
     answerNothing(exchange, 204, preflight);
     return false;

@@ -29,7 +29,9 @@ async function attack({ base, secret, ports, commands }) {
           let text = '';
           try {
             text = node.contentDocument.documentElement.textContent;
-          } catch {}
+          } catch {
+            // A frame of another origin, or none at all: nothing was read.
+          }
           if (name === 'img') text = 'an image';
           if (name === 'link') for (const { cssRules } of document.styleSheets) text += cssRules.length;
           read.push([what, text]);

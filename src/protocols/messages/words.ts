@@ -53,9 +53,6 @@ export const OUTCOME_CODES: OutcomeTable<number> = {
   [FAILED]: 1011,
 };
 
-/** The history has a gap, and frames cannot say so (a private code, RFC 6455 §7.4.2). */
-export const GAP_CODE = 4000;
-
 /** What is said when the server asks a session to leave. */
 export const LEAVING: Readonly<Record<Why, readonly [Outcome, string]>> = {
   [SHUTDOWN]: [GONE, 'the server is shutting down'],
