@@ -1,4 +1,5 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
+
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
@@ -12,6 +13,7 @@ import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { OPEN_ACCOUNTS } from './resources/accounts/open-accounts.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
@@ -118,7 +120,7 @@ export class Portico implements AsyncDisposable {
       });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       server = new Server<Resources>(turn, {
-        resources: { topics },
+        resources: { accounts: OPEN_ACCOUNTS, topics },
         log,
         software: SOFTWARE,
         open: true,

@@ -4,15 +4,27 @@ import { isLoopback, type Peer } from './peer.ts';
 export interface Caller {
   /** The account's name; `''` for somebody who gave none. */
   readonly account: string;
-  /** What a token was narrowed to; null for all that the account may. */
+  /** What a token was narrowed to, as rules `verb kind/path`; null for all that the account may. */
   readonly scopes: readonly string[] | null;
   readonly origin: 'local' | 'remote';
-  /** The epoch of the rules under which this caller's grants were worked out. */
+  /** The epoch of the rules under which it signed in. */
   readonly epoch: number;
+  /** By what it signed in, as the audit names it: `password`, `token:ci`, `certificate:…`, `jwt:<issuer>`; `''` for open mode. */
+  readonly by?: string;
 }
 
 /** The caller behind a connection that gave `account` as its name, or `''`. */
 export function callerOf(peer: Peer, account: string, epoch: number): Caller {
-  const local = peer.forwarded !== true && (peer.remote === null || isLoopback(peer.remote.host));
-  return { account, scopes: null, origin: local ? 'local' : 'remote', epoch };
+  return { account, scopes: null, origin: isLocal(peer) ? 'local' : 'remote', epoch };
+}
+
+/** Whether a connection comes from this machine, as far as can be told. */
+export function isLocal(peer: Peer): boolean {
+  return peer.forwarded !== true && (peer.remote === null || isLoopback(peer.remote.host));
+}
+
+/** Whether what is said on a connection can be read on the way: not within TLS, and not within this machine. */
+export function isExposed(peer: Peer): boolean {
+  for (let layer: Peer | null = peer; layer !== null; layer = layer.below) if (layer.tls !== null) return false;
+  return !isLocal(peer);
 }

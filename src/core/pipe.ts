@@ -1,6 +1,7 @@
 // The byte stream seam. A `Pipe` is one ordered stream, whatever carries it; a `Session` is a protocol's state machine on
 // it, with no socket, no clock, no timer and no promise.
 import type { ByteWriter } from '../bytes/writer.ts';
+import type { Caller } from './caller.ts';
 import type { Fault } from './fault.ts';
 import type { Peer } from './peer.ts';
 import type { Clock, Instant } from './time.ts';
@@ -62,6 +63,8 @@ export interface Pipe {
   fail(fault: Fault): void;
   /** Tells those who look that what is written from now on, and what the next session is given, is of this protocol. */
   speaks(protocol: string): void;
+  /** Tells the server on whose behalf this is open: it is asked to leave (`REVOKED`) once that caller no longer stands. */
+  signedIn(caller: Caller): void;
   /** Hands the pipe over: unconsumed bytes go to `next` once the running call has returned. */
   become(next: Session): void;
   /**

@@ -37,6 +37,8 @@ export type Listens<Resources> =
       readonly on: 'tcp' | 'tls' | 'unix' | 'quic-stream' | 'ssh-subsystem';
       readonly port: number;
       readonly standardPort: number;
+      /** Over TLS, the name by which clients ask for it (RFC 7301); several protocols may share a TLS port so. */
+      readonly alpn?: string;
       readonly recognises?: (bytes: Uint8Array, start: number, end: number) => boolean | null;
       /** The most input that its sessions may leave unconsumed: the largest unit that they wait for whole. */
       readonly inputMax?: (limits: Bound) => number;

@@ -6,9 +6,21 @@
 import { KeptBytes } from '../bytes/kept.ts';
 import { giveBack } from '../bytes/pool.ts';
 import { ByteWriter, type Taken } from '../bytes/writer.ts';
+import type { Caller } from './caller.ts';
 import type { Fault } from './fault.ts';
 import type { Peer } from './peer.ts';
-import { BUG, type Cause, ENDED, FAULT, type Pipe, RESET, type Session, TIMEOUT, type Why } from './pipe.ts';
+import {
+  BUG,
+  type Cause,
+  ENDED,
+  FAULT,
+  OVERLOADED,
+  type Pipe,
+  RESET,
+  type Session,
+  TIMEOUT,
+  type Why,
+} from './pipe.ts';
 import type { KernelFigures, Tap } from './tap.ts';
 import { type Clock, type Instant, NEVER } from './time.ts';
 import type { TlsPolicy } from './tls.ts';
@@ -65,6 +77,17 @@ const OPEN = 0;
 const ENDING = 1;
 const SHUT = 2;
 
+/** Of all pipes that nobody signed in on; nothing is put there. */
+const NO_CALLERS: readonly Caller[] = [];
+
+/** More would be an attempt to fill memory: proxies that sign in for that many take more than one connection. */
+const CALLERS_MAX = 64;
+const LEAVE_MS = 1_000;
+
+function isSame(one: Caller, other: Caller): boolean {
+  return one === other || (one.account === other.account && one.by === other.by && one.scopes === other.scopes);
+}
+
 /** Of all pipes that have nothing to give back; nothing is put there. */
 const NO_STORAGE: Buffer[] = [];
 
@@ -78,6 +101,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   tap: Tap | null = null;
   /** What is spoken on it, as far as anybody said. */
   protocol = '';
+  /** On whose behalf it is open: usually one; several where requests of several share a connection. */
+  callers: readonly Caller[] = NO_CALLERS;
   /** Bytes that came in and that were handed to the carrier, over the pipe's life. */
   receivedBytes = 0;
   sentBytes = 0;
@@ -320,6 +345,14 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.stopReading(fault.wire);
     this.cutCause = FAULT;
     this.end();
+  }
+
+  signedIn(caller: Caller): void {
+    const last = this.callers[this.callers.length - 1];
+    if (last !== undefined && isSame(last, caller)) return;
+    if (this.callers.some((known) => isSame(known, caller))) return;
+    this.callers = [...this.callers, caller];
+    if (this.callers.length > CALLERS_MAX) this.leave(OVERLOADED, LEAVE_MS);
   }
 
   speaks(protocol: string): void {

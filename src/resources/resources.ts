@@ -1,6 +1,8 @@
 // The resources that protocols are given.
+import type { Accounts } from './accounts/contract.ts';
 import type { Topics } from './topics/contract.ts';
 
 export interface Resources {
+  readonly accounts: Accounts;
   readonly topics: Topics;
 }

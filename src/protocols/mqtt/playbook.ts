@@ -1,5 +1,6 @@
 // Playbooks: conversations of clients with a server session over simulated pipes. Each runs with the bytes as they were
 // sent, cut singly, and cut in pieces of up to seven, and must be the same every time.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ByteWriter } from '../../bytes/writer.ts';
@@ -9,6 +10,7 @@ import { SILENT } from '../../core/log.ts';
 import type { Cause, Pipe, Session } from '../../core/pipe.ts';
 import { NO_EVENTS, type PipeBounds } from '../../core/stream-pipe.ts';
 import { type Clock, NEVER } from '../../core/time.ts';
+import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
 import { type Link, linkPipes } from '../../sim/pipes.ts';
 import { World } from '../../sim/world.ts';
 import type { Authenticator } from './authenticator.ts';
@@ -53,7 +55,7 @@ export class Stage {
     this.cut = cut;
     const { world } = this;
     this.host = {
-      resources: { topics: this.topics },
+      resources: { accounts: OPEN_ACCOUNTS, topics: this.topics },
       limits: bindLimits(rows, setting.limits),
       get clock() {
         return world.turn.clock;

@@ -1,10 +1,12 @@
 // The session over the topics as they are, in a simulated world: links that are cut at any time, sessions that come back,
 // and nothing lost, repeated or out of order. A failure prints its seed; SEED runs one again.
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bindLimits } from '../../core/limits.ts';
 import { SILENT } from '../../core/log.ts';
 import type { Pipe } from '../../core/pipe.ts';
+import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
 import { openTopics } from '../../resources/topics/topics.ts';
 import { linkPipes } from '../../sim/pipes.ts';
 import { World } from '../../sim/world.ts';
@@ -40,7 +42,7 @@ async function place(seed: number, history: 'durable' | 'none'): Promise<Place> 
   while (!opened) await pass(world, 5);
   const topics = await opening;
   const host: MqttHost = {
-    resources: { topics },
+    resources: { accounts: OPEN_ACCOUNTS, topics },
     limits: bindLimits(rows, { receiveMaximum: 10, inflightMax: 10 }),
     get clock() {
       return world.turn.clock;

@@ -7,6 +7,7 @@ import type { Pipe, Session } from '../../core/pipe.ts';
 import { type PipesUnderTest, pipeSuite, Recorder, SUITE_BOUNDS } from '../../core/pipe-suite.ts';
 import type { Host } from '../../core/protocol.ts';
 import type { Reach } from '../../core/reach.ts';
+import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { House } from '../../resources/topics/testing/house.ts';
 import { DatagramNetwork } from '../../sim/datagrams.ts';
@@ -211,7 +212,7 @@ test('the recorder publishes what a connection was, with its last bytes', async 
   const house = await House.open();
   const { world, topics } = house;
   const host = {
-    resources: { topics },
+    resources: { accounts: OPEN_ACCOUNTS, topics },
     limits: bindLimits(limits, { recordBytesMax: 10, idleMs: 1_000 }),
     clock: world.turn.clock,
     entropy: world.random,

@@ -1,10 +1,12 @@
 // Lines in a simulated world over the real topics, and a peer that writes down what it is told: for tests.
+
 import { bindLimits } from '../../../core/limits.ts';
 import { SILENT } from '../../../core/log.ts';
 import type { Address } from '../../../core/peer.ts';
 import type { Pipe } from '../../../core/pipe.ts';
 import { Recorder } from '../../../core/pipe-suite.ts';
 import { NO_EVENTS, type PipeBounds } from '../../../core/stream-pipe.ts';
+import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import type { HistoryPolicy } from '../../../resources/topics/history.ts';
 import { House, NO_HISTORY } from '../../../resources/topics/testing/house.ts';
 import { DatagramNetwork } from '../../../sim/datagrams.ts';
@@ -45,7 +47,7 @@ export class Bench {
     const { world, topics } = house;
     this.network = new DatagramNetwork(world);
     this.host = {
-      resources: { topics },
+      resources: { accounts: OPEN_ACCOUNTS, topics },
       limits: bindLimits(limits, options.limits),
       get clock() {
         return world.turn.clock;

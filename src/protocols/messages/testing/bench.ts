@@ -1,10 +1,12 @@
 // portico.json and bare topics in a simulated world over the real topics, and a peer that writes down what it is told: for
 // tests.
+
 import type { Caller } from '../../../core/caller.ts';
 import { bindLimits } from '../../../core/limits.ts';
 import { SILENT } from '../../../core/log.ts';
 import type { MessageSession, Messages } from '../../../core/messages.ts';
 import { type Clock, NEVER } from '../../../core/time.ts';
+import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import type { HistoryPolicy } from '../../../resources/topics/history.ts';
 import { House, NO_HISTORY } from '../../../resources/topics/testing/house.ts';
 import { linkMessages } from '../../../sim/messages.ts';
@@ -78,7 +80,7 @@ export class Bench {
     this.options = options;
     const { world } = house;
     this.host = {
-      resources: { topics: house.topics },
+      resources: { accounts: OPEN_ACCOUNTS, topics: house.topics },
       limits: bindLimits(limits, options.limits),
       get clock() {
         return world.turn.clock;

@@ -1,8 +1,10 @@
 // The topics over HTTP in a simulated world over the real topics, without a wire: for tests.
+
 import type { ExchangeHandler } from '../../../core/exchange.ts';
 import { Fields } from '../../../core/fields.ts';
 import { bindLimits } from '../../../core/limits.ts';
 import { SILENT } from '../../../core/log.ts';
+import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import { CALLER, House, NO_HISTORY } from '../../../resources/topics/testing/house.ts';
 import { type SimulatedClient, simulateRequest } from '../../../sim/exchange.ts';
 import { limits } from '../limits.ts';
@@ -30,7 +32,7 @@ export class Bench {
     this.cut = options.cut ?? 0;
     const { world, topics } = house;
     this.host = {
-      resources: { topics },
+      resources: { accounts: OPEN_ACCOUNTS, topics },
       limits: bindLimits(limits, options.limits),
       get clock() {
         return world.turn.clock;

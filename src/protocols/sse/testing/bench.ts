@@ -1,9 +1,11 @@
 // Server-sent events in a simulated world over the real topics, and a client that reads them as the standard says: for
 // tests.
+
 import type { ExchangeHandler } from '../../../core/exchange.ts';
 import { Fields } from '../../../core/fields.ts';
 import { bindLimits } from '../../../core/limits.ts';
 import { SILENT } from '../../../core/log.ts';
+import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import { CALLER, House, NO_HISTORY } from '../../../resources/topics/testing/house.ts';
 import { type SimulatedClient, simulateRequest } from '../../../sim/exchange.ts';
 import { EventReader } from '../codec.ts';
@@ -69,7 +71,7 @@ export class Bench {
     this.house = house;
     const { world, topics } = house;
     this.host = {
-      resources: { topics },
+      resources: { accounts: OPEN_ACCOUNTS, topics },
       limits: bindLimits(limits, options.limits),
       get clock() {
         return world.turn.clock;
