@@ -134,7 +134,6 @@ export class Http2Session extends Connection {
     this.busy();
     const exchange = new Http2Exchange(this, id, head, ends);
     if (this.priorities.size > 0) this.applyPriority(exchange);
-    if (++this.requests >= host.limits.requestsMax && !this.leaving) this.leave(SHUTDOWN, clock);
     try {
       if (head.tooLarge) {
         const detail = `The fields take more than ${host.limits.headBytesMax} bytes, or are more than ${host.limits.fieldsMax}.`;
@@ -144,12 +143,14 @@ export class Http2Session extends Connection {
     } catch (error) {
       this.bug(exchange, error);
     }
-    if (exchange.closed) return;
-    this.began(exchange);
-    if (!ends) {
-      exchange.bodyAt = clock.now + host.limits.bodyMs;
-      this.wake(exchange.bodyAt);
+    if (!exchange.closed) {
+      this.began(exchange);
+      if (!ends) {
+        exchange.bodyAt = clock.now + host.limits.bodyMs;
+        this.wake(exchange.bodyAt);
+      }
     }
+    if (++this.requests >= host.limits.requestsMax && !this.leaving) this.leave(SHUTDOWN, clock);
   }
 
   private readTrailers(

@@ -64,7 +64,10 @@ export function checkRules(rules: readonly Rule[]): void {
           client.asks(2_001);
           const after = client.hears(2_000);
           // Where the window is small only the beginning comes.
-          assert.ok(after.some((line) => line.startsWith('DATA 2001 G')), after.join(' | '));
+          assert.ok(
+            after.some((line) => line.startsWith('DATA 2001 G')),
+            after.join(' | '),
+          );
         }
         assert.deepEqual(stage.logged, []);
         assert.deepEqual(stage.world.bugs, []);
