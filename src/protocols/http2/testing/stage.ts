@@ -43,6 +43,8 @@ export interface Frame {
   readonly flags: number;
   readonly stream: number;
   readonly payload: Buffer;
+  /** The fields of a header block. */
+  readonly list: readonly string[];
 }
 
 export function frame(type: number, flags: number, stream: number, payload: Uint8Array | string = ''): Buffer {
@@ -170,11 +172,19 @@ export class Client {
       const length = bytes.readUIntBE(at, 3);
       if (at + HEAD_BYTES + length > bytes.length) break;
       const payload = Buffer.from(bytes.subarray(at + HEAD_BYTES, at + HEAD_BYTES + length));
-      found.push({ type: bytes[at + 3]!, flags: bytes[at + 4]!, stream: u32(bytes, at + 5), payload });
+      const type = bytes[at + 3]!;
+      const list = type === HEADERS || type === CONTINUATION ? this.fields(payload) : [];
+      found.push({ type, flags: bytes[at + 4]!, stream: u32(bytes, at + 5), payload, list });
       at += HEAD_BYTES + length;
     }
     this.heard += at;
     return found;
+  }
+
+  private fields(block: Buffer): readonly string[] {
+    const { headers } = this;
+    if (headers.read(block, 0, block.length) < 0) throw new Error(`${headers.fault.text} ${block.toString('hex')}`);
+    return headers.list;
   }
 
   /** The same as text: `HEADERS 1 :status=200 …`, `DATA 1 text END_STREAM`, `RST_STREAM 1 CANCEL`, `GOAWAY 1 NO_ERROR`. */
@@ -182,14 +192,12 @@ export class Client {
     return this.frames(ms).map((one) => this.shown(one));
   }
 
-  private shown({ type, flags, stream, payload }: Frame): string {
+  private shown({ type, flags, stream, payload, list }: Frame): string {
     const name = FRAME_NAMES[type] ?? String(type);
     const ends = (flags & END_STREAM) !== 0 ? ' END_STREAM' : '';
     switch (type) {
       case HEADERS:
       case CONTINUATION: {
-        this.headers.read(payload, 0, payload.length);
-        const { list } = this.headers;
         const shown = list.flatMap((text, at) => (at % 2 === 0 && text !== 'date' ? [`${text}=${list[at + 1]}`] : []));
         return `${name} ${stream} ${shown.join(' ')}${ends}`;
       }
