@@ -37,7 +37,9 @@ export function preparedName(given: string): string | null {
   if (given.length > NAME_MAX * 2) return null;
   const name = PLAIN.test(given) ? given : mapped(given);
   if (name.length === 0 || name.length > NAME_MAX || name.indexOf('@') !== name.lastIndexOf('@')) return null;
-  return PLAIN.test(name) || SCRIPTS.some((script) => script.test(name)) ? name : null;
+  if (PLAIN.test(name)) return name;
+  // What is a form of other characters, as ligatures and roman numerals are, is in no name (RFC 8264 §9.17).
+  return name.normalize('NFKC') === name && SCRIPTS.some((script) => script.test(name)) ? name : null;
 }
 
 function mapped(given: string): string {
