@@ -11,6 +11,7 @@ import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
+import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
 
 const port = z
@@ -166,8 +167,20 @@ export const schema = z.strictObject({
           z.custom<FetchHandler>((value) => typeof value === 'function', 'is a function from Request to Response'),
         )
         .default({}),
+      /** Folders, upstreams and redirects by path and name. */
+      sites: z.array(siteSchema).default([]),
+      /** Sends who comes without TLS to the same place with it. */
+      redirectToHttps: z.boolean().default(false),
+      /** Tells browsers to come with TLS only (RFC 6797), for so many seconds. Sent over TLS. */
+      hsts: z
+        .strictObject({
+          maxAgeSeconds: z.int().min(0, 'is at least 0'),
+          includeSubDomains: z.boolean().default(false),
+          preload: z.boolean().default(false),
+        })
+        .optional(),
     })
-    .default({ hosts: [], origins: [], routes: {} }),
+    .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),

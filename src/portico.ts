@@ -28,6 +28,8 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { hstsFields, sentToHttps } from './sites/https-only.ts';
+import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
@@ -39,6 +41,9 @@ export { ListenError } from './server/doors.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
+
+/** Connections to the upstreams of all sites together. */
+const UPSTREAMS_MAX = 4_096;
 
 /** Something that Portico will not do; the message says why and what to do instead. */
 export class RefusedError extends Error {
@@ -72,6 +77,7 @@ export class Portico implements AsyncDisposable {
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
+  private readonly sites: Sites;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -81,8 +87,10 @@ export class Portico implements AsyncDisposable {
     engine: Engine,
     log: Log,
     control: Control | null,
+    sites: Sites,
   ) {
     this.config = config;
+    this.sites = sites;
     this.openControl = control;
     this.server = server;
     this.topics = topics;
@@ -110,6 +118,7 @@ export class Portico implements AsyncDisposable {
     const engine = await openEngine(config, log, onFatal);
     let topics: OpenTopics | null = null;
     let server: Server<Resources> | null = null;
+    let sites: Sites | null = null;
     try {
       const { history } = config.topics;
       topics = await openTopics({
@@ -131,11 +140,16 @@ export class Portico implements AsyncDisposable {
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
-      routes = routesOf(config, server, topics, log);
+      sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
+      const { standing } = server;
+      const httpsPort = () =>
+        standing.find(({ protocol, on }) => protocol === 'http1' && (on as string) === 'tls')?.address?.port ?? null;
+      routes = routesOf(config, server, topics, log, sites, httpsPort);
       await server.listen(plansOf(config), sharedPlansOf(config));
       const control = await openWatching(config, VERSION, { server, topics, log, native: known });
-      return new Portico(config, server, topics, engine, log, control);
+      return new Portico(config, server, topics, engine, log, control, sites);
     } catch (error) {
+      sites?.close();
       await server?.close();
       await topics?.close();
       await engine.close();
@@ -170,8 +184,10 @@ export class Portico implements AsyncDisposable {
 
   private async shutDown(): Promise<void> {
     this.sys.stop();
+    this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
+    this.sites.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -266,8 +282,15 @@ export function plannedPorts(config: Config): PlannedPort[] {
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
-function routesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): ExchangeHandler {
-  const { hosts, origins, routes } = config.http;
+function routesOf(
+  config: Config,
+  server: Server<Resources>,
+  topics: Topics,
+  log: Log,
+  sites: Sites,
+  httpsPort: () => number | null,
+): ExchangeHandler {
+  const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -275,9 +298,15 @@ function routesOf(config: Config, server: Server<Resources>, topics: Topics, log
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open: true, hosts, origins },
+    guard: { open: true, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
     routes,
+    overTls: hsts === undefined ? null : hstsFields(hsts),
+    first: (exchange) => {
+      const port = redirectToHttps ? httpsPort() : null;
+      return port === null || !sentToHttps(exchange, port);
+    },
     own: [
+      ...sites.routes,
       {
         path: '/metrics',
         handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),

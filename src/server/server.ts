@@ -126,8 +126,8 @@ export class Server<Resources> {
   }
 
   /** A way out, within the outbound rules, for what runs as long as the server does. */
-  wayOut(): Reach {
-    return this.reachOf(null, OPEN_MAX, (reach) => this.portReaches.push(reach));
+  wayOut(openMax = OPEN_MAX): Reach {
+    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach));
   }
 
   /** What routes are given that serve as long as the server does. */
