@@ -136,6 +136,7 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
         limits: config.limits as never,
       });
       const { registry } = server;
