@@ -195,7 +195,7 @@ for (const native of ['auto', 'off'] as const)
     socket.write(ask.repeat(20));
     const chunks: Buffer[] = [];
     let length = 0;
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
       length += chunk.length;
       socket.pause();
