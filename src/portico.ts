@@ -144,6 +144,7 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
         limits: config.limits as never,
       });
       const { registry } = server;
@@ -259,13 +260,26 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
     const limits = limitsOf(config, protocol.name);
     for (const listens of protocol.listens) {
       if (listens.on !== 'tcp' && listens.on !== 'udp') continue;
+      if ('beside' in listens) continue;
       const hosts = given.hosts ?? config.hosts;
-      plans.push({ protocol, listens, hosts, limits, port: portOf(config, protocol, listens) });
+      const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
+      plans.push({ protocol, listens, hosts, limits, beside, port: portOf(config, protocol, listens) });
       if (listens.on === 'tcp' && given.path !== undefined)
-        plans.push({ protocol, listens, hosts: [], limits, port: 0, path: given.path });
+        plans.push({ protocol, listens, hosts: [], limits, beside, port: 0, path: given.path });
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+/** Those that have no port of their own and are spoken on this one's. */
+function besidesOf(config: Config, name: string): ListenerPlan<Resources>[] {
+  return PROTOCOLS.flatMap((protocol) => {
+    if (config.protocols[protocol.name]?.enabled === false) return [];
+    const limits = limitsOf(config, protocol.name);
+    return protocol.listens.flatMap((listens) =>
+      listens.on === 'tcp' && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
+    );
+  });
 }
 
 /** Paths that a user's route cannot have. */
@@ -357,7 +371,7 @@ function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
-      return { protocol, listens, hosts, port, limits: limitsOf(config, name) };
+      return { protocol, listens, hosts, port, limits: limitsOf(config, name), beside: besidesOf(config, name) };
     };
     const plans = protocols.map(planOf);
     const named = plans.find(({ protocol }) => protocol.name === fallback);
