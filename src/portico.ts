@@ -135,6 +135,10 @@ export class Portico implements AsyncDisposable {
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new AdministratorsOnly(), exposed });
       refuseStrangers(config, accounts);
+      if (!accounts.open) topics.endNameless();
+      accounts.onRevoked(() => {
+        if (accounts?.open === false) topics?.endNameless();
+      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       server = new Server<Resources>(turn, {
         resources: { accounts, topics },
