@@ -14,7 +14,7 @@ import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
-import type { AskKernel, PipeMaking } from '../transports/socket-pipe.ts';
+import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
 import type { Memory } from './budget.ts';
@@ -68,6 +68,7 @@ export interface ServerOptions<Resources> {
   readonly limits?: Partial<RegistryLimits>;
   /** Asks the kernel about a connection; nobody is asked when absent. */
   readonly kernel?: AskKernel | undefined;
+  readonly sendFile?: SendFile | undefined;
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -216,6 +217,7 @@ export class Server<Resources> {
       bounds: { ...PIPE_BOUNDS, inputMax },
       events: this.registry,
       kernel: this.options.kernel,
+      sendFile: this.options.sendFile,
     };
   }
 

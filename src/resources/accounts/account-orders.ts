@@ -14,12 +14,14 @@ import { makeRecoveryCodes, recoveryDigest, stepOf, TOTP_SECRET_BYTES, totpUri }
 
 const ID_LENGTH = 12;
 const KEYS_MAX = 64;
+/** Accounts of one answer. */
+const LISTED_MAX = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export const accountOrders: Orders = {
   'account.add': { changes: true, run: add },
-  'account.list': { changes: false, run: async (desk) => ({ accounts: all(desk) }) },
+  'account.list': { changes: false, run: list },
   'account.show': { changes: false, run: async (desk, order) => ({ account: shown(accountOf(desk, order, 'name')) }) },
   'account.passwd': { changes: true, run: passwd },
   'account.disable': { changes: true, run: (desk, order) => changed(desk, order, () => ({ disabled: true })) },
@@ -192,6 +194,10 @@ function shown(account: Account): Fields {
   return { ...shownAccount(account.record), tokens: labels };
 }
 
-function all({ store }: Desk): Fields[] {
-  return [...store.byName.values()].map(shown).sort((one, other) => (String(one.name) < String(other.name) ? -1 : 1));
+/** A slice by name, `after` one of them. */
+async function list({ store }: Desk, order: Order): Promise<Fields> {
+  const after = textIfAny(order, 'after') ?? '';
+  const names = [...store.byName.keys()].filter((name) => name > after).sort();
+  const some = names.slice(0, LISTED_MAX);
+  return { accounts: some.map((name) => shown(store.byName.get(name)!)), more: some.length < names.length };
 }

@@ -9,6 +9,8 @@ import { tokenKey, usedKey } from './records.ts';
 import type { Token } from './store.ts';
 
 const TOKENS_MAX = 1_000;
+/** Tokens of one answer. */
+const LISTED_MAX = 500;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -43,8 +45,13 @@ async function add(desk: Desk, order: Order): Promise<Fields> {
 async function list(desk: Desk, order: Order): Promise<Fields> {
   const named = textIfAny(order, 'account');
   const account = named === null ? null : accountOf(desk, order, 'account');
-  const tokens = account === null ? desk.store.tokens.values() : account.tokens.values();
-  return { tokens: [...tokens].map(shown) };
+  const tokens = [...(account === null ? desk.store.tokens : account.tokens).values()];
+  const after = textIfAny(order, 'after') ?? '';
+  const ids = tokens
+    .filter(({ record }) => record.id > after)
+    .sort((one, other) => (one.record.id < other.record.id ? -1 : 1));
+  const some = ids.slice(0, LISTED_MAX);
+  return { tokens: some.map(shown), more: some.length < ids.length };
 }
 
 async function revoke(desk: Desk, order: Order): Promise<Fields> {
