@@ -136,6 +136,7 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        handles: native?.handles() ?? undefined,
         limits: config.limits as never,
       });
       const { registry } = server;

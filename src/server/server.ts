@@ -66,6 +66,7 @@ export interface ServerOptions<Resources> {
   readonly limits?: Partial<RegistryLimits>;
   /** Asks the kernel about a connection; nobody is asked when absent. */
   readonly kernel?: AskKernel | undefined;
+  readonly handles?: PipeMaking['handles'];
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -216,6 +217,7 @@ export class Server<Resources> {
       bounds: { ...PIPE_BOUNDS, inputMax },
       events: this.registry,
       kernel: this.options.kernel,
+      handles: this.options.handles,
     };
   }
 

@@ -10,12 +10,13 @@ import { type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pip
 import type { KernelFigures } from '../core/tap.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
+import type { HandleWays } from './handle-pipe.ts';
 
 /** How long a TLS handshake may take. */
 const HANDSHAKE_MS = 10_000;
 
 /** A connection is probed by the kernel when nothing came for so long. */
-const KEEPALIVE_MS = 60_000;
+export const KEEPALIVE_MS = 60_000;
 
 /** How long a connection attempt may take. */
 const CONNECT_MS = 10_000;
@@ -27,34 +28,49 @@ export interface PipeMaking {
   readonly events: PipeEvents;
   /** Asks the kernel about a connection by its descriptor; it may be told nothing. */
   readonly kernel?: AskKernel | undefined;
+  /** How connections that come are read and written without Node's streams; absent, they are not. */
+  readonly handles?: HandleWays | undefined;
 }
 
 export type AskKernel = (fd: number) => KernelFigures | null;
 
 export class SocketPipe extends StreamPipe {
-  private socket: Socket;
+  private socket!: Socket;
   private cause: Cause = ENDED;
   private readonly askKernel: AskKernel | undefined;
   /** What the kernel said last. */
   private figures: KernelFigures | null = null;
   private securingSince: (() => void) | null = null;
   /** Writes under way: their sizes and the storage to give back, in order. */
-  private readonly sizes: number[] = [];
-  private readonly storages: (readonly Buffer[])[] = [];
-  private readonly onWritten = () => this.written();
+  private sizes!: number[];
+  private storages!: (readonly Buffer[])[];
+  private onWritten!: () => void;
 
-  constructor(socket: Socket, peer: Peer, making: PipeMaking) {
+  /** @param socket null for one that is attached later */
+  constructor(socket: Socket | null, peer: Peer, making: PipeMaking) {
     super(making.turn, peer, making.bounds, making.events);
-    this.socket = socket;
     this.askKernel = making.kernel;
+    if (socket === null) return;
+    this.attach(socket);
     socket.setNoDelay(true);
     // A peer that vanished without a word is noticed also where nothing is sent to it.
     socket.setKeepAlive(true, KEEPALIVE_MS);
+  }
+
+  protected attach(socket: Socket): void {
+    this.socket = socket;
+    this.sizes = [];
+    this.storages = [];
+    this.onWritten = () => this.written();
     this.listen(socket);
   }
 
+  protected fd(): number {
+    return descriptorOf(this.socket);
+  }
+
   override kernel(): KernelFigures | null {
-    const fd = descriptorOf(this.socket);
+    const fd = this.fd();
     if (fd >= 0) this.figures = this.askKernel?.(fd) ?? this.figures;
     return this.figures;
   }
@@ -135,7 +151,7 @@ export class SocketPipe extends StreamPipe {
   }
 
   /** Asked before the socket is let go, and for somebody who watches. */
-  private lastFigures(): void {
+  protected lastFigures(): void {
     if (this.tap !== null) this.kernel();
   }
 
