@@ -133,6 +133,10 @@ export class HandlePipe extends SocketPipe {
     else this.letGo(RESET);
   }
 
+  protected override isEmpty(): boolean {
+    return this.handle === null ? super.isEmpty() : this.writing === 0 && !this.gone;
+  }
+
   protected override hold(stop: boolean): void {
     const { handle } = this;
     if (handle === null) super.hold(stop);

@@ -30,7 +30,11 @@ export interface PipeMaking {
   readonly kernel?: AskKernel | undefined;
   /** How connections that come are read and written without Node's streams; absent, they are not. */
   readonly handles?: HandleWays | undefined;
+  /** sendfile(2): bytes that were sent, or a negative error number. Files are read and written where it is absent. */
+  readonly sendFile?: SendFile | undefined;
 }
+
+export type SendFile = (socketFd: number, fileFd: number, offset: number, count: number) => number;
 
 export type AskKernel = (fd: number) => KernelFigures | null;
 
@@ -38,6 +42,7 @@ export class SocketPipe extends StreamPipe {
   private socket!: Socket;
   private cause: Cause = ENDED;
   private readonly askKernel: AskKernel | undefined;
+  private readonly kernelSends: SendFile | undefined;
   /** What the kernel said last. */
   private figures: KernelFigures | null = null;
   private securingSince: (() => void) | null = null;
@@ -50,6 +55,7 @@ export class SocketPipe extends StreamPipe {
   constructor(socket: Socket | null, peer: Peer, making: PipeMaking) {
     super(making.turn, peer, making.bounds, making.events);
     this.askKernel = making.kernel;
+    this.kernelSends = making.sendFile;
     if (socket === null) return;
     this.attach(socket);
     socket.setNoDelay(true);
@@ -87,6 +93,25 @@ export class SocketPipe extends StreamPipe {
     for (let index = 0; index < pieces.length - 1; index++) socket.write(pieces[index]!);
     socket.write(pieces[pieces.length - 1]!, this.onWritten);
     socket.uncork();
+  }
+
+  protected override transmitFile(file: number, start: number, end: number): number {
+    const { kernelSends } = this;
+    if (kernelSends === undefined || !this.isEmpty()) return 0;
+    const fd = this.fd();
+    let at = start;
+    while (fd >= 0 && at < end) {
+      const sent = kernelSends(fd, file, at, end - at);
+      // A socket that is full, or whatever else is wrong: the ordinary way will find out.
+      if (sent <= 0) break;
+      at += sent;
+    }
+    return at - start;
+  }
+
+  /** Whether the kernel has all that was written, as it was written. */
+  protected isEmpty(): boolean {
+    return !(this.socket instanceof TLSSocket) && isWritten(this.socket);
   }
 
   protected hold(stop: boolean): void {
@@ -170,6 +195,12 @@ export class SocketPipe extends StreamPipe {
 function descriptorOf(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { _handle?: { readonly fd?: number } | null };
   return handle?.fd ?? -1;
+}
+
+/** Whether the kernel has all that was written: what goes around the stream would otherwise overtake it. */
+function isWritten(socket: Socket): boolean {
+  const { _handle: handle } = socket as Socket & { _handle?: { readonly writeQueueSize?: number } | null };
+  return handle?.writeQueueSize === 0 && !socket.connecting && !socket.writableNeedDrain;
 }
 
 function contextOf(policy: TlsPolicy): SecureContext {
