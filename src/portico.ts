@@ -125,15 +125,16 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     try {
+      const exposed = beyondLoopback(config) !== null;
+      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
         turn,
         log,
+        permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
-      const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       accounts.onRevoked(() => {
