@@ -129,15 +129,16 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     try {
+      const exposed = beyondLoopback(config) !== null;
+      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
         turn,
         log,
+        permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
-      const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       accounts.onRevoked(() => {
@@ -152,6 +153,7 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        handles: native?.handles() ?? undefined,
         sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
         limits: config.limits as never,
       });
