@@ -263,7 +263,10 @@ test('HTTP/1.1, HTTP/2, WebSocket and MQTT over TLS, by clients that verify', as
   const session = connectHttp2(`https://127.0.0.1:${https}`, { ca: ours.pem, servername: 'one.test' });
   const status = await new Promise((resolve, reject) => {
     session.on('error', reject);
-    session.request({ ':path': '/healthz' }).on('response', (head) => resolve(head[':status']));
+    session
+      .request({ ':path': '/healthz' })
+      .on('response', (head) => resolve(head[':status']))
+      .resume();
   });
   assert.equal(status, 200);
   session.close();
