@@ -31,7 +31,7 @@ const ANSWERED: Readonly<Record<string, RegExp>> = {
 };
 const GOES_OUT: Readonly<Record<string, RegExp>> = {
   http: /^200 {2}OK/,
-  sse: /^chunk [^]*data: /,
+  sse: /^chunk [\s\S]*data: /,
   ws: /^text .*"topic":"tour-/,
   'ws-bare': /^text {2}said by/,
   mqtt: /^PUBLISH .*payload said by/,
