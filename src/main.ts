@@ -1,5 +1,7 @@
 // The `portico` command.
 import { Command } from 'commander';
+import { addAccount } from './cli/account.ts';
+import { addAudit } from './cli/audit.ts';
 import { addBackup } from './cli/backup.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addGet } from './cli/get.ts';
@@ -7,6 +9,7 @@ import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
 import { addStatus } from './cli/status.ts';
 import { addSub } from './cli/sub.ts';
+import { addToken } from './cli/token.ts';
 import { addTour } from './cli/tour.ts';
 import { addUp } from './cli/up.ts';
 import { addWatch } from './cli/watch.ts';
@@ -29,5 +32,8 @@ addWatch(program);
 addWhy(program);
 addDoctor(program);
 addTour(program);
+addAccount(program);
+addToken(program);
+addAudit(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

@@ -179,6 +179,45 @@ test('listings, the page of an application, sites by name, redirects', async () 
   assert.deepEqual([gone.statusCode, gone.headers.location], [302, '/docs/']);
 });
 
+for (const native of ['auto', 'off'] as const)
+  test(`files reach clients that read slowly, pipeline or leave, native ${native}`, async () => {
+    const bytes = Buffer.alloc(900_000);
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(at, at);
+    writeFileSync(join(folder, 'numbered.bin'), bytes);
+    await using site = await portico([{ path: '/', folder }], { native });
+    const { hostname, port } = new URL(site.url);
+    const ask = 'GET /numbered.bin HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    const gone = connect(Number(port), hostname, () => {
+      gone.write(ask);
+      gone.once('data', () => gone.resetAndDestroy());
+    });
+    const socket = connect(Number(port), hostname);
+    socket.write(ask.repeat(20));
+    const chunks: Buffer[] = [];
+    let length = 0;
+    socket.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      length += chunk.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), 1);
+    });
+    const deadline = Date.now() + 20_000;
+    while (length < 20 * bytes.length) {
+      assert.ok(Date.now() < deadline, `${length} bytes came`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    let all = Buffer.concat(chunks);
+    for (let answer = 0; answer < 20; answer++) {
+      const head = all.indexOf('\r\n\r\n') + 4;
+      assert.match(all.toString('latin1', 0, head), /^HTTP\/1\.1 200 /);
+      assert.ok(all.subarray(head, head + bytes.length).equals(bytes), `answer ${answer}`);
+      all = all.subarray(head + bytes.length);
+    }
+    assert.equal(all.length, 0);
+    socket.destroy();
+    rmSync(join(folder, 'numbered.bin'));
+  });
+
 test('a proxy passes bodies, fields, trailers and statuses, and says who asked', async () => {
   await using behind = await upstream((incoming, outgoing) => {
     const chunks: Buffer[] = [];

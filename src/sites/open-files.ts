@@ -7,7 +7,7 @@ import { FAILED, OK } from '../core/outcome.ts';
 import type { Reading, Sink, Source } from '../core/sink.ts';
 import type { Instant } from '../core/time.ts';
 import type { ContentCoding } from '../protocols/http/coding.ts';
-import type { Content } from '../protocols/http/representation.ts';
+import { type Content, FILES } from '../protocols/http/representation.ts';
 
 /** A file, or the folder that stands in its place. */
 export interface OpenFile {
@@ -197,6 +197,7 @@ class Descriptor implements Source {
   readonly etag: string;
   readonly lastModified: number;
   inMemory = 0;
+  private bytes: Uint8Array | null = null;
   private readonly fd: number;
   private readonly length: number;
   private users = 1;
@@ -219,11 +220,16 @@ class Descriptor implements Source {
       at += got;
     }
     this.inMemory = this.length;
+    this.bytes = bytes;
+    FILES.set(bytes, this.fd);
     return bytes;
   }
 
   release(): void {
-    if (--this.users === 0) close(this.fd, () => {});
+    if (--this.users > 0) return;
+    // Whoever still has the bytes sends them from memory: another file may get this number next.
+    if (this.bytes !== null) FILES.delete(this.bytes);
+    close(this.fd, () => {});
   }
 
   read(start: number, end: number, sink: Sink): Reading {
