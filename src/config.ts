@@ -205,6 +205,8 @@ export const schema = z.strictObject({
         .enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent')
         .default('info'),
       format: z.enum(['text', 'json'], 'is `text` or `json`').default('text'),
+      /** A line for each request, and for each connection that opens or ends; with `debug` anyway. */
+      access: z.boolean().optional(),
     })
     .default({ level: 'info', format: 'text' }),
 });

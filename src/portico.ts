@@ -20,6 +20,7 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
+import { ServerAccessLog } from './server/access-log.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
 import {
   ENTROPY,
@@ -149,6 +150,7 @@ export class Portico implements AsyncDisposable {
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
         sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
         limits: config.limits as never,
       });
       const { registry } = server;
@@ -157,7 +159,7 @@ export class Portico implements AsyncDisposable {
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && (on as string) === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, log, sites, httpsPort, accounts.open);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts.open);
       await server.listen(plansOf(config), sharedPlansOf(config));
       const control = await openWatching(config, VERSION, {
         server,
@@ -319,7 +321,6 @@ function routesOf(
   config: Config,
   server: Server<Resources>,
   topics: Topics,
-  log: Log,
   sites: Sites,
   httpsPort: () => number | null,
   open: boolean,
@@ -346,7 +347,7 @@ function routesOf(
         handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
       },
     ],
-    log,
+    failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),
   });
 }
 

@@ -63,12 +63,15 @@ export function serveTopicList(host: RestHost): ExchangeHandler {
   };
 }
 
-/** `/healthz`: whether the server answers at all. */
+const NOT_KEPT = Fields.of({ 'cache-control': 'no-store' });
+
+/** `/healthz`: whether the server answers at all, and whether new clients are better sent elsewhere. */
 export function serveHealth(host: RestHost): ExchangeHandler {
   const version = host.software.slice(host.software.indexOf('/') + 1);
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') others(exchange, READING);
-    else answerJson(exchange, 200, { status: 'ok', version }, Fields.of({ 'cache-control': 'no-store' }));
+    else if (host.leaving === true) answerJson(exchange, 503, { status: 'leaving', version }, NOT_KEPT);
+    else answerJson(exchange, 200, { status: 'ok', version }, NOT_KEPT);
   };
 }
 
