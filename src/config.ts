@@ -10,6 +10,7 @@ import { hostEntryProblem } from './protocols/http/hosts.ts';
 import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { readRule } from './resources/accounts/rules/language.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
@@ -181,6 +182,15 @@ export const schema = z.strictObject({
         .optional(),
     })
     .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
+  /** What accounts may do, beside the rules that `portico rule` makes: `allow @devices publish topics/devices/{account}/#`. */
+  rules: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const rule = readRule(text);
+        if (typeof rule === 'string') context.addIssue(rule);
+      }),
+    )
+    .default([]),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),

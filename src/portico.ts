@@ -14,8 +14,8 @@ import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
-import { AdministratorsOnly } from './resources/accounts/administrators-only.ts';
 import { Desk } from './resources/accounts/desk.ts';
+import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
@@ -126,15 +126,16 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     try {
+      const exposed = beyondLoopback(config) !== null;
+      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
         turn,
         log,
+        permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
-      const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new AdministratorsOnly(), exposed });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       accounts.onRevoked(() => {
@@ -149,6 +150,7 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        handles: native?.handles() ?? undefined,
         sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
         access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
         limits: config.limits as never,

@@ -159,7 +159,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
 
   /**
    * Sends pieces in order. `lent` is storage to give back, with `giveBack`, when the pieces have been sent; then call
-   * `sent(total)`, never from within this call.
+   * `sent(total)`, never from within this call; or `sentAtOnce(total)` from within it.
    */
   protected abstract transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void;
   /** Sends of a file what the network takes at once, if all that was transmitted has left; answers how many bytes. */
@@ -237,6 +237,12 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.wasFull = false;
     this.guarded(() => this.session.writable(this.turn.clock));
     this.turn.touch(this);
+  }
+
+  /** What is being transmitted has left already; a session that waits for room hears of it in the next `work`. */
+  protected sentAtOnce(total: number): void {
+    this.inTransport -= total;
+    if (this.wasFull) this.turn.touch(this);
   }
 
   /** The handshake that `startTls` began is over. */
@@ -427,6 +433,11 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     if (this.again) this.goOn(clock);
     if (this.securing) return;
+    if (this.wasFull && this.output === OPEN && this.queued < this.bounds.lowMark && !this.failed) {
+      this.wasFull = false;
+      this.guarded(() => this.session.writable(clock));
+      if (!this.alive) return;
+    }
     if (this.session.gather !== undefined) {
       this.guarded(() => this.session.gather?.(clock));
       if (!this.alive) return;

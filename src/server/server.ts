@@ -70,6 +70,7 @@ export interface ServerOptions<Resources> {
   readonly limits?: Partial<RegistryLimits>;
   /** Asks the kernel about a connection; nobody is asked when absent. */
   readonly kernel?: AskKernel | undefined;
+  readonly handles?: PipeMaking['handles'];
   readonly sendFile?: SendFile | undefined;
   /** Told of connections and requests; usually nobody. */
   readonly access?: ServerAccessLog | null;
@@ -223,6 +224,7 @@ export class Server<Resources> {
       bounds: { ...PIPE_BOUNDS, inputMax },
       events: this.registry,
       kernel: this.options.kernel,
+      handles: this.options.handles,
       sendFile: this.options.sendFile,
     };
   }
