@@ -1,6 +1,7 @@
 // The `portico` command.
 import { Command } from 'commander';
 import { addBackup } from './cli/backup.ts';
+import { addCert } from './cli/cert.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addGet } from './cli/get.ts';
 import { EXIT, quietPipes } from './cli/output.ts';
@@ -27,5 +28,6 @@ addStatus(program);
 addWatch(program);
 addWhy(program);
 addDoctor(program);
+addCert(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

@@ -88,6 +88,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'exports/',
       'inspector/',
       'control/',
+      'security/',
       'cli/',
       'portico.ts',
       'config.ts',
