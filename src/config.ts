@@ -10,8 +10,10 @@ import { hostEntryProblem } from './protocols/http/hosts.ts';
 import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { readRule } from './resources/accounts/rules/language.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { nameOf, rangeOf } from './security/names.ts';
+import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
 
 const port = z
@@ -201,8 +203,29 @@ export const schema = z.strictObject({
           z.custom<FetchHandler>((value) => typeof value === 'function', 'is a function from Request to Response'),
         )
         .default({}),
+      /** Folders, upstreams and redirects by path and name. */
+      sites: z.array(siteSchema).default([]),
+      /** Sends who comes without TLS to the same place with it. */
+      redirectToHttps: z.boolean().default(false),
+      /** Tells browsers to come with TLS only (RFC 6797), for so many seconds. Sent over TLS. */
+      hsts: z
+        .strictObject({
+          maxAgeSeconds: z.int().min(0, 'is at least 0'),
+          includeSubDomains: z.boolean().default(false),
+          preload: z.boolean().default(false),
+        })
+        .optional(),
     })
-    .default({ hosts: [], origins: [], routes: {} }),
+    .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
+  /** What accounts may do, beside the rules that `portico rule` makes: `allow @devices publish topics/devices/{account}/#`. */
+  rules: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const rule = readRule(text);
+        if (typeof rule === 'string') context.addIssue(rule);
+      }),
+    )
+    .default([]),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),

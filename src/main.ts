@@ -1,13 +1,17 @@
 // The `portico` command.
 import { Command } from 'commander';
+import { addAccount } from './cli/account.ts';
+import { addAudit } from './cli/audit.ts';
 import { addBackup } from './cli/backup.ts';
 import { addCert } from './cli/cert.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addGet } from './cli/get.ts';
 import { EXIT, quietPipes } from './cli/output.ts';
 import { addPub } from './cli/pub.ts';
+import { addCan, addRule } from './cli/rule.ts';
 import { addStatus } from './cli/status.ts';
 import { addSub } from './cli/sub.ts';
+import { addToken } from './cli/token.ts';
 import { addUp } from './cli/up.ts';
 import { addWatch } from './cli/watch.ts';
 import { addWhy } from './cli/why.ts';
@@ -29,5 +33,10 @@ addWatch(program);
 addWhy(program);
 addDoctor(program);
 addCert(program);
+addAccount(program);
+addToken(program);
+addRule(program);
+addCan(program);
+addAudit(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

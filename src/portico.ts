@@ -13,7 +13,9 @@ import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
-import { OPEN_ACCOUNTS } from './resources/accounts/open-accounts.ts';
+import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
+import { Desk } from './resources/accounts/desk.ts';
+import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
@@ -28,6 +30,8 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { hstsFields, sentToHttps } from './sites/https-only.ts';
+import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
@@ -39,6 +43,9 @@ export { ListenError } from './server/doors.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
+
+/** Connections to the upstreams of all sites together. */
+const UPSTREAMS_MAX = 4_096;
 
 /** Something that Portico will not do; the message says why and what to do instead. */
 export class RefusedError extends Error {
@@ -68,25 +75,31 @@ export class Portico implements AsyncDisposable {
   readonly config: Config;
   private readonly server: Server<Resources>;
   private readonly openTopics: OpenTopics;
+  private readonly accounts: StoredAccounts;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
+  private readonly sites: Sites;
   private closing: Promise<void> | null = null;
 
   private constructor(
     config: Config,
     server: Server<Resources>,
     topics: OpenTopics,
+    accounts: StoredAccounts,
     engine: Engine,
     log: Log,
     control: Control | null,
+    sites: Sites,
   ) {
     this.config = config;
+    this.sites = sites;
     this.openControl = control;
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
+    this.accounts = accounts;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
@@ -102,14 +115,15 @@ export class Portico implements AsyncDisposable {
     const { logger, onFatal, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
-    refuseStrangers(config);
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
     const native = loadNative(config.native);
     const known = nativeState();
     const turn = serverTurn((error, where) => onBug(error, where));
     const engine = await openEngine(config, log, onFatal);
     let topics: OpenTopics | null = null;
+    let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
+    let sites: Sites | null = null;
     try {
       const { history } = config.topics;
       topics = await openTopics({
@@ -118,26 +132,46 @@ export class Portico implements AsyncDisposable {
         log,
         ...(history === undefined ? {} : { policies: history as never }),
       });
+      const exposed = beyondLoopback(config) !== null;
+      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
+      refuseStrangers(config, accounts);
+      if (!accounts.open) topics.endNameless();
+      accounts.onRevoked(() => {
+        if (accounts?.open === false) topics?.endNameless();
+      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       server = new Server<Resources>(turn, {
-        resources: { accounts: OPEN_ACCOUNTS, topics },
+        resources: { accounts, topics },
         log,
         software: SOFTWARE,
-        open: true,
+        open: accounts.open,
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
         limits: config.limits as never,
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
-      routes = routesOf(config, server, topics, log);
+      sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
+      const { standing } = server;
+      const httpsPort = () =>
+        standing.find(({ protocol, on }) => protocol === 'http1' && (on as string) === 'tls')?.address?.port ?? null;
+      routes = routesOf(config, server, topics, log, sites, httpsPort, accounts.open);
       await server.listen(plansOf(config), sharedPlansOf(config));
-      const control = await openWatching(config, VERSION, { server, topics, log, native: known });
-      return new Portico(config, server, topics, engine, log, control);
+      const control = await openWatching(config, VERSION, {
+        server,
+        topics,
+        desk: new Desk(accounts),
+        log,
+        native: known,
+      });
+      return new Portico(config, server, topics, accounts, engine, log, control, sites);
     } catch (error) {
+      sites?.close();
       await server?.close();
       await topics?.close();
+      await accounts?.close();
       await engine.close();
       turn.stop();
       throw error;
@@ -151,6 +185,11 @@ export class Portico implements AsyncDisposable {
   /** The Unix socket of `portico watch`; null where there is none. */
   get control(): string | null {
     return this.openControl?.path ?? null;
+  }
+
+  /** There was no account yet, and local programs are let in with any name. */
+  get isOpen(): boolean {
+    return this.accounts.open;
   }
 
   /** The connections that stand now. */
@@ -170,31 +209,41 @@ export class Portico implements AsyncDisposable {
 
   private async shutDown(): Promise<void> {
     this.sys.stop();
+    this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
+    this.sites.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
+    await this.accounts.close();
     await this.engine.close();
     this.server.turn.stop();
   }
 }
 
-/** While there are no accounts, whoever reaches a listener is let in: then it is only this machine that may. */
-function refuseStrangers(config: Config): void {
+/** The first key of the configuration that names an address beyond this machine, with that address. */
+function beyondLoopback(config: Config): { readonly key: string; readonly host: string } | null {
   const named: [string, readonly string[]][] = [['hosts', config.hosts]];
   for (const [name, listener] of Object.entries(config.protocols))
     if (listener?.hosts !== undefined) named.push([`protocols.${name}.hosts`, listener.hosts]);
   for (const [index, { hosts }] of config.shared.entries())
     if (hosts !== undefined) named.push([`shared.${index}.hosts`, hosts]);
   for (const [key, hosts] of named) {
-    const beyond = hosts.find((host) => !isLoopbackHost(host));
-    if (beyond !== undefined)
-      throw new RefusedError(
-        `${key} has ${beyond}, which is reached from beyond this machine; while there are no accounts, everybody who ` +
-          'reached it would be let in. Listen on 127.0.0.1 and ::1.',
-      );
+    const host = hosts.find((each) => !isLoopbackHost(each));
+    if (host !== undefined) return { key, host };
   }
+  return null;
+}
+
+/** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
+function refuseStrangers(config: Config, accounts: StoredAccounts): void {
+  const beyond = beyondLoopback(config);
+  if (beyond !== null && !accounts.store.ever)
+    throw new RefusedError(
+      `${beyond.key} has ${beyond.host}, which is reached from beyond this machine, and there are no accounts. ` +
+        'Make the first with portico account add <name>, or listen on 127.0.0.1 and ::1.',
+    );
 }
 
 async function openEngine(config: Config, log: Log, onFatal: StartOptions['onFatal']): Promise<Engine> {
@@ -215,13 +264,26 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
     const limits = limitsOf(config, protocol.name);
     for (const listens of protocol.listens) {
       if (listens.on !== 'tcp' && listens.on !== 'udp') continue;
+      if ('beside' in listens) continue;
       const hosts = given.hosts ?? config.hosts;
-      plans.push({ protocol, listens, hosts, limits, port: portOf(config, protocol, listens) });
+      const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
+      plans.push({ protocol, listens, hosts, limits, beside, port: portOf(config, protocol, listens) });
       if (listens.on === 'tcp' && given.path !== undefined)
-        plans.push({ protocol, listens, hosts: [], limits, port: 0, path: given.path });
+        plans.push({ protocol, listens, hosts: [], limits, beside, port: 0, path: given.path });
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+/** Those that have no port of their own and are spoken on this one's. */
+function besidesOf(config: Config, name: string): ListenerPlan<Resources>[] {
+  return PROTOCOLS.flatMap((protocol) => {
+    if (config.protocols[protocol.name]?.enabled === false) return [];
+    const limits = limitsOf(config, protocol.name);
+    return protocol.listens.flatMap((listens) =>
+      listens.on === 'tcp' && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
+    );
+  });
 }
 
 /** Paths that a user's route cannot have. */
@@ -253,8 +315,16 @@ export function plannedPorts(config: Config): PlannedPort[] {
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
-function routesOf(config: Config, server: Server<Resources>, topics: Topics, log: Log): ExchangeHandler {
-  const { hosts, origins, routes } = config.http;
+function routesOf(
+  config: Config,
+  server: Server<Resources>,
+  topics: Topics,
+  log: Log,
+  sites: Sites,
+  httpsPort: () => number | null,
+  open: boolean,
+): ExchangeHandler {
+  const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -262,9 +332,15 @@ function routesOf(config: Config, server: Server<Resources>, topics: Topics, log
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open: true, hosts, origins },
+    guard: { open, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
     routes,
+    overTls: hsts === undefined ? null : hstsFields(hsts),
+    first: (exchange) => {
+      const port = redirectToHttps ? httpsPort() : null;
+      return port === null || !sentToHttps(exchange, port);
+    },
     own: [
+      ...sites.routes,
       {
         path: '/metrics',
         handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
@@ -299,7 +375,7 @@ function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
-      return { protocol, listens, hosts, port, limits: limitsOf(config, name) };
+      return { protocol, listens, hosts, port, limits: limitsOf(config, name), beside: besidesOf(config, name) };
     };
     const plans = protocols.map(planOf);
     const named = plans.find(({ protocol }) => protocol.name === fallback);

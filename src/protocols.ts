@@ -1,6 +1,7 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { http1 } from './protocols/http1/index.ts';
+import { http2 } from './protocols/http2/index.ts';
 import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
@@ -10,4 +11,14 @@ import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
-export const PROTOCOLS: readonly Protocol<Resources>[] = [http1, rest, sse, websocket, messages, mqtt, lines, wire];
+export const PROTOCOLS: readonly Protocol<Resources>[] = [
+  http1,
+  http2,
+  rest,
+  sse,
+  websocket,
+  messages,
+  mqtt,
+  lines,
+  wire,
+];

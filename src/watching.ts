@@ -11,6 +11,7 @@ import { Veiled } from './inspector/lane.ts';
 import type { NativeState } from './native/native.ts';
 import { wire } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import type { Desk } from './resources/accounts/desk.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { isTopicFilter, matches } from './resources/topics/names.ts';
@@ -20,11 +21,19 @@ import type { Server } from './server/server.ts';
 /** Whoever may open the data folder sees all of it. */
 const OWNER = { account: '', scopes: null, origin: 'local', epoch: 0 } as const;
 
+interface Watched {
+  readonly server: Server<Resources>;
+  readonly topics: Topics;
+  readonly desk: Desk;
+  readonly log: Log;
+  readonly native: NativeState;
+}
+
 /** Opens the control socket that the configuration asks for. A server without one serves all the same, and says so. */
 export async function openWatching(
   config: Config,
   version: string,
-  { server, topics, log, native }: { server: Server<Resources>; topics: Topics; log: Log; native: NativeState },
+  { server, topics, desk, log, native }: Watched,
 ): Promise<Control | null> {
   const path = controlPath(config);
   if (path instanceof Error) return null;
@@ -45,6 +54,12 @@ export async function openWatching(
         return Array.isArray(answer)
           ? answer
           : `${topic} is no topic that can be asked about (${OUTCOME_NAMES[answer]})`;
+      },
+      order(order, answered) {
+        desk.order(order, 'command').then(answered, (error: unknown) => {
+          turn.bug(error, 'an order');
+          answered({ ok: false, outcome: 'FAILED', error: 'that was a bug of Portico’s own; its log says more' });
+        });
       },
       status: () => ({
         portico: version,

@@ -13,6 +13,7 @@ import { prefers } from './protocols/http/negotiate.ts';
 import { type Route, Router } from './protocols/http/router.ts';
 import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
+import { isSecure } from './sites/https-only.ts';
 
 export interface WebOptions<Resources> {
   /** Those that are not turned off. */
@@ -27,6 +28,10 @@ export interface WebOptions<Resources> {
   /** The server's own, of no protocol. */
   readonly own: readonly Route[];
   readonly log: Log;
+  /** Asked before anything else of those who come under a name of this server: false when it has answered. */
+  readonly first?: (exchange: Exchange) => boolean;
+  /** Fields that answers over TLS have beside their own. */
+  readonly overTls?: Fields | null;
 }
 
 /** All routes as one handler. Throws a RangeError when two are the same: a user's may not take a protocol's place. */
@@ -35,7 +40,10 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
   const guard = new Guard(options.guard);
   const router = new Router({
     prefers,
-    admit: (exchange, anyone) => admit(guard, exchange, anyone),
+    admit: (exchange, anyone) => {
+      if (options.first !== undefined && guard.check(exchange) === null && !options.first(exchange)) return false;
+      return admit(guard, exchange, anyone, options.overTls ?? null);
+    },
   });
   for (const protocol of protocols) {
     for (const listens of protocol.listens) {
@@ -53,8 +61,9 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
 }
 
 /** Whether the guard lets it pass; if not, it is answered. */
-function admit(guard: Guard, exchange: Exchange, anyone: boolean): boolean {
+function admit(guard: Guard, exchange: Exchange, anyone: boolean, overTls: Fields | null): boolean {
   exchange.beside = guard.answerFields(exchange) ?? NO_FIELDS;
+  if (overTls !== null && isSecure(exchange.peer)) exchange.beside = both(exchange.beside, overTls);
   // A preflight is answered before anybody is asked to sign in: browsers send it without credentials.
   const asks = exchange.method === 'OPTIONS' && guard.check(exchange) === null;
   const preflight = asks ? guard.preflight(exchange) : null;
@@ -70,6 +79,12 @@ function admit(guard: Guard, exchange: Exchange, anyone: boolean): boolean {
   }
   exchange.caller = caller;
   return true;
+}
+
+function both(one: Fields, other: Fields): Fields {
+  const all = new Fields();
+  all.list.push(...one.list, ...other.list);
+  return all;
 }
 
 /** The upgrade to WebSocket, on every path where something is spoken over one. */

@@ -74,6 +74,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
   ['server/', ['bytes/', 'core/', 'transports/', 'resources/', 'security/', 'server/']],
   ['sim/', ['bytes/', 'core/', 'server/', 'sim/']],
   ['protocols/', ['bytes/', 'core/', 'formats/', 'resources/', 'protocols/']],
+  ['sites/', ['bytes/', 'core/', 'formats/', 'protocols/', 'sites/']],
   ['exports/', ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/']],
   [
     'cli/',

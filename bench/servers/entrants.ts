@@ -13,7 +13,10 @@ const PORTICO = fileURLToPath(new URL('./portico.ts', import.meta.url));
 const PROFILES = process.env.BENCH_PROFILES;
 
 /** Portico, reached by one of its URLs. Topics that are durable are on disk, others have no history and no disk. */
-export function portico(url: string, config: Readonly<Record<string, unknown>> = {}): Entrant {
+export function portico(
+  url: string,
+  config: Readonly<Record<string, unknown>> | ((scene: Scene) => Readonly<Record<string, unknown>>) = {},
+): Entrant {
   return {
     name: 'portico',
     comesWith: 'this repository',
@@ -23,7 +26,7 @@ export function portico(url: string, config: Readonly<Record<string, unknown>> =
         storage: scene.policy === 'durable' ? 'sqlite' : 'memory',
         data: join(scene.folder, 'data'),
         topics: { history: [{ filter: '#', history: scene.policy }] },
-        ...config,
+        ...(typeof config === 'function' ? config(scene) : config),
       };
       const flags = PROFILES === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`];
       const { line, pid } = await scene.serve(process.execPath, [...flags, PORTICO, JSON.stringify(settings)], {
@@ -71,30 +74,48 @@ export const nats: Entrant = {
     }),
 };
 
-export const nginx: Entrant = {
-  name: 'nginx',
-  comesWith: 'nginx (Debian: nginx-core)',
-  find: () => versionOf('nginx', '-v'),
-  start: (scene) =>
-    onFreePort(scene, 'nginx', 'http', (port) => {
-      const path = join(scene.folder, 'nginx.conf');
-      const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => {
-        mkdirSync(join(scene.folder, name));
-        return `${name}_temp_path ${join(scene.folder, name)};`;
-      });
-      writeFileSync(
-        path,
-        `daemon off; master_process off; worker_processes 1; pid ${join(scene.folder, 'nginx.pid')}; error_log stderr crit;
+/** The folder that servers of files serve: `file` of 100 KB. */
+export function publicFolder(scene: Scene): string {
+  const folder = join(scene.folder, 'public');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'file'), 'x'.repeat(100_000));
+  return folder;
+}
+
+export const nginx = nginxWith('', () => `return 200 "${'x'.repeat(64)}"`);
+
+/** Its settings for files: sendfile, and what it opened is kept. */
+export const nginxFiles = nginxWith(
+  'sendfile on; tcp_nopush on; open_file_cache max=1000; ',
+  (scene) => `root ${publicFolder(scene)}`,
+);
+
+function nginxWith(settings: string, answer: (scene: Scene) => string): Entrant {
+  return {
+    name: 'nginx',
+    comesWith: 'nginx (Debian: nginx-core)',
+    find: () => versionOf('nginx', '-v'),
+    start: (scene) =>
+      onFreePort(scene, 'nginx', 'http', (port) => {
+        const path = join(scene.folder, 'nginx.conf');
+        const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => {
+          mkdirSync(join(scene.folder, name));
+          return `${name}_temp_path ${join(scene.folder, name)};`;
+        });
+        writeFileSync(
+          path,
+          `daemon off; master_process off; worker_processes 1; pid ${join(scene.folder, 'nginx.pid')}; error_log stderr crit;
 events { worker_connections 4096; }
 http {
-  access_log off; keepalive_requests 100000000; ${folders.join(' ')}
-  server { listen 127.0.0.1:${port}; default_type text/plain; location / { return 200 "${'x'.repeat(64)}"; } }
+  access_log off; ${settings}keepalive_requests 100000000; ${folders.join(' ')}
+  server { listen 127.0.0.1:${port}; default_type text/plain; location / { ${answer(scene)}; } }
 }
 `,
-      );
-      return ['-c', path, '-p', scene.folder, '-e', 'stderr'];
-    }),
-};
+        );
+        return ['-c', path, '-p', scene.folder, '-e', 'stderr'];
+      }),
+  };
+}
 
 /** A server of a few lines on some package or runtime, in `peers/`: it prints its port. */
 function script(

@@ -1,8 +1,12 @@
 // HTTP/1.1: small answers on connections that stay.
 import type { Goal, Measured, Scene, Server, Workload } from '../contest.ts';
-import { bun, nginx, nodeHttp, portico } from '../servers/entrants.ts';
+import { bun, nginx, nginxFiles, nodeHttp, portico, publicFolder } from '../servers/entrants.ts';
 
 const entrants = [portico('http'), nodeHttp, nginx, bun];
+const ofFiles = [
+  portico('http', (scene) => ({ http: { sites: [{ path: '/', folder: publicFolder(scene) }] } })),
+  nginxFiles,
+];
 
 const VALUE = 'x'.repeat(64);
 
@@ -42,6 +46,11 @@ export const workloads: readonly Workload[] = [
   workload('GET /healthz, 64 connections', { path: '/healthz', pubs: 64, credit: 1 }, GOALS),
   workload('GET of a retained value, 64 B, 64 connections', { path: '/topics/bench', pubs: 64, credit: 1 }, GOALS),
   workload('GET /healthz, 64 connections, 16 pipelined', { path: '/healthz', pubs: 64, credit: 16 }),
+  {
+    ...workload('GET of a file, 100 KB, 64 connections', { path: '/file', pubs: 64, credit: 1 }),
+    entrants: ofFiles,
+    goals: { [nginxFiles.name]: { floor: 0.5, aim: 1 } },
+  },
   ...[1, 10, 1_000, 10_000].map((pubs) =>
     workload(
       `growth: GET /healthz, ${pubs.toLocaleString('en')} connections`,

@@ -118,18 +118,19 @@ function tryLine({ protocol, on, address, path }: Standing, portico: Portico): s
   return TRIES[`${name}/${on}`]?.(address?.host ?? path ?? '', String(address?.port ?? ''));
 }
 
+const OPEN_MODE = [
+  'Open mode: there are no accounts, so programs on this machine are let in with any name, or none. A raw TCP forward',
+  'to these ports cannot be told from a local program: do not make one. portico account add <name> ends it.',
+];
+
+const LOCKED_MODE = ['Nobody enters without an account, also from this machine: portico account list shows them.'];
+
 function greeting(portico: Portico): string {
   const { config, listening } = portico;
   const where = config.storage === 'memory' ? 'in memory, gone when it stops' : `in ${config.data}`;
   const lines = [`${bold(`Portico ${VERSION}`)} is up; its data is ${where}.`, ''];
   for (const row of rows(listening, portico)) lines.push(row);
-  lines.push(
-    '',
-    'Open mode: there are no accounts, so programs on this machine are let in with any name, or none. A raw TCP forward',
-    'to these ports cannot be told from a local program: do not make one.',
-    dim('Ctrl-C stops it.'),
-    '',
-  );
+  lines.push('', ...(portico.isOpen ? OPEN_MODE : LOCKED_MODE), dim('Ctrl-C stops it.'), '');
   return `${lines.join('\n')}\n`;
 }
 

@@ -27,7 +27,7 @@ const STEP_EVERY_MS = 8;
 const KERNEL_EVERY_MS = 1_000;
 const KERNEL_CONNECTIONS_MAX = 1_000;
 
-export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'isFilter' | 'matches'> {
+export interface ControlOptions extends Pick<ControlHost, 'version' | 'why' | 'order' | 'isFilter' | 'matches'> {
   readonly status: () => Omit<Status, 'watching'>;
   readonly turn: Turn;
   readonly log: Log;
@@ -84,6 +84,10 @@ class ControlHouse implements ControlHost {
 
   why(topic: string, cursor: number): ReturnType<ControlHost['why']> {
     return this.options.why(topic, cursor);
+  }
+
+  order(...[order, answered]: Parameters<ControlHost['order']>): void {
+    this.options.order(order, answered);
   }
 
   status(): Status {

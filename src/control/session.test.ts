@@ -33,6 +33,7 @@ const HOST: ControlHost = {
     watching: 0,
     listening: [],
   }),
+  order: (_order, answered) => answered({ ok: true, done: 1 }),
   isFilter: () => true,
   matches: () => false,
   watch() {},
@@ -58,7 +59,7 @@ const line = fc.oneof(
   fc
     .record({
       control: fc.constantFrom(1, 2),
-      ask: fc.constantFrom('watch', 'why', 'status', 'x'),
+      ask: fc.constantFrom('watch', 'why', 'status', 'order', 'x'),
       topic: fc.anything(),
     })
     .map((value) => JSON.stringify(value) ?? ''),

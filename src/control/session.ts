@@ -4,6 +4,7 @@ import { utf8 } from '../bytes/reader.ts';
 import type { Pipe, Session } from '../core/pipe.ts';
 import { NEVER } from '../core/time.ts';
 import { type Seen, summaryOf, topicsOf } from '../inspector/seen.ts';
+import type { Answer } from '../resources/accounts/orders.ts';
 import type { WhyAnswer } from '../resources/topics/contract.ts';
 import { ASK_BYTES_MAX, CONTROL_VERSION, readAsk, type Said, type Status, type WatchAsk } from './words.ts';
 
@@ -13,6 +14,8 @@ export interface ControlHost {
   /** An error as text. */
   why(topic: string, cursor: number): readonly WhyAnswer[] | string;
   status(): Status;
+  /** Carries an order out; answers once what it changed is durable. */
+  order(order: unknown, answered: (answer: Answer) => void): void;
   isFilter(filter: string): boolean;
   matches(filter: string, topic: string): boolean;
   /** Shows it all that happens from now on, and what stands. */
@@ -117,6 +120,10 @@ export class ControlSession implements Session {
       this.say({ error: ask });
       this.end();
     } else if (ask.ask === 'status') this.say({ answer: 'status', ...this.host.status() });
+    else if (ask.ask === 'order')
+      this.host.order(ask.order, (order) => {
+        if (!this.over) this.say({ answer: 'order', order });
+      });
     else if (ask.ask === 'why') {
       const subscribers = this.host.why(ask.topic, ask.cursor);
       this.say(typeof subscribers === 'string' ? { error: subscribers } : { answer: 'why', subscribers });

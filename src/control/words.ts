@@ -2,6 +2,7 @@
 // The server greets; a client asks; `watch` turns the connection into a feed of events. It stands in no list of protocols,
 // since nobody but the commands of the same version speaks it and it never listens on a network.
 import type { FrameSeen, Seen } from '../inspector/seen.ts';
+import type { Answer } from '../resources/accounts/orders.ts';
 import type { TopicFigures, WhyAnswer } from '../resources/topics/contract.ts';
 
 /** Another number is another protocol: neither side tries to understand it. */
@@ -44,7 +45,13 @@ export interface StatusAsk {
   readonly ask: 'status';
 }
 
-export type Ask = WatchAsk | WhyAsk | StatusAsk;
+/** An order about accounts, tokens or rules: whoever may open the data folder administers it. */
+export interface OrderAsk {
+  readonly ask: 'order';
+  readonly order: unknown;
+}
+
+export type Ask = WatchAsk | WhyAsk | StatusAsk | OrderAsk;
 
 /** A frame with its one line; its pieces where they were asked for. */
 export type FrameSaid = Omit<FrameSeen, 'pieces'> & { readonly summary: string; readonly pieces?: FrameSeen['pieces'] };
@@ -55,6 +62,7 @@ export type Said =
   | { readonly answer: 'watching' }
   | { readonly answer: 'why'; readonly subscribers: readonly WhyAnswer[] }
   | ({ readonly answer: 'status' } & Status)
+  | { readonly answer: 'order'; readonly order: Answer }
   | { readonly error: string }
   | Exclude<Seen, FrameSeen>
   | FrameSaid
@@ -103,6 +111,8 @@ export function readAsk(line: string): Ask | string {
   switch (fields.ask) {
     case 'status':
       return { ask: 'status' };
+    case 'order':
+      return { ask: 'order', order: fields.order };
     case 'why':
       if (typeof fields.topic !== 'string') return 'why needs a topic';
       return isCount(fields.cursor ?? 0)
@@ -111,7 +121,7 @@ export function readAsk(line: string): Ask | string {
     case 'watch':
       return readWatch(fields);
     default:
-      return 'what is asked is not known; there are watch, why and status';
+      return 'what is asked is not known; there are watch, why, status and order';
   }
 }
 

@@ -11,7 +11,19 @@ export interface Caller {
   readonly epoch: number;
   /** By what it signed in, as the audit names it: `password`, `token:ci`, `certificate:…`, `jwt:<issuer>`; `''` for open mode. */
   readonly by?: string;
+  /** The account's own id, never given again, so that a later account of that name is another; `''` without an account. */
+  readonly id?: string;
+  /** What it is a member of by its issuer's word, beside the account's own groups. */
+  readonly groups?: readonly string[];
+  /** When it ends by itself, in milliseconds since 1970. */
+  readonly until?: number;
 }
+
+/**
+ * What the configuration itself asks for: bridges to other brokers, recorders, sites. Whoever wrote it may do all, and no
+ * connection is ever this.
+ */
+export const OPERATOR: Caller = Object.freeze({ account: '', scopes: null, origin: 'local', epoch: 0, by: 'operator' });
 
 /** The caller behind a connection that gave `account` as its name, or `''`. */
 export function callerOf(peer: Peer, account: string, epoch: number): Caller {

@@ -28,10 +28,14 @@ export interface ExchangesUnderTest {
   /** Begins a request to a handler; the body follows by `send` and `end`. */
   request(handler: ExchangeHandler, head: { method: string; target: string; fields?: Fields }): ClientExchange;
   until(done: () => boolean): Promise<void>;
+  /** How a pipe is asked for, and what says that it is given; Upgrade's when absent. */
+  readonly takes?: { readonly method: string; readonly status: number };
   /** Asks the server's side to leave. */
   leave(client: ClientExchange, why: Why): void;
   readonly bugs: unknown[];
 }
+
+const UPGRADES = { method: 'GET', status: 101 };
 
 class Reader implements BodyReader {
   text = '';
@@ -285,13 +289,14 @@ function lives(on: On): void {
     assert.deepEqual(told, ['tick', `leave ${SHUTDOWN}`]);
   });
 
-  on('take hands the pipe over, both ways', async ({ request, until }) => {
+  on('take hands the pipe over, both ways', async ({ request, until, takes = UPGRADES }) => {
     let session: Recorder | undefined;
+    const { method, status } = takes;
     const client = request(
-      (exchange) => exchange.take(101, Fields.of({ upgrade: 'x' }), (pipe: Pipe) => (session = new Recorder(pipe))),
-      { method: 'GET', target: '/' },
+      (exchange) => exchange.take(status, Fields.of({ upgrade: 'x' }), (pipe: Pipe) => (session = new Recorder(pipe))),
+      { method, target: '/' },
     );
-    await until(() => client.status === 101);
+    await until(() => client.status === status);
     client.send('raw bytes');
     await until(() => session?.text === 'raw bytes');
     session!.say('back');

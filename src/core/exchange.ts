@@ -32,6 +32,8 @@ export interface Exchange {
   readonly out: ByteWriter;
   readonly room: number;
   share(bytes: Uint8Array, start: number, end: number): void;
+  /** As a pipe's: answers how much of the body was sent so; 0 where the body is framed, or the connection cannot. */
+  sendFile?(fd: number, start: number, end: number): number;
   flush(): void;
   /** The request's body: no more until `resume()`. */
   pause(): void;

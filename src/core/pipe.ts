@@ -48,6 +48,12 @@ export interface Pipe {
   readonly room: number;
   /** Queues bytes in order with `out`. They are immutable from now on and never pooled; small ones may be copied. */
   share(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Has the kernel send bytes of an open file behind everything that was written, now, as far as the carrier can and the
+   * network takes them: answers how many, 0 where it cannot. The rest is written as ever. The file is one that was read
+   * lately: a cold one would hold everybody up.
+   */
+  sendFile?(fd: number, start: number, end: number): number;
   /** Puts the pipe on the turn's dirty list: what was written goes out when the turn ends. */
   flush(): void;
   /** Takes no more input until `resume()`; becomes TCP back-pressure or withheld stream credit. */

@@ -11,6 +11,13 @@ import type { Reach } from './reach.ts';
 import type { Direction, Dissector } from './tap.ts';
 import type { Clock, Entropy } from './time.ts';
 
+/** Another protocol on the same listener, known by how its clients begin. */
+export interface Alternative {
+  readonly name: string;
+  readonly recognises: (bytes: Uint8Array, start: number, end: number) => boolean | null;
+  make(pipe: Pipe): Session;
+}
+
 /** What a protocol is given when it is brought up on a server with resources of type `Resources`. */
 export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly resources: Resources;
@@ -23,6 +30,8 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly software: string;
   /** Whether callers without an account are let in (loopback only, no account made yet). */
   readonly open: boolean;
+  /** Who else is spoken to on this listener, when a client's first bytes say so: the session hands its pipe over. */
+  readonly alternatives?: readonly Alternative[];
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
   readonly routes: ExchangeHandler;
 }
@@ -39,6 +48,8 @@ export type Listens<Resources> =
       readonly standardPort: number;
       /** Over TLS, the name by which clients ask for it (RFC 7301); several protocols may share a TLS port so. */
       readonly alpn?: string;
+      /** It has no port of its own over TCP: it is spoken on that protocol's, whose session gives it what it recognises. */
+      readonly beside?: string;
       readonly recognises?: (bytes: Uint8Array, start: number, end: number) => boolean | null;
       /** The most input that its sessions may leave unconsumed: the largest unit that they wait for whole. */
       readonly inputMax?: (limits: Bound) => number;

@@ -162,6 +162,10 @@ export abstract class StreamPipe extends Turned implements Pipe {
    * `sent(total)`, never from within this call.
    */
   protected abstract transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void;
+  /** Sends of a file what the network takes at once, if all that was transmitted has left; answers how many bytes. */
+  protected transmitFile(_fd: number, _start: number, _end: number): number {
+    return 0;
+  }
   /** Stops or continues taking input from the peer. */
   protected abstract hold(stop: boolean): void;
   /** Sends the end of the stream behind what was transmitted. */
@@ -291,6 +295,15 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.seal();
     this.pieces.push(bytes.subarray(start, end));
     this.gathered += end - start;
+  }
+
+  sendFile(fd: number, start: number, end: number): number {
+    // Who watches is shown bytes, and these never pass by here.
+    if (this.output !== OPEN || this.securing || this.tap !== null || !this.alive) return 0;
+    this.push();
+    const sent = this.transmitFile(fd, start, end);
+    this.sentBytes += sent;
+    return sent;
   }
 
   flush(): void {

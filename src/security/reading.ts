@@ -140,16 +140,17 @@ export function readRevocationList(bytes: Uint8Array): RevocationList | null {
     issuerDer: issuer.whole,
     to,
     serials,
-    signedBy(spki) {
-      if (digest === undefined || signature === undefined) return false;
-      try {
-        const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-        return verify(digest, body.whole, key, signature);
-      } catch {
-        return false;
-      }
-    },
+    signedBy: (spki) =>
+      digest !== undefined && signature !== undefined && isSigned(body.whole, signature, digest, spki),
   };
+}
+
+function isSigned(text: Uint8Array, signature: Uint8Array, digest: string | null, spki: Uint8Array): boolean {
+  try {
+    return verify(digest, text, createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }), signature);
+  } catch {
+    return false;
+  }
 }
 
 // ---- parts ---------------------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Address } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
-import type { Host, Listens, Protocol } from '../core/protocol.ts';
+import type { Alternative, Host, Listens, Protocol } from '../core/protocol.ts';
 import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
-import type { AskKernel, PipeMaking } from '../transports/socket-pipe.ts';
+import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
 import type { Memory } from './budget.ts';
@@ -35,6 +35,8 @@ export interface ListenerPlan<Resources> {
   readonly path?: string;
   /** Of the protocol's limits, those that are not the default. */
   readonly limits?: Readonly<Record<string, number>>;
+  /** Who else is spoken to there, when first bytes say so. */
+  readonly beside?: readonly ListenerPlan<Resources>[];
 }
 
 /** One port for several protocols in which the client speaks first: its first bytes choose. */
@@ -66,6 +68,7 @@ export interface ServerOptions<Resources> {
   readonly limits?: Partial<RegistryLimits>;
   /** Asks the kernel about a connection; nobody is asked when absent. */
   readonly kernel?: AskKernel | undefined;
+  readonly sendFile?: SendFile | undefined;
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -124,8 +127,8 @@ export class Server<Resources> {
   }
 
   /** A way out, within the outbound rules, for what runs as long as the server does. */
-  wayOut(): Reach {
-    return this.reachOf(null, OPEN_MAX, (reach) => this.portReaches.push(reach));
+  wayOut(openMax = OPEN_MAX): Reach {
+    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach));
   }
 
   /** What routes are given that serve as long as the server does. */
@@ -156,9 +159,10 @@ export class Server<Resources> {
     const { name } = protocol;
     const listens = streamListens(plan);
     const shared = this.sharedHost(plan);
-    const door = this.door(name, inputMaxOf(listens, shared.limits), (pipe) =>
-      listens.pipe(pipe, this.host(shared, pipe)),
+    const inputs = [plan, ...(plan.beside ?? [])].map((each) =>
+      inputMaxOf(streamListens(each), bindLimits(each.protocol.limits, each.limits)),
     );
+    const door = this.door(name, Math.max(...inputs), (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
     this.stand(
       name,
       path === undefined ? await openTcp({ name, hosts, port }, door) : [await openUnix(name, path, door)],
@@ -168,11 +172,8 @@ export class Server<Resources> {
   private async listenShared({ hosts, port, plans, fallback }: SharedPlan<Resources>): Promise<void> {
     let inputMax = PIPE_BOUNDS.inputMax;
     const makes = plans.map((plan) => {
-      const listens = streamListens(plan);
-      const shared = this.sharedHost(plan);
-      inputMax = Math.max(inputMax, inputMaxOf(listens, shared.limits));
-      const make = (pipe: Pipe) => listens.pipe(pipe, this.host(shared, pipe));
-      return { plan, name: plan.protocol.name, recognises: listens.recognises ?? (() => false), make };
+      inputMax = Math.max(inputMax, inputMaxOf(streamListens(plan), bindLimits(plan.protocol.limits, plan.limits)));
+      return { plan, ...this.alternative(plan) };
     });
     const otherwise = makes.find(({ plan }) => plan === fallback) ?? null;
     const door = this.door('shared', inputMax, (pipe) => {
@@ -216,6 +217,7 @@ export class Server<Resources> {
       bounds: { ...PIPE_BOUNDS, inputMax },
       events: this.registry,
       kernel: this.options.kernel,
+      sendFile: this.options.sendFile,
     };
   }
 
@@ -224,9 +226,19 @@ export class Server<Resources> {
   private sharedHost({
     protocol,
     limits,
-  }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits'>): SharedHost<Resources> {
+    beside = [],
+  }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
     const { resources, log, software, open, routes = NO_ROUTES } = this.options;
-    return { resources, limits: bindLimits(protocol.limits, limits), entropy: ENTROPY, log, software, open, routes };
+    const bound = bindLimits(protocol.limits, limits);
+    const alternatives = beside.map((plan) => this.alternative(plan));
+    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes };
+  }
+
+  private alternative(plan: ListenerPlan<Resources>): Alternative {
+    const listens = streamListens(plan);
+    const shared = this.sharedHost(plan);
+    const make = (pipe: Pipe) => listens.pipe(pipe, this.host(shared, pipe));
+    return { name: plan.protocol.name, recognises: listens.recognises ?? (() => false), make };
   }
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
@@ -264,6 +276,7 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly log: Log;
   readonly software: string;
   readonly open: boolean;
+  readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
   private readonly turn: TurnLoop;
   private readonly makeReach: () => Reach;
@@ -276,6 +289,7 @@ class SessionHost<Resources> implements Host<Resources> {
     this.log = shared.log;
     this.software = shared.software;
     this.open = shared.open;
+    this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
     this.turn = turn;
     this.makeReach = makeReach;

@@ -27,7 +27,11 @@ export interface PipeMaking {
   readonly events: PipeEvents;
   /** Asks the kernel about a connection by its descriptor; it may be told nothing. */
   readonly kernel?: AskKernel | undefined;
+  /** sendfile(2): bytes that were sent, or a negative error number. Files are read and written where it is absent. */
+  readonly sendFile?: SendFile | undefined;
 }
+
+export type SendFile = (socketFd: number, fileFd: number, offset: number, count: number) => number;
 
 export type AskKernel = (fd: number) => KernelFigures | null;
 
@@ -35,6 +39,7 @@ export class SocketPipe extends StreamPipe {
   private socket: Socket;
   private cause: Cause = ENDED;
   private readonly askKernel: AskKernel | undefined;
+  private readonly kernelSends: SendFile | undefined;
   /** What the kernel said last. */
   private figures: KernelFigures | null = null;
   private securingSince: (() => void) | null = null;
@@ -47,6 +52,7 @@ export class SocketPipe extends StreamPipe {
     super(making.turn, peer, making.bounds, making.events);
     this.socket = socket;
     this.askKernel = making.kernel;
+    this.kernelSends = making.sendFile;
     socket.setNoDelay(true);
     // A peer that vanished without a word is noticed also where nothing is sent to it.
     socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -71,6 +77,20 @@ export class SocketPipe extends StreamPipe {
     for (let index = 0; index < pieces.length - 1; index++) socket.write(pieces[index]!);
     socket.write(pieces[pieces.length - 1]!, this.onWritten);
     socket.uncork();
+  }
+
+  protected override transmitFile(file: number, start: number, end: number): number {
+    const { kernelSends, socket } = this;
+    if (kernelSends === undefined || socket instanceof TLSSocket || !isWritten(socket)) return 0;
+    const fd = descriptorOf(socket);
+    let at = start;
+    while (fd >= 0 && at < end) {
+      const sent = kernelSends(fd, file, at, end - at);
+      // A socket that is full, or whatever else is wrong: the ordinary way will find out.
+      if (sent <= 0) break;
+      at += sent;
+    }
+    return at - start;
   }
 
   protected hold(stop: boolean): void {
@@ -154,6 +174,12 @@ export class SocketPipe extends StreamPipe {
 function descriptorOf(socket: Socket): number {
   const { _handle: handle } = socket as Socket & { _handle?: { readonly fd?: number } | null };
   return handle?.fd ?? -1;
+}
+
+/** Whether the kernel has all that was written: what goes around the stream would otherwise overtake it. */
+function isWritten(socket: Socket): boolean {
+  const { _handle: handle } = socket as Socket & { _handle?: { readonly writeQueueSize?: number } | null };
+  return handle?.writeQueueSize === 0 && !socket.connecting && !socket.writableNeedDrain;
 }
 
 function contextOf(policy: TlsPolicy): SecureContext {

@@ -71,7 +71,7 @@ test('it does not listen beyond loopback while there are no accounts', TIMEOUT, 
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org']) {
     const { code, errors } = await runCommand(['up', ...MEMORY, '--host', host], '', { environment: FREE });
     assert.equal(code, 77, host);
-    assert.match(errors, /while there are no accounts, everybody who reached it would be let in/);
+    assert.match(errors, /there are no accounts. Make the first with portico account add/);
   }
 });
 

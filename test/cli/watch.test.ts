@@ -335,7 +335,7 @@ test('what is not of the protocol is answered, and ends the connection', { timeo
   const wrong: readonly [unknown, RegExp][] = [
     ['GET / HTTP/1.1\r\n\r\n', /not a line of JSON/],
     [{ control: 2, ask: 'watch' }, /speaks control 1/],
-    [{ control: 1, ask: 'sing' }, /watch, why and status/],
+    [{ control: 1, ask: 'sing' }, /watch, why, status and order/],
     [{ control: 1, ask: 'watch', connection: 'x' }, /whole number/],
     [{ control: 1, ask: 'why' }, /needs a topic/],
     [`"${'x'.repeat(70_000)}`, /longer than/],

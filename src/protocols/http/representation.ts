@@ -27,6 +27,9 @@ import { type ByteRange, contentRange, multipart, parseRanges, UNSATISFIABLE, un
 /** Bytes in memory, immutable; or what is read in part. */
 export type Content = Uint8Array | { readonly source: Source; readonly length: number };
 
+/** The open files of bytes in memory that came from one, so that the kernel may send them. */
+export const FILES = new WeakMap<Uint8Array, number>();
+
 export interface Representation {
   /** Content-Type. */
   readonly type: string;
@@ -188,7 +191,9 @@ function send(
   }
   const [only] = stretches;
   if (stretches.length === 1 && coder === null && only!.content instanceof Uint8Array) {
-    if (only!.end > only!.start) exchange.share(only!.content, only!.start, only!.end);
+    const { content, end } = only as { content: Uint8Array; end: number };
+    const start = only!.start + sentByKernel(exchange, content, only!.start, end);
+    if (end > start) exchange.share(content, start, end);
     exchange.end();
     exchange.flush();
     return;
@@ -196,6 +201,15 @@ function send(
   const delivery = new Delivery(exchange, stretches, coder);
   exchange.on = delivery;
   delivery.run(clock);
+}
+
+/** Below this, one call to write head and body costs less than two calls and no copy. */
+const KERNEL_LEAST = 32_768;
+
+function sentByKernel(exchange: Exchange, content: Uint8Array, start: number, end: number): number {
+  if (end - start < KERNEL_LEAST || exchange.sendFile === undefined) return 0;
+  const fd = FILES.get(content);
+  return fd === undefined ? 0 : exchange.sendFile(fd, start, end);
 }
 
 /** Given to a coder at once, and in one turn: others wait meanwhile. */

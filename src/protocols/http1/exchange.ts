@@ -227,6 +227,16 @@ export class Http1Exchange implements Exchange {
     if (this.chunked) pipe.out.u16(CRLF);
   }
 
+  sendFile(fd: number, start: number, end: number): number {
+    const { pipe } = this.line;
+    // Chunks have their length before them, which is not known before; what is ahead in the queue goes first.
+    if (this.isEnded || this.bodyless || this.chunked || pipe.sendFile === undefined) return 0;
+    this.frame();
+    const sent = pipe.sendFile(fd, start, end);
+    this.count += sent;
+    return sent;
+  }
+
   end(trailers?: Fields): void {
     if (this.isEnded) return;
     if (this.status === 0) throw new RangeError('an end before a head');

@@ -4,7 +4,7 @@ import { BAD, MORE } from '../../bytes/reader.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
 import type { Fault } from '../../core/fault.ts';
 import { type Cause, ENDED, FAULT, type Pipe, type Session, type Why } from '../../core/pipe.ts';
-import type { Host } from '../../core/protocol.ts';
+import type { Alternative, Host } from '../../core/protocol.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { PROBLEM_TYPE, problemJson } from '../../formats/problem.ts';
 import { answerProblem } from '../http/answers.ts';
@@ -23,6 +23,10 @@ const GATHERED_MAX = 8_388_608;
 
 /** How long the rest of a body that nobody wants is read, behind the end of the answer. */
 const DISCARD_MS = 10_000;
+
+/** How HTTP/2 begins, and POST and PUT do. */
+const P = 0x50;
+const NO_OTHERS: readonly Alternative[] = [];
 
 export class Http1Session implements Session, Line {
   readonly pipe: Pipe;
@@ -112,6 +116,10 @@ export class Http1Session implements Session, Line {
 
   private readHead(input: Uint8Array, at: number, end: number, clock: Clock): number {
     const { head } = this;
+    if (this.requests === 0 && input[at] === P) {
+      const other = this.readOther(input, at, end);
+      if (other !== null) return other;
+    }
     const next = head.read(input, at, end);
     if (next === MORE) {
       if (!this.withinHead) {
@@ -127,6 +135,22 @@ export class Http1Session implements Session, Line {
     }
     this.begin(clock);
     return next;
+  }
+
+  /** Whether another protocol begins so, such as HTTP/2 (RFC 9113 §3.3): where its bytes begin; null for none. */
+  private readOther(input: Uint8Array, at: number, end: number): number | null {
+    for (const { name, recognises, make } of this.host.alternatives ?? NO_OTHERS) {
+      const is = recognises(input, at, end);
+      // No method begins as far as that (RFC 9110 §16.1.1).
+      if (is === null && end - at > 3) return at;
+      if (is !== true) continue;
+      this.gone = true;
+      this.headAt = NEVER;
+      this.pipe.speaks(name);
+      this.pipe.become(make(this.pipe));
+      return at;
+    }
+    return null;
   }
 
   /** Routes a request whose head is read. */

@@ -7,7 +7,7 @@ import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { faults } from './faults.ts';
 
 /** One side. `other` is null until the upstream is reached, and once it is gone. */
-class Leg implements Session {
+export class Leg implements Session {
   readonly pipe: Pipe;
   other: Leg | null = null;
   private readonly idleMs: number;
@@ -83,6 +83,16 @@ class Leg implements Session {
   }
 }
 
+/** From now on, what one side says the other hears. */
+export function joinLegs(one: Leg, other: Leg): void {
+  one.other = other;
+  other.other = one;
+  one.pipe.resume();
+  other.pipe.resume();
+  if (one.ended) other.pipe.end();
+  if (other.ended) one.pipe.end();
+}
+
 /** Forwards a pipe to a target, which is dialled at once. */
 export function proxyPipe(pipe: Pipe, reach: Reach, target: Target, idleMs: number, clock: Clock): Session {
   const near = new Leg(pipe, idleMs, clock);
@@ -92,10 +102,7 @@ export function proxyPipe(pipe: Pipe, reach: Reach, target: Target, idleMs: numb
     (upstream) => {
       const far = new Leg(upstream, idleMs, clock);
       near.onLost = () => {};
-      far.other = near;
-      near.other = far;
-      pipe.resume();
-      if (near.ended) upstream.end();
+      joinLegs(near, far);
       return far;
     },
     () => {

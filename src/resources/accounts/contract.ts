@@ -6,7 +6,13 @@ import type { Permissions } from '../../core/permissions.ts';
 /** What somebody shows to be let in. */
 export type Credentials =
   /** A personal token may stand in place of the password: it is told by its prefix. */
-  | { readonly kind: 'password'; readonly account: string; readonly password: string }
+  | {
+      readonly kind: 'password';
+      readonly account: string;
+      readonly password: string;
+      /** The second step, where the protocol asked for it: a code by time, or a recovery code. */
+      readonly code?: string;
+    }
   /** A personal token, or a JWT of a configured issuer. With `account`, it must be that account's. */
   | { readonly kind: 'token'; readonly token: string; readonly account?: string }
   /** DER of a certificate whose chain TLS has verified. */

@@ -304,3 +304,54 @@ test('one that ends with its connection is superseded by name, and stores nothin
   assert.equal(house.topics.figures.durables, 0);
   assert.deepEqual(house.world.bugs, []);
 });
+
+test('what was kept in open mode, or for a former account of the name, is not given to the account of that name', async () => {
+  const house = await House.open(NO_HISTORY);
+  const [first] = await house.attachDurable('d');
+  await house.subscribe(first, 'a/#');
+  first.attachment.detach();
+  await house.publish('a/1', 'for nobody');
+  await house.crash();
+  const account = { ...CALLER, by: 'password', id: 'one' };
+  const [second, present] = await house.attachDurable('d', {}, undefined, account);
+  await house.pass();
+  assert.deepEqual([present, second.got], [0, []]);
+  await house.subscribe(second, 'a/#');
+  second.attachment.detach();
+  await house.publish('a/2', 'for the first ann');
+  await house.crash();
+  const [third, again] = await house.attachDurable('d', {}, undefined, { ...account, id: 'two' });
+  await house.pass();
+  assert.deepEqual([again, third.got], [0, []]);
+  await house.subscribe(third, 'a/#');
+  third.attachment.detach();
+  await house.publish('a/3', 'for the second ann');
+  const [fourth, still] = await house.attachDurable('d', {}, undefined, { ...account, id: 'two' });
+  await house.pass();
+  assert.deepEqual([still, fourth.got], [1, ['a/3=for the second ann']]);
+  // Somebody else's stays somebody else's.
+  fourth.attachment.detach();
+  const bob = { ...account, account: 'bob', id: 'three' };
+  const [outcome] = await house.ask((waiter) => {
+    const options = { ...QUEUE, id: 'd', fresh: false, keepMs: 1_000 };
+    house.topics.attachDurable(bob, new Listener(), options, waiter, 1);
+  });
+  assert.equal(outcome, DENIED);
+  assert.deepEqual(house.world.bugs, []);
+});
+
+test('when open mode ends, what was kept for names that were only said ends, with its connection where it has one', async () => {
+  const house = await House.open(NO_HISTORY);
+  const [first] = await house.attachDurable('offline');
+  const [second] = await house.attachDurable('online');
+  const [third] = await house.attachDurable('anns', {}, undefined, { ...CALLER, by: 'password', id: 'one' });
+  first.attachment.detach();
+  third.attachment.detach();
+  house.topics.endNameless();
+  assert.equal(house.topics.figures.durables, 2);
+  second.attachment.detach();
+  assert.equal(house.topics.figures.durables, 1);
+  await house.pass();
+  await house.crash();
+  assert.equal(house.topics.figures.durables, 1);
+});

@@ -1,6 +1,6 @@
 // Subscribers that outlive their connection: what is stored of them, and how they come back after a start.
 //
-// d/<id>          number, account, how long it is kept, when its connection went
+// d/<id>          number, account, the id of that account, how long it is kept, when its connection went
 // u/<number>/<group>\x01<filter>   one subscription
 // t/<number>/<tag>   a delivery of assurance 2 under way: the sequence of its message, whether it has arrived
 // i/<number>/<once>  what was published once
@@ -22,6 +22,8 @@ export interface Durable {
   readonly id: string;
   /** Never given again: what is stored under another number belongs to a former life. */
   readonly number: number;
+  /** The id of its account; `''` for one of open mode or without a name, whatever name was given. */
+  readonly owner: string;
   readonly core: Core;
   keepMs: number;
   /** Milliseconds since 1970; 0 while it is attached. */
@@ -65,16 +67,24 @@ export class Durables implements DurableKeeper {
     this.wall = wall;
   }
 
-  make(id: string, account: string, keepMs: number): Durable {
-    return this.register(id, ++this.lastNumber, account, keepMs, 0);
+  make(id: string, account: string, owner: string, keepMs: number): Durable {
+    return this.register(id, ++this.lastNumber, account, owner, keepMs, 0);
   }
 
-  private register(id: string, number: number, account: string, keepMs: number, detachedAt: number): Durable {
+  private register(
+    id: string,
+    number: number,
+    account: string,
+    owner: string,
+    keepMs: number,
+    detachedAt: number,
+  ): Durable {
     this.lastNumber = Math.max(this.lastNumber, number);
     const core = new Core(id, account, OFFLINE, this, this.figures, this.wall);
     const durable: Durable = {
       id,
       number,
+      owner,
       core,
       keepMs,
       detachedAt,
@@ -117,10 +127,10 @@ export class Durables implements DurableKeeper {
   }
 
   writeState(durable: Durable, then?: (outcome: Outcome) => void): void {
-    const { id, number, keepMs, detachedAt, core } = durable;
+    const { id, number, owner, keepMs, detachedAt, core } = durable;
     durable.stored = true;
     const keep = Number.isFinite(keepMs) ? keepMs : -1;
-    const bytes = json({ number, account: core.account, keepMs: keep, detachedAt });
+    const bytes = json({ number, account: core.account, owner, keepMs: keep, detachedAt });
     this.change((batch) => batch.put(`d/${id}`, bytes, 0, bytes.length), then);
   }
 
@@ -235,9 +245,10 @@ export class Durables implements DurableKeeper {
   /** Reads what is stored. Those that were attached when the process ended count as detached now. */
   async load(space: Space, subscribe: (core: Core, options: SubscribeOptions) => void): Promise<void> {
     await each(space, 'd/', (rest, entry) => {
-      const { number, account, keepMs, detachedAt } = parsed(entry) as Record<string, number> & { account: string };
+      const state = parsed(entry) as Record<string, number> & { account: string; owner?: string };
+      const { number, account, owner = '', keepMs, detachedAt } = state;
       const keep = keepMs === -1 ? Number.POSITIVE_INFINITY : keepMs!;
-      const durable = this.register(rest, number!, account, keep, detachedAt || this.wall());
+      const durable = this.register(rest, number!, account, owner, keep, detachedAt || this.wall());
       durable.stored = true;
       durable.core.lasting = true;
     });

@@ -90,6 +90,7 @@ export class OpenTopics extends Turned implements Topics {
   /** Messages added to the history since the last sweep. */
   private added = 0;
   private sweeping = false;
+  private isOpenOver = false;
   private quietUntil: Instant = 0;
 
   constructor(options: TopicsOptions, space: Space, policies: readonly HistoryPolicy[]) {
@@ -289,7 +290,14 @@ export class OpenTopics extends Turned implements Topics {
     token: number,
   ): Attachment {
     let durable = this.durables.byId.get(options.id);
-    if (durable !== undefined && durable.core.account !== '' && durable.core.account !== caller.account) {
+    const owner = caller.id ?? '';
+    // Of open mode, or of a former account of that name: nobody's, whoever comes with an account of his own.
+    const isLeftover =
+      durable !== undefined &&
+      owner !== '' &&
+      durable.owner !== owner &&
+      (durable.owner === '' || durable.core.account === caller.account);
+    if (durable !== undefined && !isLeftover && !['', caller.account].includes(durable.core.account)) {
       waiter.settled(token, DENIED, 0);
       return new Hold(this, new Core(null, '', options, null, this.figures, () => 0), true);
     }
@@ -298,12 +306,13 @@ export class OpenTopics extends Turned implements Topics {
       durable.core.supersede();
       this.connectionLost(durable);
     }
-    if (durable !== undefined && options.fresh) {
+    if (durable !== undefined && (options.fresh || isLeftover)) {
+      if (isLeftover) this.setWill(durable, null);
       this.end(durable);
       durable = undefined;
     }
     const present = durable !== undefined;
-    durable ??= this.begin(options.id, caller.account, options.keepMs);
+    durable ??= this.begin(options.id, caller.account, owner, options.keepMs);
     durable.keepMs = options.keepMs;
     durable.core.lasting = options.keepMs > 0;
     durable.detachedAt = 0;
@@ -333,11 +342,21 @@ export class OpenTopics extends Turned implements Topics {
     return hold;
   }
 
-  private begin(id: string, account: string, keepMs: number): Durable {
-    const durable = this.durables.make(id, account, keepMs);
+  private begin(id: string, account: string, owner: string, keepMs: number): Durable {
+    const durable = this.durables.make(id, account, owner, keepMs);
     this.cores.add(durable.core);
     this.figures.durables = this.durables.byId.size;
     return durable;
+  }
+
+  /** Open mode is over: what was kept for a name that was only said in it ends, now or with its connection. */
+  endNameless(): void {
+    this.isOpenOver = true;
+    for (const durable of [...this.durables.byId.values()])
+      if (isNameless(durable) && !durable.core.isAttached) {
+        this.setWill(durable, null);
+        this.end(durable);
+      }
   }
 
   /** Ends a durable subscriber and all that is stored of it. */
@@ -456,7 +475,7 @@ export class OpenTopics extends Turned implements Topics {
     if (core.isAttached) this.figures.attached--;
     core.detach();
     this.connectionLost(durable);
-    if (durable.keepMs <= 0) this.end(durable);
+    if (durable.keepMs <= 0 || (this.isOpenOver && isNameless(durable))) this.end(durable);
     else {
       durable.detachedAt = this.turn.clock.wall;
       this.durables.writeState(durable);
@@ -576,3 +595,7 @@ export class OpenTopics extends Turned implements Topics {
 
 /** Nobody waits: what the server publishes by itself. */
 const NOBODY: Waiter = { settled() {} };
+
+function isNameless({ owner, core }: Durable): boolean {
+  return owner === '' && core.account !== '';
+}

@@ -168,12 +168,13 @@ export class House {
     id: string,
     more: Partial<DurableOptions> = {},
     prepare = (_listener: Listener) => {},
+    caller = CALLER,
   ): Promise<[Listener, number]> {
     const listener = new Listener();
     prepare(listener);
     const options = { ...QUEUE, id, fresh: false, keepMs: 100_000, ...more };
     const [outcome, present] = await this.ask((waiter) => {
-      listener.attachment = this.topics.attachDurable(CALLER, listener, options, waiter, 1);
+      listener.attachment = this.topics.attachDurable(caller, listener, options, waiter, 1);
     });
     assert.equal(outcome, OK);
     return [listener, present!];
