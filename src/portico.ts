@@ -16,11 +16,12 @@ import { PROTOCOLS } from './protocols.ts';
 import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
 import { AdministratorsOnly } from './resources/accounts/administrators-only.ts';
 import { Desk } from './resources/accounts/desk.ts';
+import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
+import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
   isLoopbackHost,
@@ -76,6 +77,7 @@ export class Portico implements AsyncDisposable {
   private readonly server: Server<Resources>;
   private readonly openTopics: OpenTopics;
   private readonly accounts: StoredAccounts;
+  private readonly desk: Desk;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
@@ -87,7 +89,7 @@ export class Portico implements AsyncDisposable {
     config: Config,
     server: Server<Resources>,
     topics: OpenTopics,
-    accounts: StoredAccounts,
+    desk: Desk,
     engine: Engine,
     log: Log,
     control: Control | null,
@@ -99,7 +101,8 @@ export class Portico implements AsyncDisposable {
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
-    this.accounts = accounts;
+    this.accounts = desk.accounts;
+    this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
@@ -136,15 +139,11 @@ export class Portico implements AsyncDisposable {
       accounts = await openAccounts({ engine, turn, log, rules: new AdministratorsOnly(), exposed });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
-      accounts.onRevoked(() => {
-        if (accounts?.open === false) topics?.endNameless();
-      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       server = new Server<Resources>(turn, {
         resources: { accounts, topics },
         log,
         software: SOFTWARE,
-        open: accounts.open,
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
@@ -153,20 +152,22 @@ export class Portico implements AsyncDisposable {
       });
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
+      endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && (on as string) === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, log, sites, httpsPort, accounts.open);
+      routes = routesOf(config, server, topics, log, sites, httpsPort, accounts);
       await server.listen(plansOf(config), sharedPlansOf(config));
+      const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,
         topics,
-        desk: new Desk(accounts),
+        desk,
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites);
+      return new Portico(config, server, topics, desk, engine, log, control, sites);
     } catch (error) {
       sites?.close();
       await server?.close();
@@ -190,6 +191,14 @@ export class Portico implements AsyncDisposable {
   /** There was no account yet, and local programs are let in with any name. */
   get isOpen(): boolean {
     return this.accounts.open;
+  }
+
+  /**
+   * Administers accounts, tokens and rules, as the commands do: `{ do: 'account.add', name: 'ann', password: '…' }`. Answers
+   * once what it changed is durable; `ok` is false, with a sentence in `error`, for what is not carried out.
+   */
+  order(order: Order): Promise<Answer> {
+    return this.desk.order(order, 'program');
   }
 
   /** The connections that stand now. */
@@ -234,6 +243,14 @@ function beyondLoopback(config: Config): { readonly key: string; readonly host: 
     if (host !== undefined) return { key, host };
   }
   return null;
+}
+
+/** Whoever no longer stands is asked to leave, on all protocols, and cut when he does not. */
+function endRevoked(accounts: StoredAccounts, registry: Registry, topics: OpenTopics): void {
+  accounts.onRevoked(() => {
+    registry.revoke((caller) => accounts.stands(caller));
+    if (!accounts.open) topics.endNameless();
+  });
 }
 
 /** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
@@ -322,7 +339,7 @@ function routesOf(
   log: Log,
   sites: Sites,
   httpsPort: () => number | null,
-  open: boolean,
+  accounts: StoredAccounts,
 ): ExchangeHandler {
   const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
@@ -332,7 +349,7 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
+    guard: { accounts, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -343,7 +360,12 @@ function routesOf(
       ...sites.routes,
       {
         path: '/metrics',
-        handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
+        handler: metricsHandler({
+          version: VERSION,
+          registry: server.registry,
+          topics: () => topics.figures,
+          mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
+        }),
       },
     ],
     log,

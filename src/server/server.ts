@@ -61,7 +61,6 @@ export interface ServerOptions<Resources> {
   readonly resources: Resources;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -228,10 +227,10 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, open, routes = NO_ROUTES } = this.options;
+    const { resources, log, software, routes = NO_ROUTES } = this.options;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, routes };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -275,7 +274,6 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
   private readonly turn: TurnLoop;
@@ -288,7 +286,6 @@ class SessionHost<Resources> implements Host<Resources> {
     this.entropy = shared.entropy;
     this.log = shared.log;
     this.software = shared.software;
-    this.open = shared.open;
     this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
     this.turn = turn;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DatagramRecorder } from '../../core/datagram-suite.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { Bench, type BenchOptions } from './testing/bench.ts';
 import { OUTCOME_TEXTS, OUTCOME_WORDS } from './words.ts';
 
@@ -178,7 +179,7 @@ over('names: whoever publishes is who they say while the server is open', {}, (b
   assert.equal(JSON.parse(b.hears()).publisher, 'ann lee');
 });
 
-over('where accounts are needed nobody is let in yet', { open: false }, (bench) => {
+over('where accounts are needed nobody is let in yet', { accounts: new FewAccounts() }, (bench) => {
   const a = bench.connect();
   a.says('PUB a 1\nSUB a\nLAST a\nUNSUB a\nNAME x y\nPING\n');
   assert.match(a.hears(), /^(?:-ERR UNKNOWN \w+ [^\n]+\n){5}\+PONG\n$/);

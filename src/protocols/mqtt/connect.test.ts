@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { OVERLOADED, REVOKED, SHUTDOWN } from '../../core/pipe.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { writeConnect, writePingreq, writeSubscribe } from './encode.ts';
 import { sessionFaults } from './faults.ts';
 import { V5, V31, V311 } from './packets.ts';
@@ -264,7 +265,7 @@ play(
       client.closed();
     }
   },
-  { open: false },
+  { accounts: new FewAccounts() },
 );
 
 play('connect: nothing is processed behind a refused CONNECT', (stage) => {

@@ -1,11 +1,12 @@
 // MQTT and the topics: what packets mean, and what becomes of messages on their way to a client. The only file of the
 // protocol that knows resources. One server half belongs to one connection.
-import { isUtf8 } from '../../bytes/reader.ts';
-import { type Caller, callerOf } from '../../core/caller.ts';
-import { MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
+import { isUtf8, utf8 } from '../../bytes/reader.ts';
+import type { Caller } from '../../core/caller.ts';
+import { MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Pipe } from '../../core/pipe.ts';
 import type { Host } from '../../core/protocol.ts';
 import { Tokens } from '../../core/tokens.ts';
+import type { Credentials, SignInRefusal, SignInWaiter } from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
 import type {
   Attachment,
@@ -58,7 +59,15 @@ const GAPS_MAX = 64;
 
 const names = new TopicNames(isTopicName);
 
-export class MqttServer implements Upper, Subscriber, Waiter {
+/** What a client is told that was not let in. */
+const REFUSED: Readonly<Record<SignInRefusal['refused'], readonly [code: number, reason: string]>> = {
+  wrong: [REASON.badUserNameOrPassword, ''],
+  locked: [REASON.quotaExceeded, 'too many sign-ins failed: try again later'],
+  plaintext: [REASON.notAuthorized, 'a password in the clear over a network was not looked at: use TLS'],
+  busy: [REASON.serverBusy, 'too many sign-ins are being checked: try again'],
+};
+
+export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   readonly session: MqttSession;
   private readonly host: MqttHost;
   private readonly pipe: Pipe;
@@ -72,6 +81,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   private caller: Caller | null = null;
   private attachment: Attachment | null = null;
   private exchange: AuthExchange | null = null;
+  /** What the server says last of an exchange. */
+  private authData: Uint8Array | null = null;
   /** Verbs that were begun and have not settled. */
   private unsettled = 0;
   /** What this connection has subscribed to. */
@@ -99,9 +110,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     this.connectPacket = connect;
     const { authMethod, authData } = connect.properties;
     if (authMethod === null) {
-      // Until there are accounts, an open server lets any name in as that name, and others nobody.
-      if (this.host.open) this.begin(connect.username ?? '');
-      else this.session.refuse(connect.username === null ? REASON.notAuthorized : CONNACK_CODES[UNKNOWN], '');
+      this.signIn(connect);
       return;
     }
     const authenticator = this.authenticators.find(({ method }) => method === authMethod);
@@ -125,25 +134,70 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     if (this.gone) return;
     if (step.step === 'continue') this.session.challenge(step.data);
     else if (step.step === 'refused') {
+      // Who could not prove a name has guessed: that is for the accounts to know.
+      if (step.account !== undefined) this.give({ kind: 'scram', account: step.account, proven: false });
+      else {
+        const code = CONNACK_CODES[step.outcome];
+        this.session.refuse(code === REASON.clientIdentifierNotValid ? REASON.notAuthorized : code, '');
+      }
+    } else {
+      this.authData = step.data;
+      this.give({ kind: 'scram', account: step.account, proven: true });
+    }
+  }
+
+  /** By name and password or token, by certificate, or as nobody. */
+  private signIn({ username, password }: ConnectRead): void {
+    const { accounts } = this.host.resources;
+    const { peer } = this.pipe;
+    const certificate = peer.tls?.certificate ?? null;
+    if (password === null && certificate !== null && !accounts.open) {
+      const named = username === null ? {} : { account: username };
+      const answer = accounts.signIn({ kind: 'certificate', certificate, ...named }, peer, 'mqtt', this, 0);
+      // A certificate that opens no account may still be that of a nobody.
+      if (answer === null || !('refused' in answer) || username !== null) {
+        this.signedIn(0, answer);
+        return;
+      }
+    }
+    if (username === null && password === null) {
+      const nobody = accounts.nobody(peer);
+      if (nobody === null) this.session.refuse(REASON.notAuthorized, '');
+      else this.begin(nobody);
+      return;
+    }
+    const isText = password === null || isUtf8(password, 0, password.length);
+    const text = password === null || !isText ? '' : utf8(password, 0, password.length);
+    this.give({ kind: 'password', account: username ?? '', password: text });
+  }
+
+  private give(credentials: Credentials): void {
+    this.signedIn(0, this.host.resources.accounts.signIn(credentials, this.pipe.peer, 'mqtt', this, 0));
+  }
+
+  /** How a sign-in ended; null for not yet. */
+  signedIn(_token: number, answer: Caller | SignInRefusal | null): void {
+    if (answer === null || this.gone) return;
+    const { caller, session } = this;
+    if ('refused' in answer) {
+      const [code, reason] = REFUSED[answer.refused];
       // The codes of CONNACK for this are those of DISCONNECT as well, but for the name or password.
-      const code =
-        this.caller !== null && step.outcome === UNKNOWN ? REASON.notAuthorized : CONNACK_CODES[step.outcome];
-      this.session.refuse(code === REASON.clientIdentifierNotValid ? REASON.notAuthorized : code, '');
-    } else if (this.caller === null) this.begin(step.account, step.data);
+      session.refuse(caller !== null && code === REASON.badUserNameOrPassword ? REASON.notAuthorized : code, reason);
+    } else if (caller === null) this.begin(answer);
     // Whoever is somebody else now would have another's session.
-    else if (step.account === this.caller.account) this.session.welcome(step.data);
-    else this.session.refuse(REASON.notAuthorized, 'this is another account than before');
+    else if (answer.account === caller.account && answer.id === caller.id) session.welcome(this.authData);
+    else session.refuse(REASON.notAuthorized, 'this is another account than before');
   }
 
   /** Signed in: on to the session. */
-  private begin(account: string, authData: Uint8Array | null = null): void {
+  private begin(caller: Caller): void {
     const connect = this.connectPacket!;
     const id = this.identify(connect);
     if (id === null || !this.checkWill(connect)) return;
     this.clientId = id;
-    this.caller = callerOf(this.pipe.peer, account, 0);
+    this.caller = caller;
+    this.pipe.signedIn(caller);
     const { limits } = this.host;
-    this.authData = authData;
     this.attachment = this.topics.attachDurable(
       this.caller,
       this,
@@ -162,8 +216,6 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     if (this.session.outbound !== null) this.arm();
     else if (this.gone) this.attachment.detach();
   }
-
-  private authData: Uint8Array | null = null;
 
   /** The client identifier, its own or one that is assigned; null when it was refused. */
   private identify(connect: ConnectRead): string | null {
