@@ -19,6 +19,9 @@ export interface Caller {
   readonly until?: number;
 }
 
+/** The `by` of whoever asks what is for anyone, and was not asked who he is: nothing that changes ends him. */
+export const ANYONE = 'anyone';
+
 /** The caller behind a connection that gave `account` as its name, or `''`. */
 export function callerOf(peer: Peer, account: string, epoch: number): Caller {
   return { account, scopes: null, origin: isLocal(peer) ? 'local' : 'remote', epoch };

@@ -1,6 +1,6 @@
 // Who may ask at all, decided before any route: a browser's page is not a local program, and what comes through a proxy is
 // not local. It reads the head of a request only; docs/security.md is its table in words.
-import { type Caller, callerOf } from '../../core/caller.ts';
+import { ANYONE, type Caller, callerOf } from '../../core/caller.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import type { Accounts } from '../../resources/accounts/contract.ts';
@@ -213,7 +213,7 @@ export class Guard {
   }
 
   private anybody({ peer }: Asked): Caller {
-    const caller = callerOf(peer, '', 0);
+    const caller = { ...callerOf(peer, '', 0), by: ANYONE };
     return this.forwarded ? { ...caller, origin: 'remote' } : caller;
   }
 

@@ -407,3 +407,53 @@ test('every outcome of a resource has its word, over TCP, as JSON and over UDP',
   }
   assert.deepEqual(bench.world.bugs, []);
 });
+
+// ---- signing in -------------------------------------------------------------------------------------------------------
+
+const few = () => new FewAccounts({ ann: 'secret' });
+
+over(
+  'a name and its password let in, a wrong one does not, and what was before stays',
+  { accounts: few() },
+  (bench) => {
+    const a = bench.connect();
+    a.says('PUB! a 1\nNAME! ann wrong\nPUB! a 1\n');
+    assert.match(a.hears(), /^-ERR UNKNOWN PUB! [^\n]+\n-ERR UNKNOWN NAME! [^\n]+\n-ERR UNKNOWN PUB! [^\n]+\n$/);
+    a.says('NAME! ann secret\nPUB! a 1\n');
+    assert.match(a.hears(), /^\+OK\n\+OK\n$/);
+    a.says('NAME! ann wrong\nPUB! a 2\n');
+    assert.match(a.hears(), /^-ERR UNKNOWN NAME! this name [^\n]+\n\+OK\n$/);
+  },
+);
+
+const slowly = few();
+slowly.isSlow = true;
+
+over('what comes behind a name is done as that name, once it is known', { accounts: slowly }, (bench) => {
+  const a = bench.connect();
+  a.says('NAME! ann secret\nPUB! a 1\nPING\n');
+  assert.equal(a.hears(), '');
+  slowly.tell();
+  assert.match(a.hears(), /^\+OK\n\+OK\n\+PONG\n$/);
+  const b = bench.connect();
+  b.says('NAME! ann wrong\nPUBB! a 3\nx');
+  b.hears();
+  b.says('yz');
+  assert.equal(b.hears(), '');
+  slowly.tell();
+  assert.match(b.hears(), /^-ERR UNKNOWN NAME! [^\n]+\n-ERR UNKNOWN PUBB! [^\n]+\n$/);
+});
+
+for (const [refused, says] of [
+  ['locked', 'BUSY'],
+  ['busy', 'BUSY'],
+  ['plaintext', 'DENIED'],
+] as const) {
+  const accounts = few();
+  accounts.refusal = { refused, retryMs: 1 };
+  over(`a sign-in that is refused as ${refused}`, { accounts }, (bench) => {
+    const a = bench.connect();
+    a.says('NAME! ann secret\n');
+    assert.match(a.hears(), new RegExp(`^-ERR ${says} NAME! [^\\n]+\\n$`));
+  });
+}
