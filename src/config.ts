@@ -10,6 +10,7 @@ import { hostEntryProblem } from './protocols/http/hosts.ts';
 import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { readRule } from './resources/accounts/rules/language.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
@@ -30,6 +31,19 @@ const listener = z.strictObject({
   path: z.string().min(1, 'a path is not empty').optional(),
   /** False: does not listen. */
   enabled: z.boolean().optional(),
+  /** Its port with TLS, where it has one. */
+  tls: z
+    .strictObject({
+      /** False: does not listen with TLS. */
+      enabled: z.boolean().optional(),
+      /** 0 for a free one. Protocols with one port share it: clients say by ALPN which they mean. */
+      port: port.optional(),
+      /** The oldest version that is spoken. */
+      least: z.enum(['TLSv1.2', 'TLSv1.3'], 'is TLSv1.2 or TLSv1.3').optional(),
+      /** Whether clients are asked for a certificate, and refused without. */
+      clientCertificate: z.enum(['none', 'optional', 'required'], 'is none, optional or required').optional(),
+    })
+    .optional(),
   /** Rows of the protocol's limits, by name. */
   limits: z.record(z.string(), z.number()).optional(),
 });
@@ -124,6 +138,8 @@ const sharedPort = z.strictObject({
   protocols: z.array(protocolName).min(1, 'name at least one protocol'),
   /** Who gets a client that is silent for 300 ms or that nobody recognises; without it, such a client is reset. */
   fallback: protocolName.optional(),
+  /** TLS as well, for who begins with it: the same protocols within, by ALPN or first bytes. */
+  tls: z.boolean().default(false),
 });
 
 export const schema = z.strictObject({
@@ -181,6 +197,15 @@ export const schema = z.strictObject({
         .optional(),
     })
     .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
+  /** What accounts may do, beside the rules that `portico rule` makes: `allow @devices publish topics/devices/{account}/#`. */
+  rules: z
+    .array(
+      z.string().superRefine((text, context) => {
+        const rule = readRule(text);
+        if (typeof rule === 'string') context.addIssue(rule);
+      }),
+    )
+    .default([]),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),
@@ -205,6 +230,8 @@ export const schema = z.strictObject({
         .enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent')
         .default('info'),
       format: z.enum(['text', 'json'], 'is `text` or `json`').default('text'),
+      /** A line for each request, and for each connection that opens or ends; with `debug` anyway. */
+      access: z.boolean().optional(),
     })
     .default({ level: 'info', format: 'text' }),
 });

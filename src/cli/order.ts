@@ -7,9 +7,9 @@ import { callControl } from '../control/client.ts';
 import { controlPath } from '../control/place.ts';
 import { SILENT } from '../core/log.ts';
 import { openAccounts } from '../resources/accounts/accounts.ts';
-import { AdministratorsOnly } from '../resources/accounts/administrators-only.ts';
 import { Desk } from '../resources/accounts/desk.ts';
 import type { Answer } from '../resources/accounts/orders.ts';
+import { Rules } from '../resources/accounts/rules/rules.ts';
 import { SqliteEngine } from '../storage/sqlite/engine.ts';
 import { lockHolder } from '../storage/sqlite/lock.ts';
 import { addPlaceFlags, configured, type PlaceFlags } from './configured.ts';
@@ -96,7 +96,7 @@ async function atStore<Value>(
 ): Promise<Value> {
   const turn = controlTurn();
   const engine = await SqliteEngine.open(config.data).catch((error: unknown) => fail(String(error), EXIT.io));
-  const options = { engine, turn, log: SILENT, rules: new AdministratorsOnly(), exposed: false };
+  const options = { engine, turn, log: SILENT, rules: new Rules(config.rules), exposed: false };
   const accounts = await openAccounts(options).catch((error: unknown) => fail(String(error), EXIT.io));
   const desk = new Desk(accounts);
   const close = async () => {

@@ -22,6 +22,12 @@ export interface Caller {
 /** The `by` of whoever asks what is for anyone, and was not asked who he is: nothing that changes ends him. */
 export const ANYONE = 'anyone';
 
+/**
+ * What the configuration itself asks for: bridges to other brokers, recorders, sites. Whoever wrote it may do all, and no
+ * connection is ever this.
+ */
+export const OPERATOR: Caller = Object.freeze({ account: '', scopes: null, origin: 'local', epoch: 0, by: 'operator' });
+
 /** The caller behind a connection that gave `account` as its name, or `''`. */
 export function callerOf(peer: Peer, account: string, epoch: number): Caller {
   return { account, scopes: null, origin: isLocal(peer) ? 'local' : 'remote', epoch };

@@ -510,12 +510,6 @@ play(
         client.gets('SUBACK', { packetId: 1 });
       } else client.closed();
     }
-    // Who went away meanwhile is not let in.
-    const gone = stage.client();
-    gone.connect({ username: 'ann', password: Buffer.from('secret') });
-    gone.disconnect();
-    slow.tell();
-    gone.closed();
   },
   { accounts: slow },
 );

@@ -1,6 +1,6 @@
 // MQTT and the topics: what packets mean, and what becomes of messages on their way to a client. The only file of the
 // protocol that knows resources. One server half belongs to one connection.
-import { isUtf8, utf8 } from '../../bytes/reader.ts';
+import { isUtf8 } from '../../bytes/reader.ts';
 import type { Caller } from '../../core/caller.ts';
 import { MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Pipe } from '../../core/pipe.ts';
@@ -27,6 +27,7 @@ import type { limits } from './limits.ts';
 import { CONNACK_CODES, PUBLISH_CODES, REASON_TEXTS, SUBSCRIBE_CODES, UNSUBSCRIBE_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON, SUBACK_FAILURE, type SubscriptionRequest, V5, V31, V311 } from './packets.ts';
 import type { PropertyValues } from './properties.ts';
+import { certificateShown, methodRefused, passwordShown, REFUSED } from './server-sign-in.ts';
 import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.ts';
 import { Answer, RETAINED, resumptionOf, sharedOf } from './subscriptions.ts';
 
@@ -58,14 +59,6 @@ const KINDS = 8;
 const GAPS_MAX = 64;
 
 const names = new TopicNames(isTopicName);
-
-/** What a client is told that was not let in. */
-const REFUSED: Readonly<Record<SignInRefusal['refused'], readonly [code: number, reason: string]>> = {
-  wrong: [REASON.badUserNameOrPassword, ''],
-  locked: [REASON.quotaExceeded, 'too many sign-ins failed: try again later'],
-  plaintext: [REASON.notAuthorized, 'a password in the clear over a network was not looked at: use TLS'],
-  busy: [REASON.serverBusy, 'too many sign-ins are being checked: try again'],
-};
 
 export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   readonly session: MqttSession;
@@ -136,10 +129,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
     else if (step.step === 'refused') {
       // Who could not prove a name has guessed: that is for the accounts to know.
       if (step.account !== undefined) this.give({ kind: 'scram', account: step.account, proven: false });
-      else {
-        const code = CONNACK_CODES[step.outcome];
-        this.session.refuse(code === REASON.clientIdentifierNotValid ? REASON.notAuthorized : code, '');
-      }
+      else this.session.refuse(methodRefused(step.outcome), '');
     } else {
       this.authData = step.data;
       this.give({ kind: 'scram', account: step.account, proven: true });
@@ -147,28 +137,23 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   }
 
   /** By name and password or token, by certificate, or as nobody. */
-  private signIn({ username, password }: ConnectRead): void {
+  private signIn(connect: ConnectRead): void {
     const { accounts } = this.host.resources;
     const { peer } = this.pipe;
-    const certificate = peer.tls?.certificate ?? null;
-    if (password === null && certificate !== null && !accounts.open) {
-      const named = username === null ? {} : { account: username };
-      const answer = accounts.signIn({ kind: 'certificate', certificate, ...named }, peer, 'mqtt', this, 0);
+    const certificate = certificateShown(connect, peer.tls?.certificate ?? null);
+    if (certificate !== null && !accounts.open) {
+      const answer = accounts.signIn(certificate, peer, 'mqtt', this, 0);
       // A certificate that opens no account may still be that of a nobody.
-      if (answer === null || !('refused' in answer) || username !== null) {
+      if (answer === null || !('refused' in answer) || connect.username !== null) {
         this.signedIn(0, answer);
         return;
       }
     }
-    if (username === null && password === null) {
-      const nobody = accounts.nobody(peer);
-      if (nobody === null) this.session.refuse(REASON.notAuthorized, '');
-      else this.begin(nobody);
-      return;
-    }
-    const isText = password === null || isUtf8(password, 0, password.length);
-    const text = password === null || !isText ? '' : utf8(password, 0, password.length);
-    this.give({ kind: 'password', account: username ?? '', password: text });
+    const password = passwordShown(connect);
+    const nobody = password === null ? accounts.nobody(peer) : null;
+    if (password !== null) this.give(password);
+    else if (nobody !== null) this.begin(nobody);
+    else this.session.refuse(REASON.notAuthorized, '');
   }
 
   private give(credentials: Credentials): void {
@@ -189,7 +174,6 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
     else session.refuse(REASON.notAuthorized, 'this is another account than before');
   }
 
-  /** Signed in: on to the session. */
   private begin(caller: Caller): void {
     const connect = this.connectPacket!;
     const id = this.identify(connect);
@@ -386,8 +370,12 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   /** A QoS 0 publish that was refused: there is no answer to it, so it is logged. */
   private sent(outcome: Outcome): void {
     if (outcome === OK) return;
-    const { clientId: client } = this;
-    this.host.log.debug('a message of QoS 0 was not taken', { client, code: PUBLISH_CODES[outcome] });
+    const { clientId: client, pipe } = this;
+    this.host.log.debug('a message of QoS 0 was not taken', {
+      connection: pipe.id,
+      client,
+      code: PUBLISH_CODES[outcome],
+    });
   }
 
   released(packetId: number): void {
@@ -469,7 +457,8 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       })
       .catch((error: unknown) => {
         // Nothing guards what runs behind a promise: a bug ends this connection only.
-        this.host.log.error('a subscription behind a cursor failed', { error: String(error) });
+        const fields = { connection: this.pipe.id, client: this.clientId, error: String(error) };
+        this.host.log.error('a subscription behind a cursor failed', fields);
         this.session.disconnect(REASON.unspecifiedError, '');
       });
   }
@@ -533,7 +522,8 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
         : outbound.deliver(content, assurance, retain, with5, tag, expiry);
     if (sent) return;
     this.topics.figures.dropped++;
-    this.host.log.debug('a message was too large for its subscriber', { client: this.clientId, topic: message.topic });
+    const fields = { connection: this.pipe.id, client: this.clientId, topic: message.topic };
+    this.host.log.debug('a message was too large for its subscriber', fields);
     if (assurance > 0) this.attachment?.acknowledge(tag);
   }
 

@@ -6,6 +6,7 @@ import { accountOrders } from './account-orders.ts';
 import type { StoredAccounts } from './accounts.ts';
 import { auditOrders } from './audit-orders.ts';
 import { type Answer, type Order, OrderError, type OrderRow, type Orders } from './orders.ts';
+import { ruleOrders } from './rules/orders.ts';
 import { tokenOrders } from './token-orders.ts';
 
 export class Desk {
@@ -14,7 +15,7 @@ export class Desk {
 
   constructor(accounts: StoredAccounts, more: Orders = {}) {
     this.accounts = accounts;
-    this.orders = { ...accountOrders, ...tokenOrders, ...auditOrders, ...more };
+    this.orders = { ...accountOrders, ...tokenOrders, ...auditOrders, ...ruleOrders, ...more };
   }
 
   get store(): StoredAccounts['store'] {
