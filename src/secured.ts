@@ -31,6 +31,12 @@ export interface Credentials {
   readonly clientCertificates?: ClientCertificates;
 }
 
+export function credentialsOf(certificates: Certificates | null): Credentials | null {
+  return certificates === null
+    ? null
+    : { identities: certificates, clientCertificates: certificates.clientCertificates };
+}
+
 type TlsSettings = NonNullable<NonNullable<Config['protocols'][string]>['tls']>;
 
 interface Entry {

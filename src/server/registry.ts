@@ -1,9 +1,10 @@
 // The connections that stand: who they are, what they broke, how all of them are asked to leave. Who is let in and what
 // goes when memory runs out is decided beside it.
+import type { Caller } from '../core/caller.ts';
 import type { Fault } from '../core/fault.ts';
 import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText } from '../core/peer.ts';
-import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
+import { type Cause, REVOKED, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
@@ -24,6 +25,9 @@ export const REGISTRY_LIMITS: RegistryLimits = {
   memoryBytesMax: defaultMemoryBytes(),
   leaveMs: 5_000,
 };
+
+/** How long somebody who may no longer be here may take to say goodbye. */
+const REVOKED_MS = 1_000;
 
 export interface ConnectionFigures {
   opened: number;
@@ -216,6 +220,12 @@ export class Registry implements PipeEvents {
     const empty = new Promise<void>((resolve) => this.emptied.push(resolve));
     for (const { pipe } of [...this.pipes.values()]) pipe.leave(why, this.limits.leaveMs);
     return empty;
+  }
+
+  /** Asks those to leave that are open on behalf of somebody who no longer stands; cuts who does not. */
+  revoke(stands: (caller: Caller) => boolean): void {
+    for (const { pipe } of [...this.within.values(), ...this.pipes.values()])
+      if (!pipe.callers.every(stands)) pipe.leave(REVOKED, REVOKED_MS);
   }
 
   stop(): void {
