@@ -2,7 +2,7 @@
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import { isTopicFilter, isTopicName } from '../../resources/topics/names.ts';
-import { answerJson, answerNothing } from '../http/answers.ts';
+import { answerBytes, answerNothing } from '../http/answers.ts';
 import { Query } from '../http/query.ts';
 import { decodePath, splitTarget } from '../http/target.ts';
 import { faults } from './faults.ts';
@@ -66,9 +66,11 @@ export function serveTopicList(host: RestHost): ExchangeHandler {
 /** `/healthz`: whether the server answers at all. */
 export function serveHealth(host: RestHost): ExchangeHandler {
   const version = host.software.slice(host.software.indexOf('/') + 1);
+  const fields = Fields.of({ 'cache-control': 'no-store', 'content-type': 'application/json' }).fix();
+  const body = Buffer.from(`${JSON.stringify({ status: 'ok', version })}\n`);
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') others(exchange, READING);
-    else answerJson(exchange, 200, { status: 'ok', version }, Fields.of({ 'cache-control': 'no-store' }));
+    else answerBytes(exchange, 200, fields, body);
   };
 }
 
