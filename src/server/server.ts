@@ -14,6 +14,7 @@ import type { Alternative, Host, Listens, Protocol } from '../core/protocol.ts';
 import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
+import type { TlsPolicy } from '../core/tls.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
 import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
@@ -21,8 +22,9 @@ import type { UdpPort } from '../transports/udp.ts';
 import type { ServerAccessLog } from './access-log.ts';
 import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
+import { beginsTls, type HandshakeFigures, HelloSession } from './hello.ts';
 import { OPEN_MAX, OPEN_MAX_OF_PORTS, SessionReach } from './reach.ts';
-import { RecognisingSession } from './recognise.ts';
+import { type Choice, RecognisingSession } from './recognise.ts';
 import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
 import { NODE_LOOP, TurnLoop } from './turn.ts';
 
@@ -48,13 +50,23 @@ export interface SharedPlan<Resources> {
   readonly plans: readonly ListenerPlan<Resources>[];
   /** Who gets those that are silent for 300 ms or that nobody recognises; null resets them. */
   readonly fallback: ListenerPlan<Resources> | null;
+  /** Who shakes hands there is spoken to by these. */
+  readonly secured?: Pick<TlsPlan<Resources>, 'plans' | 'policy'>;
+}
+
+/** One port with TLS: ALPN chooses, else first bytes, else the first of them. */
+export interface TlsPlan<Resources> {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  readonly plans: readonly ListenerPlan<Resources>[];
+  readonly policy: TlsPolicy;
 }
 
 /** A listener that stands. */
 export interface Standing {
   /** The protocol; `shared` for a port on which the first bytes choose. */
   readonly protocol: string;
-  readonly on: 'tcp' | 'udp' | 'unix';
+  readonly on: 'tcp' | 'tls' | 'udp' | 'unix';
   readonly address: Address | null;
   readonly path: string | null;
 }
@@ -89,6 +101,8 @@ export class Server<Resources> {
   readonly turn: TurnLoop;
   readonly registry: Registry;
   readonly standing: Standing[] = [];
+  /** What handshakes came to. */
+  readonly handshakes: HandshakeFigures = { done: 0, failed: 0, plain: 0 };
   private readonly options: ServerOptions<Resources>;
   private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
@@ -109,6 +123,7 @@ export class Server<Resources> {
   async listen(
     plans: readonly ListenerPlan<Resources>[],
     shared: readonly SharedPlan<Resources>[] = [],
+    secured: readonly TlsPlan<Resources>[] = [],
   ): Promise<void> {
     try {
       for (const plan of plans) {
@@ -116,6 +131,7 @@ export class Server<Resources> {
         else await this.listenStreams(plan);
       }
       for (const plan of shared) await this.listenShared(plan);
+      for (const plan of secured) await this.listenTls(plan);
     } catch (error) {
       await this.stopListening();
       this.closePorts();
@@ -165,27 +181,46 @@ export class Server<Resources> {
     const { name } = protocol;
     const listens = streamListens(plan);
     const shared = this.sharedHost(plan);
-    const inputs = [plan, ...(plan.beside ?? [])].map((each) =>
-      inputMaxOf(streamListens(each), bindLimits(each.protocol.limits, each.limits)),
-    );
-    const door = this.door(name, Math.max(...inputs), (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
+    const inputMax = this.inputMaxOfAll([plan, ...(plan.beside ?? [])]);
+    const door = this.door(name, inputMax, (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
     this.stand(
       name,
       path === undefined ? await openTcp({ name, hosts, port }, door) : [await openUnix(name, path, door)],
     );
   }
 
-  private async listenShared({ hosts, port, plans, fallback }: SharedPlan<Resources>): Promise<void> {
-    let inputMax = PIPE_BOUNDS.inputMax;
-    const makes = plans.map((plan) => {
-      inputMax = Math.max(inputMax, inputMaxOf(streamListens(plan), bindLimits(plan.protocol.limits, plan.limits)));
-      return { plan, ...this.alternative(plan) };
-    });
-    const otherwise = makes.find(({ plan }) => plan === fallback) ?? null;
+  private async listenShared({ hosts, port, plans, fallback, secured }: SharedPlan<Resources>): Promise<void> {
+    const makes: Choice[] = plans.map((plan) => this.alternative(plan));
+    const at = fallback === null ? -1 : plans.indexOf(fallback);
+    const otherwise = makes[at] ?? null;
+    if (secured !== undefined) makes.push(this.tlsChoice(secured));
+    const inputMax = this.inputMaxOfAll([...plans, ...(secured?.plans ?? [])]);
     const door = this.door('shared', inputMax, (pipe) => {
       return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
     });
     this.stand('shared', await openTcp({ name: 'shared', hosts, port }, door));
+  }
+
+  private async listenTls(plan: TlsPlan<Resources>): Promise<void> {
+    const { name } = plan.plans[0]!.protocol;
+    const { make } = this.tlsChoice(plan);
+    const door = this.door(name, this.inputMaxOfAll(plan.plans), make);
+    const opened = await openTcp({ name, hosts: plan.hosts, port: plan.port }, door);
+    this.listeners.push(...opened);
+    for (const { address } of opened) this.standing.push({ protocol: name, on: 'tls', address, path: null });
+  }
+
+  private tlsChoice({ plans, policy }: Pick<TlsPlan<Resources>, 'plans' | 'policy'>): Choice {
+    const choices = plans.map((plan) => ({ ...this.alternative(plan), alpn: streamListens(plan).alpn ?? null }));
+    const door = { policy, choices, figures: this.handshakes };
+    // Every pipe of a listener is one of streams.
+    const make = (pipe: Pipe) => new HelloSession(pipe as StreamPipe, this.turn.clock, door);
+    return { name: 'tls', recognises: beginsTls, make };
+  }
+
+  private inputMaxOfAll(plans: readonly ListenerPlan<Resources>[]): number {
+    const own = plans.map((plan) => inputMaxOf(streamListens(plan), bindLimits(plan.protocol.limits, plan.limits)));
+    return Math.max(PIPE_BOUNDS.inputMax, ...own);
   }
 
   private async listenDatagrams({ protocol, listens, hosts, port, limits }: ListenerPlan<Resources>): Promise<void> {
@@ -325,7 +360,8 @@ class SessionHost<Resources> implements Host<Resources> {
 }
 
 function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {
-  if (listens.on !== 'tcp') throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
+  if (listens.on !== 'tcp' && listens.on !== 'tls')
+    throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
   return listens as StreamListens<Resources>;
 }
 

@@ -186,9 +186,9 @@ export class HandlePipe extends SocketPipe {
     else this.hold(false);
   }
 
-  protected override startTls(policy: TlsPolicy): void {
+  protected override startTls(policy: TlsPolicy, begun: Uint8Array | null): void {
     const { handle } = this;
-    if (this.writing > 0) this.afterWriting = () => this.startTls(policy);
+    if (this.writing > 0) this.afterWriting = () => this.startTls(policy, begun);
     else if (handle !== null && this.gone) return;
     else {
       if (handle !== null) {
@@ -197,7 +197,7 @@ export class HandlePipe extends SocketPipe {
         delete handle.of;
         this.attach(new Socket({ handle, allowHalfOpen: true, manualStart: true } as object));
       }
-      super.startTls(policy);
+      super.startTls(policy, begun);
     }
   }
 
