@@ -20,7 +20,8 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
+import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
 import {
@@ -60,7 +61,7 @@ export class RefusedError extends Error {
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
   readonly logger?: Log;
-  /** Whose certificates are shown; without, there are no listeners with TLS. */
+  /** Whose certificates are shown in place of the configuration's; null: there are no listeners with TLS. */
   readonly credentials?: Credentials | null;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
@@ -86,6 +87,7 @@ export class Portico implements AsyncDisposable {
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
+  private readonly certificates: Certificates | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -97,8 +99,10 @@ export class Portico implements AsyncDisposable {
     log: Log,
     control: Control | null,
     sites: Sites,
+    certificates: Certificates | null,
   ) {
     this.config = config;
+    this.certificates = certificates;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
@@ -117,7 +121,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, credentials = null, ...given } = options;
+    const { logger, onFatal, credentials: givenCredentials, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -129,7 +133,13 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
+    let certificates: Certificates | null = null;
     try {
+      if (givenCredentials === undefined) certificates = openCertificates(config, log);
+      const credentials =
+        certificates === null
+          ? (givenCredentials ?? null)
+          : { identities: certificates, clientCertificates: certificates.clientCertificates };
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
@@ -175,8 +185,9 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites);
+      return new Portico(config, server, topics, accounts, engine, log, control, sites, certificates);
     } catch (error) {
+      certificates?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -223,6 +234,7 @@ export class Portico implements AsyncDisposable {
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
+    this.certificates?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
