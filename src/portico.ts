@@ -223,6 +223,7 @@ export class Portico implements AsyncDisposable {
   }
 
   private async shutDown(): Promise<void> {
+    await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
