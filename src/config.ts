@@ -32,6 +32,19 @@ const listener = z.strictObject({
   path: z.string().min(1, 'a path is not empty').optional(),
   /** False: does not listen. */
   enabled: z.boolean().optional(),
+  /** Its port with TLS, where it has one. */
+  tls: z
+    .strictObject({
+      /** False: does not listen with TLS. */
+      enabled: z.boolean().optional(),
+      /** 0 for a free one. Protocols with one port share it: clients say by ALPN which they mean. */
+      port: port.optional(),
+      /** The oldest version that is spoken. */
+      least: z.enum(['TLSv1.2', 'TLSv1.3'], 'is TLSv1.2 or TLSv1.3').optional(),
+      /** Whether clients are asked for a certificate, and refused without. */
+      clientCertificate: z.enum(['none', 'optional', 'required'], 'is none, optional or required').optional(),
+    })
+    .optional(),
   /** Rows of the protocol's limits, by name. */
   limits: z.record(z.string(), z.number()).optional(),
 });
@@ -158,6 +171,8 @@ const sharedPort = z.strictObject({
   protocols: z.array(protocolName).min(1, 'name at least one protocol'),
   /** Who gets a client that is silent for 300 ms or that nobody recognises; without it, such a client is reset. */
   fallback: protocolName.optional(),
+  /** TLS as well, for who begins with it: the same protocols within, by ALPN or first bytes. */
+  tls: z.boolean().default(false),
 });
 
 export const schema = z.strictObject({
@@ -250,6 +265,8 @@ export const schema = z.strictObject({
         .enum(['debug', 'info', 'warn', 'error', 'silent'], 'is debug, info, warn, error or silent')
         .default('info'),
       format: z.enum(['text', 'json'], 'is `text` or `json`').default('text'),
+      /** A line for each request, and for each connection that opens or ends; with `debug` anyway. */
+      access: z.boolean().optional(),
     })
     .default({ level: 'info', format: 'text' }),
 });

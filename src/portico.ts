@@ -20,6 +20,8 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
+import { type Credentials, securedOf, tlsPlansOf } from './secured.ts';
+import { ServerAccessLog } from './server/access-log.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
 import {
   ENTROPY,
@@ -58,6 +60,8 @@ export class RefusedError extends Error {
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
   readonly logger?: Log;
+  /** Whose certificates are shown; without, there are no listeners with TLS. */
+  readonly credentials?: Credentials | null;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
 }
@@ -69,7 +73,8 @@ export class Portico implements AsyncDisposable {
   readonly listening: readonly Standing[];
   /**
    * Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`,
-   * `shared`; `mqtt-unix` for Unix sockets.
+   * `shared`; with TLS `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
+   * sockets.
    */
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
@@ -112,7 +117,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, ...given } = options;
+    const { logger, onFatal, credentials = null, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -125,15 +130,16 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     try {
+      const exposed = beyondLoopback(config) !== null;
+      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
         turn,
         log,
+        permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
-      const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       accounts.onRevoked(() => {
@@ -148,7 +154,9 @@ export class Portico implements AsyncDisposable {
         routes: (exchange) => routes(exchange),
         outbound: config.outbound,
         kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+        handles: native?.handles() ?? undefined,
         sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
         limits: config.limits as never,
       });
       const { registry } = server;
@@ -156,9 +164,10 @@ export class Portico implements AsyncDisposable {
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
-        standing.find(({ protocol, on }) => protocol === 'http1' && (on as string) === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, log, sites, httpsPort, accounts.open);
-      await server.listen(plansOf(config), sharedPlansOf(config));
+        standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts.open);
+      const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
+      await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       const control = await openWatching(config, VERSION, {
         server,
         topics,
@@ -319,7 +328,6 @@ function routesOf(
   config: Config,
   server: Server<Resources>,
   topics: Topics,
-  log: Log,
   sites: Sites,
   httpsPort: () => number | null,
   open: boolean,
@@ -346,7 +354,7 @@ function routesOf(
         handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
       },
     ],
-    log,
+    failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),
   });
 }
 
@@ -370,8 +378,8 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
   });
 }
 
-function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
-  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback }) => {
+function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {
+  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls }) => {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
@@ -385,6 +393,7 @@ function sharedPlansOf(config: Config): SharedPlan<Resources>[] {
       port,
       plans: named === undefined && otherwise !== null ? [...plans, otherwise] : plans,
       fallback: otherwise,
+      ...(tls && credentials !== null ? { secured: securedOf(config, protocols, credentials) } : {}),
     };
   });
 }
@@ -408,23 +417,39 @@ function urlsOf(standing: readonly Standing[], config: Config): Record<string, s
   for (const { protocol, on, address, path } of standing) {
     // The datagrams of Lines are what `udp:` means; others go by both names.
     const name = protocol === 'http1' ? 'http' : protocol;
-    const key = on === 'tcp' ? name : protocol === 'lines' && on === 'udp' ? 'udp' : `${name}-${on}`;
+    const scheme = on === 'tls' ? TLS_SCHEMES[protocol] : undefined;
+    const key =
+      scheme !== undefined
+        ? scheme
+        : on === 'tcp'
+          ? name
+          : protocol === 'lines' && on === 'udp'
+            ? 'udp'
+            : `${name}-${on}`;
     urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
   }
   // What is spoken over HTTP has schemes of its own.
-  const { http } = urls;
   const speaks = (name: string) => config.protocols[name]?.enabled !== false;
-  if (http === undefined) return urls;
-  if (speaks('sse')) urls.sse = http.replace('http:', 'sse:');
-  if (!speaks('websocket')) return urls;
-  urls.ws = http.replace('http:', 'ws:');
-  if (speaks('mqtt')) urls['mqtt-ws'] = `${urls.ws}/mqtt`;
+  for (const [base, sse, ws, mqtt] of [
+    [urls.http, 'sse', 'ws', 'mqtt-ws'],
+    [urls.https, 'sses', 'wss', 'mqtt-wss'],
+  ] as const) {
+    if (base === undefined) continue;
+    if (speaks('sse')) urls[sse] = base.replace(/^https?/, sse);
+    if (!speaks('websocket')) continue;
+    urls[ws] = base.replace(/^https?/, ws);
+    if (speaks('mqtt')) urls[mqtt] = `${urls[ws]}/mqtt`;
+  }
   return urls;
 }
+
+/** What clients call a listener with TLS. */
+const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls' };
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
   const plain = protocol === 'lines' || protocol === 'shared' || protocol.startsWith('wire-');
-  const scheme = on === 'udp' ? 'udp' : plain ? 'tcp' : protocol === 'http1' ? 'http' : protocol;
+  const secured = on === 'tls' ? (TLS_SCHEMES[protocol] ?? 'tls') : null;
+  const scheme = secured ?? (on === 'udp' ? 'udp' : plain ? 'tcp' : protocol === 'http1' ? 'http' : protocol);
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -2,7 +2,7 @@
 // what is spoken over WebSockets, and the guard before all of them.
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields, NO_FIELDS } from './core/fields.ts';
-import type { Log } from './core/log.ts';
+import type { LogFields } from './core/log.ts';
 import type { MessageSession, Messages } from './core/messages.ts';
 import type { Pipe, Session } from './core/pipe.ts';
 import type { Host, Protocol } from './core/protocol.ts';
@@ -27,7 +27,8 @@ export interface WebOptions<Resources> {
   readonly routes: Readonly<Record<string, FetchHandler>>;
   /** The server's own, of no protocol. */
   readonly own: readonly Route[];
-  readonly log: Log;
+  /** Told what a route of the user's threw. */
+  readonly failed: (error: unknown, route: string, fields: LogFields) => void;
   /** Asked before anything else of those who come under a name of this server: false when it has answered. */
   readonly first?: (exchange: Exchange) => boolean;
   /** Fields that answers over TLS have beside their own. */
@@ -36,7 +37,7 @@ export interface WebOptions<Resources> {
 
 /** All routes as one handler. Throws a RangeError when two are the same: a user's may not take a protocol's place. */
 export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHandler {
-  const { protocols, hostOf, routes, own, log } = options;
+  const { protocols, hostOf, routes, own, failed } = options;
   const guard = new Guard(options.guard);
   const router = new Router({
     prefers,
@@ -54,7 +55,10 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
     }
   }
   for (const route of own) router.add(route);
-  for (const [path, handler] of Object.entries(routes)) router.add({ path, handler: fetchHandler(handler, log) });
+  for (const [path, handler] of Object.entries(routes)) {
+    const tell = (error: unknown, { connection, method }: Exchange) => failed(error, path, { connection, method });
+    router.add({ path, handler: fetchHandler(handler, tell) });
+  }
   const sockets = protocols.find(({ name }) => name === websocket.name);
   if (sockets !== undefined) addSockets(router, options, hostOf(sockets) as unknown as UpgradeHost);
   return router.handle;

@@ -1,6 +1,7 @@
 // Who is measured, each as it is started: Portico from its source, the peers with the settings that serve them best.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -148,7 +149,42 @@ function versionOfWs(): string | null {
   }
 }
 
+/** The folder that servers of files serve: `file` of 64 bytes. */
+function smallFolder(scene: Scene): string {
+  const folder = join(scene.folder, 'small');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'file'), 'x'.repeat(64));
+  return folder;
+}
+
+export const h2o: Entrant = {
+  name: 'h2o',
+  comesWith: 'h2o (Debian: h2o)',
+  find: () => versionOf('h2o', '--version'),
+  start: (scene) =>
+    onFreePort(scene, 'h2o', 'http', (port) => {
+      const path = join(scene.folder, 'h2o.conf');
+      const listen = `listen:\n  host: 127.0.0.1\n  port: ${port}\n`;
+      const hosts = `hosts:\n  default:\n    paths:\n      /:\n        file.dir: ${smallFolder(scene)}\n`;
+      // As root it would become somebody who may not read the folder.
+      const user = `user: ${userInfo().username}\n`;
+      writeFileSync(path, `num-threads: 1\n${user}http2-idle-timeout: 600\n${listen}${hosts}`);
+      return ['-m', 'worker', '-c', path];
+    }),
+};
+
+export const nghttpd: Entrant = {
+  name: 'nghttpd',
+  comesWith: 'nghttpd (Debian: nghttp2-server)',
+  find: () => versionOf('nghttpd', '--version'),
+  start: (scene) =>
+    onFreePort(scene, 'nghttpd', 'http', (port) => {
+      return ['-a', '127.0.0.1', '--no-tls', '-m', '100', '-d', smallFolder(scene), String(port)];
+    }),
+};
+
 export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => process.version.slice(1));
+export const nodeHttp2 = script('node:http2', 'node-http2.ts', 'Node', node, () => process.version.slice(1));
 export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
 export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
   bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),

@@ -42,7 +42,7 @@ function textOf(status: Answer): string {
     status;
   const row = (name: string, text: string) => `  ${bold(name.padEnd(12))} ${text}\n`;
   const urls = listening.map(({ protocol, on, address, path }) =>
-    address === null ? `unix:${path}` : urlOf(protocol, on === 'udp' ? 'udp' : 'tcp', address),
+    address === null ? `unix:${path}` : urlOf(protocol, on as 'tcp' | 'tls' | 'udp', address),
   );
   const counts = Object.entries(protocols).map(([protocol, count]) => `${count} ${protocol}`);
   return [

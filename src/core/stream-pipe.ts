@@ -118,6 +118,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private successor: Session | null = null;
   private policy: TlsPolicy | null = null;
   private maker: ((pipe: Pipe) => Session) | null = null;
+  private begun: Uint8Array | null = null;
   private securing = false;
   /** Where, in all that is sent, the protocol begins whose session is about to take over; -1 for no such. */
   private layerAt = -1;
@@ -159,7 +160,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
 
   /**
    * Sends pieces in order. `lent` is storage to give back, with `giveBack`, when the pieces have been sent; then call
-   * `sent(total)`, never from within this call.
+   * `sent(total)`, never from within this call; or `sentAtOnce(total)` from within it.
    */
   protected abstract transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void;
   /** Sends of a file what the network takes at once, if all that was transmitted has left; answers how many bytes. */
@@ -176,8 +177,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   protected abstract close(): void;
   /** Tells the peer, where the carrier can, that no more input is wanted. The rest is discarded here. */
   protected abstract refuse(wire: number): void;
-  /** Begins a TLS handshake behind what was transmitted; call `secured` or `ended(HANDSHAKE)` later. */
-  protected abstract startTls(policy: TlsPolicy): void;
+  /** Begins a TLS handshake, of which `begun` came already, behind what was transmitted; call `secured` or `ended(HANDSHAKE)` later. */
+  protected abstract startTls(policy: TlsPolicy, begun: Uint8Array | null): void;
 
   // ---- what a carrier calls ----------------------------------------------------------------------------------------
 
@@ -237,6 +238,12 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.wasFull = false;
     this.guarded(() => this.session.writable(this.turn.clock));
     this.turn.touch(this);
+  }
+
+  /** What is being transmitted has left already; a session that waits for room hears of it in the next `work`. */
+  protected sentAtOnce(total: number): void {
+    this.inTransport -= total;
+    if (this.wasFull) this.turn.touch(this);
   }
 
   /** The handshake that `startTls` began is over. */
@@ -384,6 +391,16 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.running && this.session !== UNBORN) this.handOver();
   }
 
+  /**
+   * TLS after all: its first bytes were consumed, and are handed on as `begun`. The session is made once the handshake is
+   * done, by what it established; until then the one that asked is told of its end.
+   */
+  secureWith(policy: TlsPolicy, begun: Uint8Array, make: (pipe: Pipe) => Session): void {
+    this.begun = begun;
+    this.maker = make;
+    this.secure(policy, this.session);
+  }
+
   /** What the kernel says of the connection; null on a carrier of which it says nothing. */
   kernel(): KernelFigures | null {
     return null;
@@ -427,6 +444,11 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     if (this.again) this.goOn(clock);
     if (this.securing) return;
+    if (this.wasFull && this.output === OPEN && this.queued < this.bounds.lowMark && !this.failed) {
+      this.wasFull = false;
+      this.guarded(() => this.session.writable(clock));
+      if (!this.alive) return;
+    }
     if (this.session.gather !== undefined) {
       this.guarded(() => this.session.gather?.(clock));
       if (!this.alive) return;
@@ -566,7 +588,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.policy = null;
     this.push();
     this.securing = true;
-    this.startTls(policy);
+    const { begun } = this;
+    this.begun = null;
+    this.startTls(policy, begun);
   }
 
   /** Bytes that were sent before the handshake would be taken as if they had been protected (RFC 3207 §6). */

@@ -38,6 +38,8 @@ export interface TlsPolicy {
   readonly alpn?: readonly string[];
   /** A client's: the name to ask for and to check. */
   readonly serverName?: string;
+  /** False: a client takes any certificate. It may be read and changed by whoever is between. */
+  readonly verify?: boolean;
   /** A server's: ask for a certificate, and refuse peers without a valid one when `required`. */
   readonly clientCertificate?: 'none' | 'optional' | 'required';
   readonly clientCertificates?: ClientCertificates;

@@ -1,6 +1,7 @@
 // The system calls of libc by node:ffi. A wrong pointer ends the process: there are few calls, all pointers go to one block
 // of memory that lives as long as they do, and what is given is checked before it is called with.
 import { badArgument, isDescriptor } from './arguments.ts';
+import { type HandleWays, handleWays } from './handles.ts';
 import type { Native } from './native.ts';
 import { readTcpInfo, TCP_INFO_BYTES, TCP_INFO_LEAST } from './tcp-info.ts';
 
@@ -71,6 +72,10 @@ export class Calls implements Native {
     // Nothing of ours calls the system in between.
     const errno = this.ffi.getInt32(this.errnoPointer, 0);
     return errno > 0 ? -errno : -EIO;
+  }
+
+  handles(): HandleWays | null {
+    return handleWays();
   }
 
   /** Asks what the answers are known of; null when all are right, else what is not. */

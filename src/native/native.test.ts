@@ -233,6 +233,13 @@ for (const [way, make] of WAYS) {
   });
 }
 
+test('the ways of handles are those of this Node, and none where it is turned off', { skip: !HAS_CALLS }, () => {
+  const ways = loadNative('auto')!.handles()!;
+  assert.notEqual(ways.readAt, ways.errorAt);
+  assert.ok(ways.state.length > Math.max(ways.readAt, ways.errorAt));
+  assert.equal(PLAIN.handles(), null);
+});
+
 test('pointers hold while the heap is collected and moved', { skip: !HAS_CALLS }, async (t) => {
   const held = await link(t);
   const native = loadNative('auto')!;

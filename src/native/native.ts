@@ -1,6 +1,7 @@
 // The system calls that Node does not offer, where they are known to work, and why not where they are not. An accelerator
 // and never a need: whoever gets null goes on with `PLAIN`.
 import { Calls } from './calls.ts';
+import type { HandleWays } from './handles.ts';
 import type { TcpInfo } from './tcp-info.ts';
 
 export type { TcpInfo } from './tcp-info.ts';
@@ -13,6 +14,8 @@ export interface Native {
    * the file, or a negative error number, such as -11 (EAGAIN) for a socket that takes no more now. Never waits for the socket.
    */
   sendfile(socketFd: number, fileFd: number, offset: number, count: number): number;
+  /** How sockets are read and written without Node's streams; null where that is not known. */
+  handles(): HandleWays | null;
 }
 
 export type NativeMode = 'auto' | 'off';

@@ -10,6 +10,7 @@ const EIO = 5;
 
 export const PLAIN: Native = {
   tcpInfo: () => null,
+  handles: () => null,
   sendfile(socketFd, fileFd, offset, count) {
     const bad = badArgument(socketFd, fileFd, offset, count);
     if (bad !== 0) return bad;

@@ -56,6 +56,12 @@ export interface ConnectionInfo {
   readonly forMs: number;
 }
 
+/** Told of connections that open and end. */
+export interface ConnectionLog {
+  opened(pipe: StreamPipe, protocol: string): void;
+  ended(pipe: StreamPipe, cause: Cause, ms: number): void;
+}
+
 export class Registry implements PipeEvents {
   readonly figures: ConnectionFigures = { opened: 0, refused: 0, faults: 0, bugs: 0, shed: 0 };
   readonly doorkeeper: Doorkeeper;
@@ -65,8 +71,11 @@ export class Registry implements PipeEvents {
   private readonly limits: RegistryLimits;
   private readonly pipes = new Map<number, Known>();
   private readonly rated = new RateLimited();
+  /** Nobody is let in any more. */
+  leaving = false;
+  /** Usually nobody. */
+  connectionLog: ConnectionLog | null = null;
   private emptied: (() => void)[] = [];
-  private leaving = false;
   /** Streams within connections that are counted already, such as those over WebSockets. */
   private readonly within = new Map<number, Known>();
   private tap: Tap | null = null;
@@ -111,6 +120,7 @@ export class Registry implements PipeEvents {
   opened(pipe: StreamPipe, protocol: string, ended: (cause: Cause) => void = () => {}): void {
     this.figures.opened++;
     this.add(pipe, protocol, true, ended);
+    this.connectionLog?.opened(pipe, protocol);
   }
 
   /** A connection that a session of ours opened. */
@@ -167,18 +177,24 @@ export class Registry implements PipeEvents {
     if (known === undefined) return;
     this.pipes.delete(pipe.id);
     if (known.admitted) this.doorkeeper.left(pipe.peer.remote);
-    this.log.debug('a connection ended', { connection: pipe.id, protocol: known.protocol, cause });
+    if (known.admitted) this.connectionLog?.ended(pipe, cause, this.turn.clock.now - known.openedAt);
     known.ended(cause);
     if (this.pipes.size === 0) for (const then of this.emptied.splice(0)) then();
   }
 
   /** Our own code threw; whatever it threw in has been ended. */
-  bug(error: unknown, where: string): void {
+  bug(error: unknown, where: string, fields: LogFields = {}): void {
     this.figures.bugs++;
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const stack = stackOf(error);
     // The same throw in another pipe is the same bug.
     const kind = `${where.replace(/\d+/g, '')} ${stack.slice(0, 400)}`;
-    this.logRated('error', kind, 'a bug of Portico’s own; please report it', { where, stack });
+    this.logRated('error', kind, 'a bug of Portico’s own; please report it', { where, ...fields, stack });
+  }
+
+  /** A handler of the user's threw. One handler is one kind, whatever it threw with. */
+  handlerFailed(error: unknown, route: string, fields: LogFields): void {
+    this.figures.bugs++;
+    this.logRated('error', `handler ${route}`, 'a handler failed', { route, ...fields, stack: stackOf(error) });
   }
 
   *list(): Generator<ConnectionInfo> {
@@ -211,6 +227,10 @@ export class Registry implements PipeEvents {
     if (before < 0) return;
     this.log[level](text, before === 0 ? fields : { ...fields, alsoNotLogged: before });
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 function tapPipe({ pipe, openedAt }: Known, tap: Tap | null): void {

@@ -1,9 +1,10 @@
 // Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
 
 import { randomFillSync } from 'node:crypto';
+import type { AccessLog } from '../core/access.ts';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
-import type { Log } from '../core/log.ts';
+import type { Log, LogFields } from '../core/log.ts';
 import { carryPipe } from '../core/message-pipe.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Address } from '../core/peer.ts';
@@ -13,14 +14,17 @@ import type { Alternative, Host, Listens, Protocol } from '../core/protocol.ts';
 import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
+import type { TlsPolicy } from '../core/tls.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
 import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
+import type { ServerAccessLog } from './access-log.ts';
 import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
+import { beginsTls, type HandshakeFigures, HelloSession } from './hello.ts';
 import { OPEN_MAX, OPEN_MAX_OF_PORTS, SessionReach } from './reach.ts';
-import { RecognisingSession } from './recognise.ts';
+import { type Choice, RecognisingSession } from './recognise.ts';
 import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
 import { NODE_LOOP, TurnLoop } from './turn.ts';
 
@@ -46,13 +50,23 @@ export interface SharedPlan<Resources> {
   readonly plans: readonly ListenerPlan<Resources>[];
   /** Who gets those that are silent for 300 ms or that nobody recognises; null resets them. */
   readonly fallback: ListenerPlan<Resources> | null;
+  /** Who shakes hands there is spoken to by these. */
+  readonly secured?: Pick<TlsPlan<Resources>, 'plans' | 'policy'>;
+}
+
+/** One port with TLS: ALPN chooses, else first bytes, else the first of them. */
+export interface TlsPlan<Resources> {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  readonly plans: readonly ListenerPlan<Resources>[];
+  readonly policy: TlsPolicy;
 }
 
 /** A listener that stands. */
 export interface Standing {
   /** The protocol; `shared` for a port on which the first bytes choose. */
   readonly protocol: string;
-  readonly on: 'tcp' | 'udp' | 'unix';
+  readonly on: 'tcp' | 'tls' | 'udp' | 'unix';
   readonly address: Address | null;
   readonly path: string | null;
 }
@@ -68,7 +82,10 @@ export interface ServerOptions<Resources> {
   readonly limits?: Partial<RegistryLimits>;
   /** Asks the kernel about a connection; nobody is asked when absent. */
   readonly kernel?: AskKernel | undefined;
+  readonly handles?: PipeMaking['handles'];
   readonly sendFile?: SendFile | undefined;
+  /** Told of connections and requests; usually nobody. */
+  readonly access?: ServerAccessLog | null;
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -78,12 +95,14 @@ export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 type StreamListens<Resources> = Extract<Listens<Resources>, { pipe(pipe: Pipe, host: Host<Resources>): Session }>;
 
 /** What all sessions of one listener are given alike. */
-type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach'>;
+type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach' | 'leaving' | 'bug'>;
 
 export class Server<Resources> {
   readonly turn: TurnLoop;
   readonly registry: Registry;
   readonly standing: Standing[] = [];
+  /** What handshakes came to. */
+  readonly handshakes: HandshakeFigures = { done: 0, failed: 0, plain: 0 };
   private readonly options: ServerOptions<Resources>;
   private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
@@ -96,6 +115,7 @@ export class Server<Resources> {
     this.options = options;
     this.turn = turn;
     this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits }, options.memory);
+    this.registry.connectionLog = options.access ?? null;
     this.policy = new AddressPolicy(options.outbound);
   }
 
@@ -103,6 +123,7 @@ export class Server<Resources> {
   async listen(
     plans: readonly ListenerPlan<Resources>[],
     shared: readonly SharedPlan<Resources>[] = [],
+    secured: readonly TlsPlan<Resources>[] = [],
   ): Promise<void> {
     try {
       for (const plan of plans) {
@@ -110,6 +131,7 @@ export class Server<Resources> {
         else await this.listenStreams(plan);
       }
       for (const plan of shared) await this.listenShared(plan);
+      for (const plan of secured) await this.listenTls(plan);
     } catch (error) {
       await this.stopListening();
       this.closePorts();
@@ -119,6 +141,7 @@ export class Server<Resources> {
 
   /** Takes nothing new, asks all to leave, and waits until they have. */
   async close(): Promise<void> {
+    this.registry.leaving = true;
     await this.stopListening();
     for (const port of this.ports) port.leave(SHUTDOWN);
     await this.registry.leaveAll(SHUTDOWN);
@@ -133,7 +156,7 @@ export class Server<Resources> {
 
   /** What routes are given that serve as long as the server does. */
   hostOf(protocol: Protocol<Resources>, limits: Readonly<Record<string, number>> = {}): Host<Resources> {
-    return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, () => this.wayOut());
+    return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, this.registry, () => this.wayOut());
   }
 
   /** A session whose bytes travel in messages; bounded and counted as others. */
@@ -159,27 +182,46 @@ export class Server<Resources> {
     const { name } = protocol;
     const listens = streamListens(plan);
     const shared = this.sharedHost(plan);
-    const inputs = [plan, ...(plan.beside ?? [])].map((each) =>
-      inputMaxOf(streamListens(each), bindLimits(each.protocol.limits, each.limits)),
-    );
-    const door = this.door(name, Math.max(...inputs), (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
+    const inputMax = this.inputMaxOfAll([plan, ...(plan.beside ?? [])]);
+    const door = this.door(name, inputMax, (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
     this.stand(
       name,
       path === undefined ? await openTcp({ name, hosts, port }, door) : [await openUnix(name, path, door)],
     );
   }
 
-  private async listenShared({ hosts, port, plans, fallback }: SharedPlan<Resources>): Promise<void> {
-    let inputMax = PIPE_BOUNDS.inputMax;
-    const makes = plans.map((plan) => {
-      inputMax = Math.max(inputMax, inputMaxOf(streamListens(plan), bindLimits(plan.protocol.limits, plan.limits)));
-      return { plan, ...this.alternative(plan) };
-    });
-    const otherwise = makes.find(({ plan }) => plan === fallback) ?? null;
+  private async listenShared({ hosts, port, plans, fallback, secured }: SharedPlan<Resources>): Promise<void> {
+    const makes: Choice[] = plans.map((plan) => this.alternative(plan));
+    const at = fallback === null ? -1 : plans.indexOf(fallback);
+    const otherwise = makes[at] ?? null;
+    if (secured !== undefined) makes.push(this.tlsChoice(secured));
+    const inputMax = this.inputMaxOfAll([...plans, ...(secured?.plans ?? [])]);
     const door = this.door('shared', inputMax, (pipe) => {
       return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
     });
     this.stand('shared', await openTcp({ name: 'shared', hosts, port }, door));
+  }
+
+  private async listenTls(plan: TlsPlan<Resources>): Promise<void> {
+    const { name } = plan.plans[0]!.protocol;
+    const { make } = this.tlsChoice(plan);
+    const door = this.door(name, this.inputMaxOfAll(plan.plans), make);
+    const opened = await openTcp({ name, hosts: plan.hosts, port: plan.port }, door);
+    this.listeners.push(...opened);
+    for (const { address } of opened) this.standing.push({ protocol: name, on: 'tls', address, path: null });
+  }
+
+  private tlsChoice({ plans, policy }: Pick<TlsPlan<Resources>, 'plans' | 'policy'>): Choice {
+    const choices = plans.map((plan) => ({ ...this.alternative(plan), alpn: streamListens(plan).alpn ?? null }));
+    const door = { policy, choices, figures: this.handshakes };
+    // Every pipe of a listener is one of streams.
+    const make = (pipe: Pipe) => new HelloSession(pipe as StreamPipe, this.turn.clock, door);
+    return { name: 'tls', recognises: beginsTls, make };
+  }
+
+  private inputMaxOfAll(plans: readonly ListenerPlan<Resources>[]): number {
+    const own = plans.map((plan) => inputMaxOf(streamListens(plan), bindLimits(plan.protocol.limits, plan.limits)));
+    return Math.max(PIPE_BOUNDS.inputMax, ...own);
   }
 
   private async listenDatagrams({ protocol, listens, hosts, port, limits }: ListenerPlan<Resources>): Promise<void> {
@@ -188,7 +230,7 @@ export class Server<Resources> {
     const shared = this.sharedHost({ protocol, limits });
     const opened = await openUdpPorts({ name, hosts, port }, this.turn, (made) => {
       const reach = () => this.reachOf(made.local, OPEN_MAX_OF_PORTS, (own) => this.portReaches.push(own));
-      return listens.datagrams(made, new SessionHost(shared, this.turn, reach));
+      return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
     });
     this.ports.push(...opened);
     for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
@@ -217,6 +259,7 @@ export class Server<Resources> {
       bounds: { ...PIPE_BOUNDS, inputMax },
       events: this.registry,
       kernel: this.options.kernel,
+      handles: this.options.handles,
       sendFile: this.options.sendFile,
     };
   }
@@ -228,10 +271,10 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, open, routes = NO_ROUTES } = this.options;
+    const { resources, log, software, open, routes = NO_ROUTES, access = null } = this.options;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes, access };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -242,7 +285,7 @@ export class Server<Resources> {
   }
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
-    return new SessionHost(shared, this.turn, () => {
+    return new SessionHost(shared, this.turn, this.registry, () => {
       return this.reachOf(pipe.peer.local, OPEN_MAX, (reach) => this.reaches.set(pipe.id, reach));
     });
   }
@@ -283,11 +326,13 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly open: boolean;
   readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
+  readonly access: AccessLog | null;
+  private readonly registry: Registry;
   private readonly turn: TurnLoop;
   private readonly makeReach: () => Reach;
   private ownReach: Reach | null = null;
 
-  constructor(shared: SharedHost<Resources>, turn: TurnLoop, makeReach: () => Reach) {
+  constructor(shared: SharedHost<Resources>, turn: TurnLoop, registry: Registry, makeReach: () => Reach) {
     this.resources = shared.resources;
     this.limits = shared.limits;
     this.entropy = shared.entropy;
@@ -296,12 +341,22 @@ class SessionHost<Resources> implements Host<Resources> {
     this.open = shared.open;
     this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
+    this.access = shared.access ?? null;
+    this.registry = registry;
     this.turn = turn;
     this.makeReach = makeReach;
   }
 
   get clock(): Clock {
     return this.turn.clock;
+  }
+
+  get leaving(): boolean {
+    return this.registry.leaving;
+  }
+
+  bug(error: unknown, where: string, fields: LogFields): void {
+    this.registry.bug(error, where, fields);
   }
 
   get reach(): Reach {
@@ -311,7 +366,8 @@ class SessionHost<Resources> implements Host<Resources> {
 }
 
 function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {
-  if (listens.on !== 'tcp') throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
+  if (listens.on !== 'tcp' && listens.on !== 'tls')
+    throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
   return listens as StreamListens<Resources>;
 }
 

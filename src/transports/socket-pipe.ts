@@ -1,21 +1,27 @@
 // A byte stream over a TCP or Unix socket, and TLS put on it in the middle. One gathered write a turn; it does not know
 // what is said.
-import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectOver, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { connect, type Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { giveBack } from '../bytes/pool.ts';
-import type { Carrier, Peer, TlsFacts } from '../core/peer.ts';
+import type { Carrier, Peer } from '../core/peer.ts';
 import { type Cause, ENDED, HANDSHAKE, type Pipe, RESET, type Session, UNREACHABLE } from '../core/pipe.ts';
 import type { Target } from '../core/reach.ts';
 import { type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures } from '../core/tap.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
+import { readClientHello } from './client-hello.ts';
+import type { HandleWays } from './handle-pipe.ts';
+import { acceptTls, connectTls, factsOf } from './tls.ts';
 
 /** How long a TLS handshake may take. */
 const HANDSHAKE_MS = 10_000;
 
+/** A fatal alert: of TLS 1.2 by its record, as all are that precede a version. */
+const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
+
 /** A connection is probed by the kernel when nothing came for so long. */
-const KEEPALIVE_MS = 60_000;
+export const KEEPALIVE_MS = 60_000;
 
 /** How long a connection attempt may take. */
 const CONNECT_MS = 10_000;
@@ -27,6 +33,8 @@ export interface PipeMaking {
   readonly events: PipeEvents;
   /** Asks the kernel about a connection by its descriptor; it may be told nothing. */
   readonly kernel?: AskKernel | undefined;
+  /** How connections that come are read and written without Node's streams; absent, they are not. */
+  readonly handles?: HandleWays | undefined;
   /** sendfile(2): bytes that were sent, or a negative error number. Files are read and written where it is absent. */
   readonly sendFile?: SendFile | undefined;
 }
@@ -36,7 +44,7 @@ export type SendFile = (socketFd: number, fileFd: number, offset: number, count:
 export type AskKernel = (fd: number) => KernelFigures | null;
 
 export class SocketPipe extends StreamPipe {
-  private socket: Socket;
+  private socket!: Socket;
   private cause: Cause = ENDED;
   private readonly askKernel: AskKernel | undefined;
   private readonly kernelSends: SendFile | undefined;
@@ -44,23 +52,36 @@ export class SocketPipe extends StreamPipe {
   private figures: KernelFigures | null = null;
   private securingSince: (() => void) | null = null;
   /** Writes under way: their sizes and the storage to give back, in order. */
-  private readonly sizes: number[] = [];
-  private readonly storages: (readonly Buffer[])[] = [];
-  private readonly onWritten = () => this.written();
+  private sizes!: number[];
+  private storages!: (readonly Buffer[])[];
+  private onWritten!: () => void;
 
-  constructor(socket: Socket, peer: Peer, making: PipeMaking) {
+  /** @param socket null for one that is attached later */
+  constructor(socket: Socket | null, peer: Peer, making: PipeMaking) {
     super(making.turn, peer, making.bounds, making.events);
-    this.socket = socket;
     this.askKernel = making.kernel;
     this.kernelSends = making.sendFile;
+    if (socket === null) return;
+    this.attach(socket);
     socket.setNoDelay(true);
     // A peer that vanished without a word is noticed also where nothing is sent to it.
     socket.setKeepAlive(true, KEEPALIVE_MS);
+  }
+
+  protected attach(socket: Socket): void {
+    this.socket = socket;
+    this.sizes = [];
+    this.storages = [];
+    this.onWritten = () => this.written();
     this.listen(socket);
   }
 
+  protected fd(): number {
+    return descriptorOf(this.socket);
+  }
+
   override kernel(): KernelFigures | null {
-    const fd = descriptorOf(this.socket);
+    const fd = this.fd();
     if (fd >= 0) this.figures = this.askKernel?.(fd) ?? this.figures;
     return this.figures;
   }
@@ -80,9 +101,9 @@ export class SocketPipe extends StreamPipe {
   }
 
   protected override transmitFile(file: number, start: number, end: number): number {
-    const { kernelSends, socket } = this;
-    if (kernelSends === undefined || socket instanceof TLSSocket || !isWritten(socket)) return 0;
-    const fd = descriptorOf(socket);
+    const { kernelSends } = this;
+    if (kernelSends === undefined || !this.isEmpty()) return 0;
+    const fd = this.fd();
     let at = start;
     while (fd >= 0 && at < end) {
       const sent = kernelSends(fd, file, at, end - at);
@@ -91,6 +112,11 @@ export class SocketPipe extends StreamPipe {
       at += sent;
     }
     return at - start;
+  }
+
+  /** Whether the kernel has all that was written, as it was written. */
+  protected isEmpty(): boolean {
+    return !(this.socket instanceof TLSSocket) && isWritten(this.socket);
   }
 
   protected hold(stop: boolean): void {
@@ -120,29 +146,54 @@ export class SocketPipe extends StreamPipe {
     this.socket.resume();
   }
 
-  protected startTls(policy: TlsPolicy): void {
+  protected startTls(policy: TlsPolicy, begun: Uint8Array | null): void {
     // What was written before must be out: the TLS socket writes to the same descriptor by another way.
     if (this.sizes.length > 0) {
-      this.securingSince = () => this.startTls(policy);
+      this.securingSince = () => this.startTls(policy, begun);
       return;
     }
     const plain = this.socket;
     for (const event of ['data', 'end', 'error', 'close']) plain.removeAllListeners(event);
     plain.on('error', () => {});
-    const socket = policy.role === 'server' ? acceptTls(plain, policy) : connectTls(plain, policy);
+    const socket = policy.role === 'server' ? this.acceptTls(plain, policy, begun) : connectTls(plain, policy);
+    if (socket === null) {
+      // Nobody here goes by that name: unrecognized_name (RFC 6066 §3).
+      plain.end(UNRECOGNIZED_NAME);
+      this.ended(HANDSHAKE, 0);
+      return;
+    }
     this.socket = socket;
     this.cause = HANDSHAKE;
-    socket.setTimeout(HANDSHAKE_MS, () => socket.destroy());
+    const slow = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+    socket.once('close', () => clearTimeout(slow));
     socket.once(policy.role === 'server' ? 'secure' : 'secureConnect', () => {
-      if (policy.alpn !== undefined && !socket.alpnProtocol) {
+      clearTimeout(slow);
+      const facts = factsOf(socket, policy);
+      if (facts === null) {
         socket.destroy();
         return;
       }
-      socket.setTimeout(0);
       this.cause = ENDED;
-      this.secured({ ...this.peer, carrier: 'tls', tls: factsOf(socket, policy), below: this.peer });
+      this.secured({ ...this.peer, carrier: 'tls', tls: facts, below: this.peer });
     });
     this.listen(socket);
+  }
+
+  /** @param begun what came of the handshake already */
+  private acceptTls(plain: Socket, policy: TlsPolicy, begun: Uint8Array | null): TLSSocket | null {
+    const hello = begun === null ? null : readClientHello(begun, 0, begun.length);
+    const socket = acceptTls(
+      plain,
+      policy,
+      hello === null || typeof hello === 'number' ? null : hello,
+      this.peer.local,
+    );
+    // Read by the TLS socket before anything of the network.
+    if (socket !== null && begun !== null) {
+      plain.pause();
+      plain.unshift(begun);
+    }
+    return socket;
   }
 
   private listen(socket: Socket): void {
@@ -155,7 +206,7 @@ export class SocketPipe extends StreamPipe {
   }
 
   /** Asked before the socket is let go, and for somebody who watches. */
-  private lastFigures(): void {
+  protected lastFigures(): void {
     if (this.tap !== null) this.kernel();
   }
 
@@ -180,55 +231,6 @@ function descriptorOf(socket: Socket): number {
 function isWritten(socket: Socket): boolean {
   const { _handle: handle } = socket as Socket & { _handle?: { readonly writeQueueSize?: number } | null };
   return handle?.writeQueueSize === 0 && !socket.connecting && !socket.writableNeedDrain;
-}
-
-function contextOf(policy: TlsPolicy): SecureContext {
-  return createSecureContext({
-    ...(policy.certificate === undefined ? {} : { cert: policy.certificate }),
-    ...(policy.key === undefined ? {} : { key: policy.key }),
-    ...(policy.authorities === undefined ? {} : { ca: policy.authorities }),
-  });
-}
-
-function acceptTls(plain: Socket, policy: TlsPolicy): TLSSocket {
-  return new TLSSocket(plain, {
-    isServer: true,
-    secureContext: contextOf(policy),
-    requestCert: (policy.clientCertificate ?? 'none') !== 'none',
-    rejectUnauthorized: policy.clientCertificate === 'required',
-    ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
-  });
-}
-
-function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {
-  return connectOver({
-    socket: plain,
-    secureContext: contextOf(policy),
-    ...namedBy(policy.serverName),
-    ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
-  });
-}
-
-/** An address is checked against the certificate, but is no name to ask for (RFC 6066 §3). */
-function namedBy(serverName: string | undefined): { servername?: string; host?: string } {
-  if (serverName === undefined) return {};
-  return isIP(serverName) > 0 ? { host: serverName } : { servername: serverName };
-}
-
-function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts {
-  const certificate = socket.authorized ? socket.getPeerCertificate() : null;
-  return {
-    version: socket.getProtocol() ?? '',
-    cipher: socket.getCipher().name,
-    alpn: socket.alpnProtocol || null,
-    serverName: policy.role === 'client' ? (policy.serverName ?? null) : (servernameOf(socket) ?? null),
-    certificate: certificate === null || certificate.raw === undefined ? null : certificate.raw,
-  };
-}
-
-function servernameOf(socket: TLSSocket): string | null {
-  const { servername } = socket as TLSSocket & { servername?: string | false };
-  return servername || null;
 }
 
 /** Who is at the other end of a socket. */

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import type { Pipe, Session } from '../core/pipe.ts';
 import { type PipesUnderTest, pipeSuite, Recorder, SUITE_BOUNDS } from '../core/pipe-suite.ts';
 import { NO_EVENTS, type StreamPipe } from '../core/stream-pipe.ts';
+import { loadNative } from '../native/native.ts';
 import { NODE_LOOP, TurnLoop } from '../server/turn.ts';
+import { HandlePipe } from './handle-pipe.ts';
 import { dial, type PipeMaking } from './socket-pipe.ts';
 import { listenStream } from './tcp.ts';
 
@@ -24,10 +26,16 @@ async function until(done: () => boolean): Promise<void> {
   }
 }
 
-async function open(where: { host: string } | { path: string }): Promise<PipesUnderTest> {
+/** How this Node's handles are used; absent where it is not known. */
+const HANDLES = loadNative('auto')?.handles() ?? undefined;
+
+async function open(
+  where: { host: string } | { path: string },
+  handles: PipeMaking['handles'] = undefined,
+): Promise<PipesUnderTest> {
   const bugs: unknown[] = [];
   const turn = new TurnLoop(NODE_LOOP, (error) => void bugs.push(error));
-  const making: PipeMaking = { turn, bounds: SUITE_BOUNDS, events: NO_EVENTS };
+  const making: PipeMaking = { turn, bounds: SUITE_BOUNDS, events: NO_EVENTS, handles };
   const pipes: StreamPipe[] = [];
   const clients: StreamPipe[] = [];
   let accept!: (pipe: Pipe) => Session;
@@ -61,6 +69,7 @@ async function open(where: { host: string } | { path: string }): Promise<PipesUn
       });
       clients.push(client);
       await until(() => pipes.length > before);
+      assert.equal(pipes.at(-1) instanceof HandlePipe, handles !== undefined);
       return { near: client, far: pipes.at(-1)! };
     },
     until,
@@ -76,9 +85,9 @@ async function open(where: { host: string } | { path: string }): Promise<PipesUn
 
 pipeSuite('tcp', () => open({ host: '127.0.0.1' }));
 pipeSuite('tcp over IPv6', () => open({ host: '::1' }));
-pipeSuite('unix socket', async () => {
+async function openUnix(handles?: PipeMaking['handles']): Promise<PipesUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'portico-'));
-  const pipes = await open({ path: join(folder, 's') });
+  const pipes = await open({ path: join(folder, 's') }, handles);
   return {
     ...pipes,
     async dispose() {
@@ -86,7 +95,13 @@ pipeSuite('unix socket', async () => {
       rmSync(folder, { recursive: true });
     },
   };
-});
+}
+
+pipeSuite('unix socket', () => openUnix());
+if (HANDLES !== undefined) {
+  pipeSuite('tcp, without Node’s streams', () => open({ host: '127.0.0.1' }, HANDLES));
+  pipeSuite('unix socket, without Node’s streams', () => openUnix(HANDLES));
+}
 
 test('dialling: TLS from the first byte, a wrong name, a refused port, giving up', async () => {
   const turn = new TurnLoop(NODE_LOOP, (error) => assert.fail(String(error)));

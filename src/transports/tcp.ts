@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Address } from '../core/peer.ts';
 import type { Pipe, Session } from '../core/pipe.ts';
 import type { TlsPolicy } from '../core/tls.ts';
+import { HandlePipe, type HandleWays, peerOfHandle, type StreamHandle } from './handle-pipe.ts';
 import { type PipeMaking, peerOf, SocketPipe } from './socket-pipe.ts';
 
 /** Where something listens, and how to stop. */
@@ -43,15 +44,7 @@ export function listenStream(options: ListenOptions): Promise<Listening> {
       else socket.destroy();
       return;
     }
-    const pipe = new SocketPipe(socket, peer, options);
-    options.opened(pipe);
-    try {
-      if (options.tls === undefined) pipe.begin(options.accept(pipe));
-      else pipe.beginSecured(options.tls, options.accept, () => {});
-    } catch (error) {
-      options.turn.bug(error, 'accept');
-      pipe.reset(0);
-    }
+    welcome(new SocketPipe(socket, peer, options), options);
   });
   const where =
     options.path === undefined
@@ -62,9 +55,41 @@ export function listenStream(options: ListenOptions): Promise<Listening> {
     server.listen(where, () => {
       server.off('error', reject);
       server.on('error', (error) => options.turn.bug(error, 'listener'));
+      if (options.handles !== undefined && options.tls === undefined) takeHandles(server, options.handles, options);
       resolve(listeningOf(server, options.path ?? null));
     });
   });
+}
+
+function welcome(pipe: SocketPipe, { opened, tls, accept, turn }: ListenOptions): void {
+  opened(pipe);
+  try {
+    if (tls === undefined) pipe.begin(accept(pipe));
+    else pipe.beginSecured(tls, accept, () => {});
+  } catch (error) {
+    turn.bug(error, 'accept');
+    pipe.reset(0);
+  }
+}
+
+/** What the server stands on, which Node does not tell. */
+interface ListeningHandle {
+  onconnection: (this: ListeningHandle, error: number | undefined, handle: StreamHandle) => void;
+}
+
+/** Connections come as handles, before a socket is made of them. */
+function takeHandles(server: Server, ways: HandleWays, options: ListenOptions): void {
+  const { _handle: listener } = server as Server & { _handle: ListeningHandle };
+  const { onconnection } = listener;
+  listener.onconnection = function (error, handle) {
+    if (error) {
+      onconnection.call(this, error, handle);
+      return;
+    }
+    const peer = peerOfHandle(handle, options.path === undefined ? 'tcp' : 'unix');
+    if (options.admit(peer.remote)) welcome(new HandlePipe(handle, ways, peer, options), options);
+    else if (handle.reset?.(() => {}) !== 0) handle.close();
+  };
 }
 
 function listeningOf(server: Server, path: string | null): Listening {

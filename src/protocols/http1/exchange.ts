@@ -1,11 +1,12 @@
 // One request and its answer on an HTTP/1.1 connection: the framing of both bodies (RFC 9112 §6, §7). The connection has
 // at most one at a time; its answer is written straight to the pipe.
 import type { ByteWriter } from '../../bytes/writer.ts';
+import type { AccessLog } from '../../core/access.ts';
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents } from '../../core/exchange.ts';
 import { type Fields, NO_FIELDS } from '../../core/fields.ts';
 import type { Peer } from '../../core/peer.ts';
-import type { Pipe, Session } from '../../core/pipe.ts';
+import type { Cause, Pipe, Session } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import type { HeadReader } from './codec.ts';
 import { CHUNKED, type Framing, LENGTH } from './framing.ts';
@@ -15,6 +16,8 @@ import { startText, statusText, writeBeside, writeField, writeFields } from './h
 export interface Line {
   readonly pipe: Pipe;
   readonly clock: Clock;
+  /** Who is told of exchanges that are over; usually nobody. */
+  readonly access: AccessLog | null;
   /** Gathers what the handler writes until it is framed. */
   readonly gathered: ByteWriter;
   readonly discardBytesMax: number;
@@ -56,6 +59,8 @@ export class Http1Exchange implements Exchange {
   bodyDone: boolean;
   paused = false;
   reader: BodyReader | null = null;
+  /** Bytes of the request's body that were taken. */
+  came = 0;
 
   private readonly line: Line;
   private readonly version: number;
@@ -66,9 +71,11 @@ export class Http1Exchange implements Exchange {
   /** The answer's length when it is known, and what was written of it. */
   private length = -1;
   private count = 0;
+  private readonly began: Instant;
 
   constructor(line: Line, head: HeadReader, framing: Framing) {
     this.line = line;
+    this.began = line.access === null ? 0 : line.access.now();
     this.method = head.method;
     this.target = head.target;
     this.version = head.version;
@@ -82,6 +89,10 @@ export class Http1Exchange implements Exchange {
     this.isHead = head.method === 'HEAD';
     this.peer = line.pipe.peer;
     this.caller = callerOf(this.peer, '', 0);
+  }
+
+  get connection(): number {
+    return this.line.pipe.id;
   }
 
   // ---- the request's body ------------------------------------------------------------------------------------------
@@ -257,6 +268,13 @@ export class Http1Exchange implements Exchange {
 
   reset(wire: number): void {
     this.line.pipe.reset(wire);
+  }
+
+  /** The last call of all. */
+  over(cause: Cause, wire: number, clock: Clock): void {
+    const { access } = this.line;
+    if (access !== null) access.exchanged(this, this.status, this.came, this.count, this.began, cause);
+    this.on.lost(cause, wire, clock);
   }
 
   take(status: number, fields: Fields, session: (pipe: Pipe) => Session): void {

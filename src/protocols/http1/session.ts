@@ -2,9 +2,10 @@
 // how it all ends (RFC 9112 §9). What a request means is the routes' business.
 import { BAD, MORE } from '../../bytes/reader.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
+import type { AccessLog } from '../../core/access.ts';
 import type { Fault } from '../../core/fault.ts';
 import { type Cause, ENDED, FAULT, type Pipe, type Session, type Why } from '../../core/pipe.ts';
-import type { Alternative, Host } from '../../core/protocol.ts';
+import { type Alternative, type Host, reportBug } from '../../core/protocol.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { PROBLEM_TYPE, problemJson } from '../../formats/problem.ts';
 import { answerProblem } from '../http/answers.ts';
@@ -68,6 +69,10 @@ export class Http1Session implements Session, Line {
 
   get clock(): Clock {
     return this.host.clock;
+  }
+
+  get access(): AccessLog | null {
+    return this.host.access ?? null;
   }
 
   get deadline(): Instant {
@@ -180,12 +185,8 @@ export class Http1Session implements Session, Line {
 
   /** A handler threw: a bug that ends its exchange only. */
   private failed(exchange: Http1Exchange, error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.host.log.error('a bug in what answers a request', {
-      connection: this.pipe.id,
-      request: `${exchange.method} ${exchange.target}`,
-      stack,
-    });
+    const fields = { connection: this.pipe.id, request: `${exchange.method} ${exchange.target}` };
+    reportBug(this.host, error, 'what answers a request', fields);
     if (exchange.status === 0) {
       this.gathered.cut(0);
       answerProblem(exchange, 500, 'The server failed to answer this request; its log says why.');
@@ -235,6 +236,7 @@ export class Http1Session implements Session, Line {
     if (exchange.reader === null) this.discarded += end - at;
     const next = exchange.receiver.receive(input, at, end, clock);
     this.brought += next - at;
+    exchange.came += next - at;
     if (this.discarded > this.discardBytesMax) this.keepAlive = false;
     if (exchange.isEnded && !this.keepAlive && exchange.reader === null) this.done(exchange, clock);
     return next;
@@ -275,7 +277,7 @@ export class Http1Session implements Session, Line {
     pipe.become(make(pipe));
     if (this.held) pipe.resume();
     pipe.flush();
-    exchange.on.lost(ENDED, 0, this.clock);
+    exchange.over(ENDED, 0, this.clock);
   }
 
   /** Request and answer are complete, or as complete as they will be. */
@@ -295,7 +297,7 @@ export class Http1Session implements Session, Line {
       this.held = false;
       this.pipe.resume();
     }
-    exchange.on.lost(ENDED, 0, clock);
+    exchange.over(ENDED, 0, clock);
   }
 
   private end(): void {
@@ -313,13 +315,16 @@ export class Http1Session implements Session, Line {
     this.headAt = NEVER;
     this.exchange = null;
     const mute = fault.wire === 0 || (exchange !== null && exchange.status !== 0);
-    if (!mute) this.writeRefusal(fault, isHead);
+    if (!mute) {
+      this.writeRefusal(fault, isHead);
+      if (exchange !== null) exchange.status = fault.wire;
+    }
     this.gathered.clear();
     pipe.fail(fault);
     if (mute && exchange?.isEnded === false) pipe.reset(0);
     if (exchange === null) return;
     if (!exchange.bodyDone) exchange.receiver.lost(FAULT, this.clock);
-    exchange.on.lost(FAULT, fault.wire, this.clock);
+    exchange.over(FAULT, fault.wire, this.clock);
   }
 
   private writeRefusal(fault: Fault, isHead: boolean): void {
@@ -423,6 +428,6 @@ export class Http1Session implements Session, Line {
     this.gathered.clear();
     if (exchange === null) return;
     if (!exchange.bodyDone) exchange.receiver.lost(cause, clock);
-    exchange.on.lost(cause, wire, clock);
+    exchange.over(cause, wire, clock);
   }
 }

@@ -1,4 +1,5 @@
 // HTTP/2 as the server lists it: by ALPN, and by prior knowledge on the port of HTTP/1.1.
+import type { Pipe } from '../../core/pipe.ts';
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { FRAME_BYTES_MAX, isPreface } from './codec.ts';
@@ -7,6 +8,13 @@ import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type Http2Host, Http2Session } from './session.ts';
 
+const SPOKEN = {
+  recognises: isPreface,
+  // A frame must fit whole, unless it is DATA.
+  inputMax: () => FRAME_BYTES_MAX * 2,
+  pipe: (pipe: Pipe, host: Host<Resources>) => new Http2Session(pipe, host as unknown as Http2Host),
+};
+
 export const http2: Protocol<Resources> = {
   name: 'http2',
   specs: ['RFC 9113', 'RFC 7541', 'RFC 8441', 'RFC 9218'],
@@ -14,17 +22,8 @@ export const http2: Protocol<Resources> = {
   faults,
   uses: [],
   listens: [
-    {
-      on: 'tcp',
-      port: 8080,
-      standardPort: 80,
-      alpn: 'h2',
-      beside: 'http1',
-      recognises: isPreface,
-      // A frame must fit whole, unless it is DATA.
-      inputMax: () => FRAME_BYTES_MAX * 2,
-      pipe: (pipe, host: Host<Resources>) => new Http2Session(pipe, host as unknown as Http2Host),
-    },
+    { on: 'tcp', port: 8080, standardPort: 80, beside: 'http1', ...SPOKEN },
+    { on: 'tls', port: 8443, standardPort: 443, alpn: 'h2', ...SPOKEN },
   ],
   dissector: http2Dissector,
 };

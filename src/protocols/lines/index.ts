@@ -1,4 +1,5 @@
 // Lines as the server lists it.
+import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { beginsWithCommand } from './codec.ts';
@@ -7,6 +8,8 @@ import { linesDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type LinesHost, serveLines } from './server.ts';
+
+const serve = (pipe: Pipe, host: Host<Resources>): Session => serveLines(pipe, host as LinesHost);
 
 export const lines: Protocol<Resources> = {
   name: 'lines',
@@ -20,8 +23,9 @@ export const lines: Protocol<Resources> = {
       port: 7000,
       standardPort: 7000,
       recognises: beginsWithCommand,
-      pipe: (pipe, host: Host<Resources>) => serveLines(pipe, host as LinesHost),
+      pipe: serve,
     },
+    { on: 'tls', port: 7443, standardPort: 7443, recognises: beginsWithCommand, pipe: serve },
     {
       on: 'udp',
       port: 7000,

@@ -1,6 +1,6 @@
 // A bridge to another broker: what its rules name goes out through a durable subscriber, and what the other broker has for
 // it comes in. It dials again by itself, and acknowledges on either side only what the other side has.
-import type { Caller } from '../../core/caller.ts';
+import { OPERATOR } from '../../core/caller.ts';
 import type { Log } from '../../core/log.ts';
 import { DENIED, INVALID, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
@@ -53,9 +53,6 @@ const ATTACHED = 1;
 const SUBSCRIBED = 2;
 /** Tokens from here on are publishes. */
 const PUBLISHED = 3;
-
-/** Rules and bridges act for the server itself. */
-const CALLER: Caller = { account: '', scopes: null, origin: 'local', epoch: 0 };
 
 /** One message on its way out, under the tag that is its packet identifier as well. */
 interface Leaving {
@@ -161,7 +158,7 @@ export class Bridge extends Turned implements Subscriber, Waiter {
     this.asked = false;
     const { name } = this.plan;
     this.attachment = this.options.topics.attachDurable(
-      CALLER,
+      OPERATOR,
       this,
       {
         id: `bridge/${name}`,
@@ -339,14 +336,14 @@ export class Bridge extends Turned implements Subscriber, Waiter {
     const seconds = properties.messageExpiry ?? -1;
     if (seconds >= 0) publication.expiryMs = seconds * 1_000;
     if (qos === 0) {
-      this.options.topics.publish(CALLER, publication, this, 0);
+      this.options.topics.publish(OPERATOR, publication, this, 0);
       return;
     }
     const token = ++this.lastToken;
     this.arriving.set(token, { client, packetId });
     // 3.1.1 has no receive maximum: its broker is held up instead.
     if (this.arriving.size >= UNDER_WAY_MAX) client.pause();
-    this.options.topics.publish(CALLER, publication, this, token);
+    this.options.topics.publish(OPERATOR, publication, this, token);
   }
 
   /** Committed here, or refused. */

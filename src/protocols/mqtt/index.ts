@@ -27,6 +27,7 @@ export const mqtt: Protocol<Resources> = {
       recognises: beginsWithConnect,
       pipe: serve,
     },
+    { on: 'tls', port: 8883, standardPort: 8883, alpn: 'mqtt', recognises: beginsWithConnect, pipe: serve },
     // The name that is registered ([MQTT-6.0.0-4]), and the one that clients of MQTT 3.1 ask for.
     { on: 'websocket', subprotocol: 'mqtt', paths: PATHS, stream: serve },
     { on: 'websocket', subprotocol: 'mqttv3.1', paths: PATHS, stream: serve },

@@ -334,8 +334,12 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   /** A QoS 0 publish that was refused: there is no answer to it, so it is logged. */
   private sent(outcome: Outcome): void {
     if (outcome === OK) return;
-    const { clientId: client } = this;
-    this.host.log.debug('a message of QoS 0 was not taken', { client, code: PUBLISH_CODES[outcome] });
+    const { clientId: client, pipe } = this;
+    this.host.log.debug('a message of QoS 0 was not taken', {
+      connection: pipe.id,
+      client,
+      code: PUBLISH_CODES[outcome],
+    });
   }
 
   released(packetId: number): void {
@@ -417,7 +421,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
       })
       .catch((error: unknown) => {
         // Nothing guards what runs behind a promise: a bug ends this connection only.
-        this.host.log.error('a subscription behind a cursor failed', { error: String(error) });
+        const fields = { connection: this.pipe.id, client: this.clientId, error: String(error) };
+        this.host.log.error('a subscription behind a cursor failed', fields);
         this.session.disconnect(REASON.unspecifiedError, '');
       });
   }
@@ -481,7 +486,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
         : outbound.deliver(content, assurance, retain, with5, tag, expiry);
     if (sent) return;
     this.topics.figures.dropped++;
-    this.host.log.debug('a message was too large for its subscriber', { client: this.clientId, topic: message.topic });
+    const fields = { connection: this.pipe.id, client: this.clientId, topic: message.topic };
+    this.host.log.debug('a message was too large for its subscriber', fields);
     if (assurance > 0) this.attachment?.acknowledge(tag);
   }
 

@@ -1,6 +1,6 @@
 // The recorder: keeps the last bytes of each connection, and publishes what it was as JSON to `record/<name>` when it
 // ends; over datagrams, once a datagram. It says nothing to its peers.
-import { type Caller, callerOf } from '../../core/caller.ts';
+import { OPERATOR } from '../../core/caller.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
 import type { Waiter } from '../../core/outcome.ts';
 import { type Address, addressText, type Peer } from '../../core/peer.ts';
@@ -34,7 +34,7 @@ export interface RecordSummary {
 
 const NOBODY: Waiter = { settled() {} };
 
-function publish(topics: Topics, caller: Caller, name: string, summary: RecordSummary): void {
+function publish(topics: Topics, name: string, summary: RecordSummary): void {
   const payload = Buffer.from(JSON.stringify(summary));
   const publication = {
     topic: `record/${name}`,
@@ -44,7 +44,7 @@ function publish(topics: Topics, caller: Caller, name: string, summary: RecordSu
     retain: true,
     assurance: 0 as const,
   };
-  topics.publish(caller, publication, NOBODY, 0);
+  topics.publish(OPERATOR, publication, NOBODY, 0);
 }
 
 /** The last bytes of a stream, in storage that grows to its bound and no further. */
@@ -141,7 +141,7 @@ export class RecordSession implements Session {
     this.over = true;
     const { peer } = this.pipe;
     const { topics, name } = this.options;
-    publish(topics, callerOf(peer, '', 0), name, {
+    publish(topics, name, {
       remote: addressText(peer.remote),
       local: addressText(peer.local),
       carrier: peer.carrier,
@@ -167,8 +167,7 @@ export class RecordDatagrams implements DatagramSession {
     const { topics, name, bytesMax } = this.options;
     const tail = new Tail(bytesMax);
     tail.add(input, start, end);
-    const peer: Peer = { carrier: 'udp', remote: from, local, tls: null, below: null, stream: null };
-    publish(topics, callerOf(peer, '', 0), name, {
+    publish(topics, name, {
       remote: addressText(from),
       local: addressText(local),
       carrier: 'udp',

@@ -1,5 +1,6 @@
 // One subscriber: what waits for it, what it was given and has not acknowledged, and what becomes of it when it is slow.
 // It lives as long as its connection, or longer when it is durable. It does not know how a message was matched.
+import type { Caller } from '../../core/caller.ts';
 import { OK, type Waiter } from '../../core/outcome.ts';
 import type { AttachOptions, Match, Message, Subscriber, TopicFigures } from './contract.ts';
 import { sizeOf } from './message.ts';
@@ -52,15 +53,20 @@ export interface DurableKeeper {
 export interface Dropped {
   readonly topic: string;
   readonly cursor: number;
-  readonly why: 'dropped' | 'expired';
+  readonly why: 'dropped' | 'expired' | 'denied';
 }
 
 const DROPPED_KEPT = 64;
 
+export type MayHear = (caller: Caller, topic: string) => boolean;
+
 export class Core {
   options: AttachOptions;
   readonly durable: string | null;
-  readonly account: string;
+  /** Whose it is: of its last connection. */
+  caller: Caller;
+  /** What of the topics that its caller may not have is not handed over, whatever it subscribed to. */
+  private readonly mayHear: MayHear;
   readonly subscriptions = new Map<string, Subscription>();
   readonly dropped: Dropped[] = [];
   /** What was published once and may be asked for again. */
@@ -95,18 +101,29 @@ export class Core {
 
   constructor(
     durable: string | null,
-    account: string,
+    caller: Caller,
+    mayHear: MayHear,
     options: AttachOptions,
     keeper: DurableKeeper | null,
     figures: TopicFigures,
     wall: () => number,
   ) {
     this.durable = durable;
-    this.account = account;
+    this.caller = caller;
+    this.mayHear = mayHear;
     this.options = options;
     this.keeper = keeper;
     this.figures = figures;
     this.wall = wall;
+  }
+
+  get account(): string {
+    return this.caller.account;
+  }
+
+  /** Whether its caller may have messages of a topic. */
+  hears(topic: string): boolean {
+    return this.mayHear(this.caller, topic);
   }
 
   private get flying(): Map<number, Pending> {
@@ -151,7 +168,10 @@ export class Core {
     const { subscriber } = this;
     if (subscriber === null) return;
     for (const pending of [...this.flying.values()]) {
-      if (pending.released) subscriber.release(pending.tag);
+      if (!pending.released && !this.hears(pending.message.topic)) {
+        this.flying.delete(pending.tag);
+        this.lose(pending, 'denied');
+      } else if (pending.released) subscriber.release(pending.tag);
       else if (!pending.again && pending.match.assurance === 2) this.handOverOnce(pending);
       else {
         subscriber.deliver(pending.message, pending.match, pending.tag, pending.again);
@@ -323,6 +343,12 @@ export class Core {
       this.shift();
       this.figures.expired++;
       this.lose(pending, 'expired');
+      return true;
+    }
+    // It was allowed when it was published, and waited while the rules changed.
+    if (!this.hears(message.topic)) {
+      this.shift();
+      this.lose(pending, 'denied');
       return true;
     }
     // Nothing overtakes what waits for its tag to be committed.

@@ -7,12 +7,13 @@
 // p/<number>      which stored messages it has acknowledged
 // w/<number>      its will
 // q/<n>           a message, and the numbers of those that are to get it
+import type { Caller } from '../../core/caller.ts';
 import { OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Batch } from '../../storage/batch.ts';
 import type { Entry, Space } from '../../storage/engine.ts';
 import type { Committer } from './committer.ts';
 import type { AttachOptions, Message, SubscribeOptions, TopicFigures, Will } from './contract.ts';
-import { Core, type DurableKeeper, type Pending, type Stored } from './core.ts';
+import { Core, type DurableKeeper, type MayHear, type Pending, type Stored } from './core.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import { matches } from './names.ts';
 import type { Subscription } from './subscriptions.ts';
@@ -52,35 +53,49 @@ const parsed = (entry: Entry) => JSON.parse(Buffer.from(entry.bytes).toString())
 /** How keys hold numbers: fixed width, so that they sort. */
 const padded = (number: number) => number.toString(36).padStart(9, '0');
 
+/** The record of one, as it is stored. */
+interface StoredState {
+  readonly number: number;
+  readonly account: string;
+  readonly owner?: string;
+  /** Of its last connection: what is published while it is away is for that, not for all that the account may. */
+  readonly scopes?: readonly string[] | null;
+  readonly by?: string;
+  readonly groups?: readonly string[];
+  readonly keepMs: number;
+  readonly detachedAt: number;
+}
+
+function storedCaller({ account, owner = '', scopes = null, by = '', groups }: Partial<StoredState>): Caller {
+  const caller: Caller = { account: account ?? '', scopes, origin: 'remote', epoch: 0, by, id: owner };
+  return groups === undefined ? caller : { ...caller, groups };
+}
+
 export class Durables implements DurableKeeper {
   readonly byId = new Map<string, Durable>();
   readonly byNumber = new Map<number, Durable>();
   private readonly committer: Committer;
   private readonly figures: TopicFigures;
   private readonly wall: () => number;
+  private readonly mayHear: MayHear;
   private lastNumber = 0;
   private lastStored = 0;
 
-  constructor(committer: Committer, figures: TopicFigures, wall: () => number) {
+  constructor(committer: Committer, figures: TopicFigures, wall: () => number, mayHear: MayHear) {
     this.committer = committer;
     this.figures = figures;
     this.wall = wall;
+    this.mayHear = mayHear;
   }
 
-  make(id: string, account: string, owner: string, keepMs: number): Durable {
-    return this.register(id, ++this.lastNumber, account, owner, keepMs, 0);
+  make(id: string, caller: Caller, keepMs: number): Durable {
+    return this.register(id, ++this.lastNumber, caller, keepMs, 0);
   }
 
-  private register(
-    id: string,
-    number: number,
-    account: string,
-    owner: string,
-    keepMs: number,
-    detachedAt: number,
-  ): Durable {
+  private register(id: string, number: number, caller: Caller, keepMs: number, detachedAt: number): Durable {
     this.lastNumber = Math.max(this.lastNumber, number);
-    const core = new Core(id, account, OFFLINE, this, this.figures, this.wall);
+    const core = new Core(id, caller, this.mayHear, OFFLINE, this, this.figures, this.wall);
+    const owner = caller.id ?? '';
     const durable: Durable = {
       id,
       number,
@@ -130,7 +145,8 @@ export class Durables implements DurableKeeper {
     const { id, number, owner, keepMs, detachedAt, core } = durable;
     durable.stored = true;
     const keep = Number.isFinite(keepMs) ? keepMs : -1;
-    const bytes = json({ number, account: core.account, owner, keepMs: keep, detachedAt });
+    const { account, scopes, by, groups } = core.caller;
+    const bytes = json({ number, account, owner, scopes, by, groups, keepMs: keep, detachedAt });
     this.change((batch) => batch.put(`d/${id}`, bytes, 0, bytes.length), then);
   }
 
@@ -245,10 +261,9 @@ export class Durables implements DurableKeeper {
   /** Reads what is stored. Those that were attached when the process ended count as detached now. */
   async load(space: Space, subscribe: (core: Core, options: SubscribeOptions) => void): Promise<void> {
     await each(space, 'd/', (rest, entry) => {
-      const state = parsed(entry) as Record<string, number> & { account: string; owner?: string };
-      const { number, account, owner = '', keepMs, detachedAt } = state;
-      const keep = keepMs === -1 ? Number.POSITIVE_INFINITY : keepMs!;
-      const durable = this.register(rest, number!, account, owner, keep, detachedAt || this.wall());
+      const { number, keepMs, detachedAt, ...state } = parsed(entry) as StoredState;
+      const keep = keepMs === -1 ? Number.POSITIVE_INFINITY : keepMs;
+      const durable = this.register(rest, number, storedCaller(state), keep, detachedAt || this.wall());
       durable.stored = true;
       durable.core.lasting = true;
     });

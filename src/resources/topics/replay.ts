@@ -92,7 +92,7 @@ export class Replay {
   }
 
   private give(message: Message): boolean {
-    if (!matches(this.subscription.options.filter, message.topic)) return true;
+    if (!matches(this.subscription.options.filter, message.topic) || !this.core.hears(message.topic)) return true;
     if (message.expiry <= this.log.wall()) return true;
     if (message.cursor > this.began && this.givenOtherwise(message)) return true;
     this.tellGap(message.cursor);

@@ -28,10 +28,11 @@ class RetainedFeed implements Feed {
   }
 
   peek(): { message: Message; match: Match } | null {
+    const { core } = this.subscription;
     while (this.at < this.messages.length) {
       const message = this.messages[this.at]!;
       // One that was replaced meanwhile comes live, behind this.
-      if (this.values.get(message.topic) === message)
+      if (this.values.get(message.topic) === message && core.hears(message.topic))
         return { message, match: matchAlone(this.subscription, message, true) };
       this.at++;
     }

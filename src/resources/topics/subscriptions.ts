@@ -1,4 +1,5 @@
 // Who is to get a message of a topic, worked out once a topic and kept until subscriptions change.
+import type { Permissions } from '../../core/permissions.ts';
 import type { Assurance, Match, Message, SubscribeOptions } from './contract.ts';
 import type { Core } from './core.ts';
 import { FilterTree } from './tree.ts';
@@ -29,6 +30,8 @@ export interface Group {
 
 export interface Plan {
   readonly epoch: number;
+  /** Of the permissions. */
+  readonly rules: number;
   readonly targets: readonly Target[];
   readonly groups: readonly Group[];
   readonly durables: boolean;
@@ -41,6 +44,11 @@ export class Subscriptions {
   readonly tree = new FilterTree<Subscription>();
   private readonly groups = new Map<string, Group>();
   private readonly plans = new Map<string, Plan>();
+  private readonly permissions: Permissions;
+
+  constructor(permissions: Permissions) {
+    this.permissions = permissions;
+  }
 
   add(subscription: Subscription): void {
     const { filter, group } = subscription.options;
@@ -71,7 +79,7 @@ export class Subscriptions {
 
   planOf(topic: string): Plan {
     const known = this.plans.get(topic);
-    if (known !== undefined && known.epoch === this.tree.epoch) return known;
+    if (known !== undefined && known.epoch === this.tree.epoch && known.rules === this.permissions.epoch) return known;
     if (known === undefined && this.plans.size >= PLANS_MAX) {
       let drop = PLANS_MAX / 2;
       for (const name of this.plans.keys()) {
@@ -90,6 +98,7 @@ export class Subscriptions {
     let durables = false;
     this.tree.match(topic, (subscription) => {
       const { core, options } = subscription;
+      if (!core.hears(topic)) return;
       if (core.lasting && options.assurance > 0) durables = true;
       if (options.group !== undefined) {
         const group = this.groups.get(groupName(options.group, options.filter));
@@ -102,6 +111,7 @@ export class Subscriptions {
     });
     return {
       epoch: this.tree.epoch,
+      rules: this.permissions.epoch,
       targets: [...found.values()].map((list) => targetOf(list)),
       groups: [...groups],
       durables,
@@ -124,12 +134,13 @@ function targetOf(subscriptions: readonly Subscription[]): Target {
 }
 
 /** Whom a group's next message goes to: somebody connected with nothing waiting, if there is one. */
-export function pickOf(group: Group): Target | null {
+export function pickOf(group: Group, topic: string): Target | null {
   const { members } = group;
   let fallback: Target | null = null;
   for (let step = 0; step < members.length; step++) {
     const at = (group.next + step) % members.length;
     const member = members[at]!;
+    if (!member.core.hears(topic)) continue;
     if (member.core.isReady) {
       group.next = at + 1;
       return member;

@@ -2,7 +2,19 @@
 // from its settlement, in cursor order; what need not last is dispatched at once.
 import type { Caller } from '../../core/caller.ts';
 import type { Log } from '../../core/log.ts';
-import { DENIED, FAILED, FULL, GONE, INVALID, MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
+import {
+  DENIED,
+  FAILED,
+  FULL,
+  GONE,
+  INVALID,
+  MISSING,
+  OK,
+  type Outcome,
+  UNKNOWN,
+  type Waiter,
+} from '../../core/outcome.ts';
+import { ALL, NONE, OPEN_PERMISSIONS, type Permissions } from '../../core/permissions.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Turn, Turned } from '../../core/turn.ts';
 import type { Batch } from '../../storage/batch.ts';
@@ -22,7 +34,7 @@ import type {
   WhyAnswer,
   Will,
 } from './contract.ts';
-import { Core, type Stored } from './core.ts';
+import { Core, type MayHear, type Stored } from './core.ts';
 import { DurableTimer } from './durable-timer.ts';
 import { type Durable, Durables, subscriptionName } from './durables.ts';
 import { DEFAULT_POLICIES, HistoryLog, type HistoryPolicy, keepsOf } from './history.ts';
@@ -41,6 +53,8 @@ export interface TopicsOptions {
   readonly turn: Turn;
   readonly log: Log;
   readonly policies?: readonly HistoryPolicy[];
+  /** Who may do what; all may do all when absent. */
+  readonly permissions?: Permissions;
   /** How often what is too old is dropped. */
   readonly sweepMs?: number;
 }
@@ -74,12 +88,14 @@ export class OpenTopics extends Turned implements Topics {
     durables: 0,
   };
   readonly turn: Turn;
-  readonly subscriptions = new Subscriptions();
+  readonly subscriptions: Subscriptions;
   readonly values = new RetainedValues();
   readonly log: HistoryLog;
   readonly committer: Committer;
   readonly durables: Durables;
   readonly cores = new Set<Core>();
+  private readonly permissions: Permissions;
+  private readonly mayHear: MayHear;
   private readonly space: Space;
   private readonly logger: Log;
   private readonly sweepMs: number;
@@ -102,7 +118,11 @@ export class OpenTopics extends Turned implements Topics {
     const wall = () => this.turn.clock.wall;
     this.log = new HistoryLog(space, policies, wall);
     this.committer = new Committer(space, this.turn);
-    this.durables = new Durables(this.committer, this.figures, wall);
+    const { permissions = OPEN_PERMISSIONS } = options;
+    this.permissions = permissions;
+    this.mayHear = (caller, topic) => permissions.may(caller, 'subscribe', 'topics', topic);
+    this.subscriptions = new Subscriptions(permissions);
+    this.durables = new Durables(this.committer, this.figures, wall, this.mayHear);
     this.sweepAt = this.turn.clock.now + this.sweepMs;
     this.turn.touch(this);
   }
@@ -133,6 +153,8 @@ export class OpenTopics extends Turned implements Topics {
   publish(caller: Caller, publication: Publication, waiter: Waiter, token: number): void {
     if (!isTopicName(publication.topic)) waiter.settled(token, INVALID, 0);
     else if (isReserved(publication.topic)) waiter.settled(token, DENIED, 0);
+    else if (!this.permissions.may(caller, 'publish', 'topics', publication.topic))
+      waiter.settled(token, refusalFor(caller), 0);
     else this.take(caller.account, publication, waiter, token);
   }
 
@@ -183,7 +205,7 @@ export class OpenTopics extends Turned implements Topics {
     };
     for (const target of plan.targets) add(target);
     for (const group of plan.groups) {
-      const picked = pickOf(group);
+      const picked = pickOf(group, message.topic);
       if (picked !== null) add(picked);
     }
     return numbers.size === 0 ? null : numbers;
@@ -236,7 +258,7 @@ export class OpenTopics extends Turned implements Topics {
     const { targets } = plan;
     for (let index = 0; index < targets.length; index++) this.hand(targets[index]!, message, from, stored, numbers);
     for (const group of plan.groups) {
-      const target = this.memberFor(group, numbers);
+      const target = this.memberFor(group, message.topic, numbers);
       if (target !== null) this.hand(target, message, from, stored, numbers);
     }
     if (stored === null) return;
@@ -259,11 +281,11 @@ export class OpenTopics extends Turned implements Topics {
   }
 
   /** Whom of a group a message goes to: the durable member that it was stored for, else whoever is free. */
-  private memberFor(group: Group, numbers: Set<number> | null): Target | null {
+  private memberFor(group: Group, topic: string, numbers: Set<number> | null): Target | null {
     if (numbers !== null)
       for (const member of group.members)
         if (member.core.lasting && numbers.has(this.durables.of(member.core).number)) return member;
-    return pickOf(group);
+    return pickOf(group, topic);
   }
 
   private retain(message: Message): void {
@@ -275,7 +297,7 @@ export class OpenTopics extends Turned implements Topics {
   // ---- subscribing -------------------------------------------------------------------------------------------------
 
   attach(caller: Caller, subscriber: Subscriber, options: AttachOptions): Attachment {
-    const core = new Core(null, caller.account, options, null, this.figures, () => this.turn.clock.wall);
+    const core = new Core(null, caller, this.mayHear, options, null, this.figures, () => this.turn.clock.wall);
     core.attach(subscriber, options);
     this.cores.add(core);
     this.figures.attached++;
@@ -299,7 +321,7 @@ export class OpenTopics extends Turned implements Topics {
       (durable.owner === '' || durable.core.account === caller.account);
     if (durable !== undefined && !isLeftover && !['', caller.account].includes(durable.core.account)) {
       waiter.settled(token, DENIED, 0);
-      return new Hold(this, new Core(null, '', options, null, this.figures, () => 0), true);
+      return new Hold(this, new Core(null, caller, this.mayHear, options, null, this.figures, () => 0), true);
     }
     if (durable?.core.isAttached) {
       this.figures.attached--;
@@ -312,7 +334,8 @@ export class OpenTopics extends Turned implements Topics {
       durable = undefined;
     }
     const present = durable !== undefined;
-    durable ??= this.begin(options.id, caller.account, owner, options.keepMs);
+    durable ??= this.begin(options.id, caller, options.keepMs);
+    durable.core.caller = caller;
     durable.keepMs = options.keepMs;
     durable.core.lasting = options.keepMs > 0;
     durable.detachedAt = 0;
@@ -342,8 +365,8 @@ export class OpenTopics extends Turned implements Topics {
     return hold;
   }
 
-  private begin(id: string, account: string, owner: string, keepMs: number): Durable {
-    const durable = this.durables.make(id, account, owner, keepMs);
+  private begin(id: string, caller: Caller, keepMs: number): Durable {
+    const durable = this.durables.make(id, caller, keepMs);
     this.cores.add(durable.core);
     this.figures.durables = this.durables.byId.size;
     return durable;
@@ -373,6 +396,10 @@ export class OpenTopics extends Turned implements Topics {
     const { core } = hold;
     if (!isTopicFilter(options.filter)) {
       waiter.settled(token, INVALID, 0);
+      return;
+    }
+    if (this.permissions.covers(core.caller, 'subscribe', 'topics', options.filter) === NONE) {
+      waiter.settled(token, refusalFor(core.caller), 0);
       return;
     }
     const isNew = !core.subscriptions.has(subscriptionName(options.filter, options.group));
@@ -468,7 +495,7 @@ export class OpenTopics extends Turned implements Topics {
       this.figures.attached--;
       for (const subscription of core.subscriptions.values()) this.drop(subscription);
       this.cores.delete(core);
-      if (hold.will !== null) this.take(core.account, hold.will.publication, NOBODY, 0);
+      if (hold.will !== null) this.publishFor(core, hold.will.publication);
       return;
     }
     const durable = this.durables.of(core);
@@ -492,7 +519,13 @@ export class OpenTopics extends Turned implements Topics {
     const { will, core } = durable;
     if (will === null) return;
     this.setWill(durable, null);
-    this.take(core.account, will.publication, NOBODY, 0);
+    this.publishFor(core, will.publication);
+  }
+
+  /** A will is published with what its owner may do then. */
+  private publishFor({ caller }: Core, publication: Publication): void {
+    if (this.permissions.may(caller, 'publish', 'topics', publication.topic))
+      this.take(caller.account, publication, NOBODY, 0);
   }
 
   /** Waits for the delay of a will and for the end of a durable subscriber without a connection. */
@@ -517,17 +550,21 @@ export class OpenTopics extends Turned implements Topics {
     return targets.length + groups.length;
   }
 
-  retained(_caller: Caller, topic: string): Message | null | Outcome {
+  retained(caller: Caller, topic: string): Message | null | Outcome {
     if (!isTopicName(topic)) return INVALID;
+    if (!this.permissions.may(caller, 'read', 'topics', topic)) return refusalFor(caller);
     const message = this.values.get(topic);
     return message === null || message.expiry <= this.turn.clock.wall ? null : message;
   }
 
-  eachRetained(_caller: Caller, filter: string, visit: (message: Message) => void): Outcome {
+  eachRetained(caller: Caller, filter: string, visit: (message: Message) => void): Outcome {
     if (!isTopicFilter(filter)) return INVALID;
+    const coverage = this.permissions.covers(caller, 'read', 'topics', filter);
+    if (coverage === NONE) return refusalFor(caller);
     const { wall } = this.turn.clock;
     this.values.match(filter, (message) => {
-      if (message.expiry > wall) visit(message);
+      if (message.expiry > wall && (coverage === ALL || this.permissions.may(caller, 'read', 'topics', message.topic)))
+        visit(message);
     });
     return OK;
   }
@@ -536,18 +573,24 @@ export class OpenTopics extends Turned implements Topics {
     return this.log.head;
   }
 
-  async history(_caller: Caller, filter: string, after: number, most: number): Promise<History | Outcome> {
+  async history(caller: Caller, filter: string, after: number, most: number): Promise<History | Outcome> {
     if (!isTopicFilter(filter)) return INVALID;
+    const coverage = this.permissions.covers(caller, 'read', 'topics', filter);
+    if (coverage === NONE) return refusalFor(caller);
+    const isFor = ({ topic }: Message) => coverage === ALL || this.permissions.may(caller, 'read', 'topics', topic);
     const { log } = this;
     if (!log.keeps(filter) || after > log.head)
       return { messages: [], gap: { filter, after, from: 0 }, cursor: log.head };
-    if (log.tailCovers(after)) return { ...log.readTail(filter, after, most), gap: null };
+    if (log.tailCovers(after)) {
+      const { messages, cursor } = log.readTail(filter, after, most);
+      return { messages: messages.filter(isFor), cursor, gap: null };
+    }
     try {
       const { messages, upTo } = await log.read(filter, after, most);
       // Asked behind the reading: what goes meanwhile is a gap that is told once too often rather than never.
       const dropped = await log.dropped(filter);
       const gap = dropped > after ? { filter, after, from: messages[0]?.cursor ?? 0 } : null;
-      return { messages, gap, cursor: upTo };
+      return { messages: messages.filter(isFor), gap, cursor: upTo };
     } catch (error) {
       this.turn.bug(error, 'reading the history');
       return FAILED;
@@ -591,6 +634,11 @@ export class OpenTopics extends Turned implements Topics {
     }
     this.figures.retained = this.values.size;
   }
+}
+
+/** Who gave no name may be let do it once they sign in. */
+function refusalFor({ account }: Caller): typeof DENIED | typeof UNKNOWN {
+  return account === '' ? UNKNOWN : DENIED;
 }
 
 /** Nobody waits: what the server publishes by itself. */

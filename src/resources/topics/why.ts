@@ -20,14 +20,21 @@ function reasonOf(core: Core, topic: string, cursor: number): Pick<WhyAnswer, 'r
       detail: filters.length === 0 ? 'it subscribed to nothing' : filters.join(', '),
     };
   }
+  if (!core.hears(topic))
+    return {
+      reason: 'denied',
+      detail: `${core.account || 'anonymous'} may not subscribe to it (portico can says why)`,
+    };
   const lost = core.dropped.findLast((one) => one.topic === topic && (cursor === 0 || one.cursor === cursor));
   if (lost !== undefined)
-    return lost.why === 'expired'
-      ? { reason: 'expired', detail: 'it waited longer than it was to be of use' }
-      : {
-          reason: 'dropped',
-          detail: `more than ${core.options.queueMessagesMax} messages or ${core.options.queueBytesMax} bytes waited (${core.options.policy})`,
-        };
+    return lost.why === 'denied'
+      ? { reason: 'denied', detail: 'it waited while the rules changed' }
+      : lost.why === 'expired'
+        ? { reason: 'expired', detail: 'it waited longer than it was to be of use' }
+        : {
+            reason: 'dropped',
+            detail: `more than ${core.options.queueMessagesMax} messages or ${core.options.queueBytesMax} bytes waited (${core.options.policy})`,
+          };
   const filters = matching.map(({ options }) => options.filter).join(', ');
   if (core.isWaiting(topic, cursor))
     return { reason: core.isAttached ? 'waiting' : 'not connected', detail: `${core.queued} messages wait` };

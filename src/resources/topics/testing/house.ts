@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Caller } from '../../../core/caller.ts';
 import { SILENT } from '../../../core/log.ts';
 import { OK, type Outcome } from '../../../core/outcome.ts';
+import type { Permissions } from '../../../core/permissions.ts';
 import { SimulatedDisk } from '../../../sim/disk.ts';
 import { World } from '../../../sim/world.ts';
 import { MemoryEngine } from '../../../storage/memory/engine.ts';
@@ -96,6 +97,7 @@ export class House {
   engine: MemoryEngine;
   topics!: OpenTopics;
   policies: HistoryPolicy[] | undefined;
+  permissions: Permissions | undefined;
 
   constructor(seed: number) {
     this.world = new World(seed);
@@ -103,9 +105,10 @@ export class House {
     this.engine = new MemoryEngine(this.disk);
   }
 
-  static async open(policies?: HistoryPolicy[], seed = 1): Promise<House> {
+  static async open(policies?: HistoryPolicy[], seed = 1, permissions?: Permissions): Promise<House> {
     const house = new House(seed);
     house.policies = policies;
+    house.permissions = permissions;
     setImmediateIn = (step) => house.world.soon(step);
     house.topics = await house.settle(house.opening());
     return house;
@@ -123,6 +126,7 @@ export class House {
       turn: this.world.turn,
       log: SILENT,
       ...(this.policies === undefined ? {} : { policies: this.policies }),
+      ...(this.permissions === undefined ? {} : { permissions: this.permissions }),
     });
   }
 
@@ -153,14 +157,14 @@ export class House {
     );
   }
 
-  publish(topic: string, text: string, more: Partial<Publication> = {}): Promise<number[]> {
+  publish(topic: string, text: string, more: Partial<Publication> = {}, caller = CALLER): Promise<number[]> {
     const publication = { topic, payload: Buffer.from(text), assurance: 1 as const, ...more };
-    return this.ask((waiter) => this.topics.publish(CALLER, publication, waiter, 1));
+    return this.ask((waiter) => this.topics.publish(caller, publication, waiter, 1));
   }
 
-  attach(): Listener {
+  attach(caller = CALLER): Listener {
     const listener = new Listener();
-    listener.attachment = this.topics.attach(CALLER, listener, QUEUE);
+    listener.attachment = this.topics.attach(caller, listener, QUEUE);
     return listener;
   }
 

@@ -1,0 +1,91 @@
+// Which ports have TLS, who is spoken to on them, and on which terms: a configuration's listeners with TLS, as the server
+// takes them.
+import type { Config } from './config.ts';
+import type { Listens, Protocol } from './core/protocol.ts';
+import type { ClientCertificates, Identities, TlsPolicy } from './core/tls.ts';
+import { PROTOCOLS } from './protocols.ts';
+import type { Resources } from './resources/resources.ts';
+import type { ListenerPlan, SharedPlan, TlsPlan } from './server/server.ts';
+
+/** Whose certificates are shown, and who judges those of clients. */
+export interface Credentials {
+  readonly identities: Identities;
+  readonly clientCertificates?: ClientCertificates;
+}
+
+type TlsSettings = NonNullable<NonNullable<Config['protocols'][string]>['tls']>;
+
+interface Entry {
+  readonly plan: ListenerPlan<Resources>;
+  readonly settings: TlsSettings;
+  readonly alpn: string | null;
+}
+
+/** The ports with TLS: those of one number are one, on which HTTP/2 stands before HTTP/1.1, since it is the better. */
+export function tlsPlansOf(config: Config, credentials: Credentials): TlsPlan<Resources>[] {
+  const ports = new Map<string, Entry[]>();
+  for (const protocol of PROTOCOLS) {
+    const given = config.protocols[protocol.name] ?? {};
+    const settings = given.tls ?? {};
+    if (given.enabled === false || settings.enabled === false) continue;
+    for (const listens of protocol.listens) {
+      if (listens.on !== 'tls') continue;
+      const port = portOf(config, protocol, listens);
+      const hosts = given.hosts ?? config.hosts;
+      // Free ports are not one because both are 0, but because the standard ones are.
+      const key = `${port === 0 ? `free ${listens.port}` : port} ${hosts.join(' ')}`;
+      const limits = given.limits ?? {};
+      const entry = { plan: { protocol, listens, hosts, port, limits }, settings, alpn: listens.alpn ?? null };
+      ports.set(key, [...(ports.get(key) ?? []), entry]);
+    }
+  }
+  return [...ports.values()].map((entries) => {
+    const { hosts, port } = entries[0]!.plan;
+    return { hosts, port, plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
+  });
+}
+
+/** What is spoken behind a handshake on a port that several protocols share. */
+export function securedOf(
+  config: Config,
+  names: readonly string[],
+  credentials: Credentials,
+): NonNullable<SharedPlan<Resources>['secured']> {
+  const entries = PROTOCOLS.flatMap((protocol) => {
+    const given = config.protocols[protocol.name] ?? {};
+    // HTTP/2 comes with HTTP/1.1, as it does without TLS.
+    const named = names.includes(protocol.name) || (protocol.name === 'http2' && names.includes('http1'));
+    if (!named || given.enabled === false) return [];
+    return protocol.listens.flatMap((listens): Entry[] => {
+      if (listens.on !== 'tls') return [];
+      const plan = { protocol, listens, hosts: [], port: 0, limits: given.limits ?? {} };
+      return [{ plan, settings: given.tls ?? {}, alpn: listens.alpn ?? null }];
+    });
+  });
+  return { plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
+}
+
+function policyOf(entries: readonly Entry[], { identities, clientCertificates }: Credentials): TlsPolicy {
+  const names = entries.flatMap(({ alpn }) => (alpn === null ? [] : [alpn]));
+  // Who has the choice takes HTTP/2.
+  const alpn = [...names.filter((name) => name === 'h2'), ...names.filter((name) => name !== 'h2')];
+  const wanted = entries.map(({ settings }) => settings.clientCertificate ?? 'optional');
+  const asks = wanted.includes('required') ? 'required' : wanted.every((each) => each === 'none') ? 'none' : 'optional';
+  const strict = entries.some(({ settings }) => settings.least === 'TLSv1.3');
+  return {
+    role: 'server',
+    identities,
+    alpn,
+    ...(strict ? { least: 'TLSv1.3' as const } : {}),
+    // Nobody can be believed where there is no authority of clients.
+    ...(clientCertificates === undefined ? {} : { clientCertificates, clientCertificate: asks }),
+  };
+}
+
+function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<Resources>): number {
+  if (listens.on !== 'tls') return 0;
+  const given = config.protocols[name]?.tls?.port ?? (name === 'http2' ? config.protocols.http1?.tls?.port : undefined);
+  if (given !== undefined) return given;
+  if (config.ports === 'ephemeral') return 0;
+  return config.ports === 'standard' ? listens.standardPort : listens.port;
+}
