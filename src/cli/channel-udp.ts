@@ -1,5 +1,6 @@
 // `udp:` for the commands: Lines over datagrams by the protocol's own client half.
 import { lookup } from 'node:dns/promises';
+import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
 import { OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { LinesDatagramClient } from '../protocols/lines/datagram-client.ts';
 import type { TurnLoop } from '../server/turn.ts';
@@ -11,30 +12,38 @@ const ANSWER_MS = 3_000;
 /** What a datagram can hold, without the command before the payload. */
 const PAYLOAD_MAX = 65_507;
 
+/** Makes the session of a port; whoever wants to see what crosses it stands between. */
+type Over = (port: DatagramPort, make: (port: DatagramPort) => DatagramSession) => DatagramSession;
+
 /** Opens a port of our own. Rejects when the host is not known. */
-export async function udpChannel(place: Place, turn: TurnLoop): Promise<Channel> {
+export async function udpChannel(
+  place: Place,
+  turn: TurnLoop,
+  over: Over = (port, make) => make(port),
+): Promise<Channel> {
   const { address } = await lookup(place.host);
   const channel = new UdpChannel(`${place.host}:${place.port}`, turn);
   channel.port = await openUdp({
     turn,
     host: address.includes(':') ? '::' : '0.0.0.0',
     port: 0,
-    session: (port) => {
-      channel.client = new LinesDatagramClient(
-        port,
-        { to: { host: address, port: place.port } },
-        {
-          subscribed: () => channel.subscribed(),
-          published: (topic, cursor) => channel.published(topic, cursor),
-          message: (topic, payload) => channel.message(topic, payload),
-          tooBig: (topic, length) => channel.tooBig(topic, length),
-          refused: (outcome, command, text) => channel.refused(outcome, command, text),
-          unanswered: () => channel.unanswered(),
-          closed: () => channel.over(),
-        },
-      );
-      return channel.client;
-    },
+    session: (own) =>
+      over(own, (port) => {
+        channel.client = new LinesDatagramClient(
+          port,
+          { to: { host: address, port: place.port } },
+          {
+            subscribed: () => channel.subscribed(),
+            published: (topic, cursor) => channel.published(topic, cursor),
+            message: (topic, payload) => channel.message(topic, payload),
+            tooBig: (topic, length) => channel.tooBig(topic, length),
+            refused: (outcome, command, text) => channel.refused(outcome, command, text),
+            unanswered: () => channel.unanswered(),
+            closed: () => channel.over(),
+          },
+        );
+        return channel.client;
+      }),
   });
   return channel;
 }

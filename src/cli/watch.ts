@@ -1,10 +1,11 @@
 // `portico watch`: what every connection of a running server says, frame by frame, as the server's own codecs read it.
 import type { Command } from 'commander';
 import type { FrameSaid, Greeting, Said, WatchAsk } from '../control/words.ts';
-import type { KernelFigures, Piece } from '../core/tap.ts';
+import type { Piece } from '../core/tap.ts';
 import { PROTOCOLS } from '../protocols.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { askControl, controlPlace, durationOf } from './control-call.ts';
+import { kernelText } from './kernel-text.ts';
 import { blue, bold, complain, cyan, dim, EXIT, fail, green, red, visible, yellow } from './output.ts';
 import { numberOf } from './sub.ts';
 
@@ -131,19 +132,6 @@ function frameText({ direction, size, summary, pieces, bytes }: FrameSaid): stri
   if (pieces !== undefined) text += tree(pieces, '    ');
   if (bytes !== undefined) text += dump(bytes);
   return text;
-}
-
-/** The figures that tell most; all of them are in `--json`. */
-function kernelText(kernel: KernelFigures): string {
-  const ms = (us: number) => `${(us / 1_000).toFixed(us < 10_000 ? 3 : 1)} ms`;
-  const parts = [
-    `round trip ${ms(kernel.roundTripUs)} ± ${ms(kernel.roundTripVarianceUs)}`,
-    `sent again ${kernel.retransmits}`,
-    `window ${kernel.congestionWindow} × ${kernel.segmentBytes} B`,
-  ];
-  if (kernel.unackedSegments > 0) parts.push(`under way ${kernel.unackedSegments}`);
-  if (kernel.deliveryRate !== null) parts.push(`${(kernel.deliveryRate / 1e6).toFixed(1)} MB/s`);
-  return parts.join(', ');
 }
 
 function tree(pieces: readonly Piece[], indent: string): string {

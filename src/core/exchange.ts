@@ -8,6 +8,8 @@ import type { Cause, Pipe, Session, Why } from './pipe.ts';
 import type { Clock, Instant } from './time.ts';
 
 export interface Exchange {
+  /** The number of the connection that it came on, as the log and the inspector have it. */
+  readonly connection: number;
   readonly method: string;
   /** As it was sent: a path with its query, `*`, or an absolute form. */
   readonly target: string;

@@ -1,9 +1,10 @@
 // What a protocol's folder gives to the server: one value that says what it speaks, over what, within which bounds.
+import type { AccessLog } from './access.ts';
 import type { DatagramPort, DatagramSession } from './datagram.ts';
 import type { ExchangeHandler } from './exchange.ts';
 import type { Faults } from './fault.ts';
 import type { Bound, Limits } from './limits.ts';
-import type { Log } from './log.ts';
+import type { Log, LogFields } from './log.ts';
 import type { MessageSession, Messages } from './messages.ts';
 import type { Mux, MuxSession } from './mux.ts';
 import type { Pipe, Session } from './pipe.ts';
@@ -26,14 +27,28 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly entropy: Entropy;
   readonly reach: Reach;
   readonly log: Log;
+  /** Where a session that goes on tells what was thrown in it; in its log when absent. */
+  bug?(error: unknown, where: string, fields: LogFields): void;
+  /** Told of requests that are over; usually nobody is. */
+  readonly access?: AccessLog | null;
+  /** The server takes nothing new and is about to end. */
+  readonly leaving?: boolean;
   /** What this server calls itself in greetings: `Portico/0.1.0`. */
   readonly software: string;
-  /** Whether callers without an account are let in (loopback only, no account made yet). */
-  readonly open: boolean;
   /** Who else is spoken to on this listener, when a client's first bytes say so: the session hands its pipe over. */
   readonly alternatives?: readonly Alternative[];
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
   readonly routes: ExchangeHandler;
+}
+
+/** Tells of what was thrown in a session that goes on. */
+export function reportBug(host: Pick<Host, 'bug' | 'log'>, error: unknown, where: string, fields: LogFields): void {
+  if (host.bug !== undefined) host.bug(error, where, fields);
+  else
+    host.log.error(`a bug in ${where}`, {
+      ...fields,
+      stack: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
 }
 
 /**
@@ -94,6 +109,8 @@ export type SocketListens<Resources> = {
   readonly subprotocol: string;
   /** As those of a route, but `/` is exactly that. */
   readonly paths: readonly string[];
+  /** It asks itself who is there: its sockets are opened for anyone, with nobody as the caller. */
+  readonly signsIn?: boolean;
 } & (
   | { messages(messages: Messages, host: Host<Resources>): MessageSession }
   | { stream(pipe: Pipe, host: Host<Resources>): Session }

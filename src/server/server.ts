@@ -1,9 +1,10 @@
 // Brings protocols up on their listeners and down again. It knows what a protocol is, not which there are.
 
 import { randomFillSync } from 'node:crypto';
+import type { AccessLog } from '../core/access.ts';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
-import type { Log } from '../core/log.ts';
+import type { Log, LogFields } from '../core/log.ts';
 import { carryPipe } from '../core/message-pipe.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Address } from '../core/peer.ts';
@@ -18,6 +19,7 @@ import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
 import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
 import type { UdpPort } from '../transports/udp.ts';
+import type { ServerAccessLog } from './access-log.ts';
 import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
 import { beginsTls, type HandshakeFigures, HelloSession } from './hello.ts';
@@ -73,7 +75,6 @@ export interface ServerOptions<Resources> {
   readonly resources: Resources;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -82,6 +83,8 @@ export interface ServerOptions<Resources> {
   readonly kernel?: AskKernel | undefined;
   readonly handles?: PipeMaking['handles'];
   readonly sendFile?: SendFile | undefined;
+  /** Told of connections and requests; usually nobody. */
+  readonly access?: ServerAccessLog | null;
   /** That of the process when absent. */
   readonly memory?: Memory;
 }
@@ -91,7 +94,7 @@ export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 type StreamListens<Resources> = Extract<Listens<Resources>, { pipe(pipe: Pipe, host: Host<Resources>): Session }>;
 
 /** What all sessions of one listener are given alike. */
-type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach'>;
+type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach' | 'leaving' | 'bug'>;
 
 export class Server<Resources> {
   readonly turn: TurnLoop;
@@ -111,6 +114,7 @@ export class Server<Resources> {
     this.options = options;
     this.turn = turn;
     this.registry = new Registry(turn, options.log, { ...REGISTRY_LIMITS, ...options.limits }, options.memory);
+    this.registry.connectionLog = options.access ?? null;
     this.policy = new AddressPolicy(options.outbound);
   }
 
@@ -143,14 +147,14 @@ export class Server<Resources> {
     this.registry.stop();
   }
 
-  /** A way out, within the outbound rules, for what runs as long as the server does. */
-  wayOut(openMax = OPEN_MAX): Reach {
-    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach));
+  /** A way out, within the outbound rules or others, for what runs as long as the server does. */
+  wayOut(openMax = OPEN_MAX, policy = this.policy): Reach {
+    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach), policy);
   }
 
   /** What routes are given that serve as long as the server does. */
   hostOf(protocol: Protocol<Resources>, limits: Readonly<Record<string, number>> = {}): Host<Resources> {
-    return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, () => this.wayOut());
+    return new SessionHost(this.sharedHost({ protocol, limits }), this.turn, this.registry, () => this.wayOut());
   }
 
   /** A session whose bytes travel in messages; bounded and counted as others. */
@@ -224,7 +228,7 @@ export class Server<Resources> {
     const shared = this.sharedHost({ protocol, limits });
     const opened = await openUdpPorts({ name, hosts, port }, this.turn, (made) => {
       const reach = () => this.reachOf(made.local, OPEN_MAX_OF_PORTS, (own) => this.portReaches.push(own));
-      return listens.datagrams(made, new SessionHost(shared, this.turn, reach));
+      return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
     });
     this.ports.push(...opened);
     for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
@@ -265,10 +269,10 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, open, routes = NO_ROUTES } = this.options;
+    const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, routes, access };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -279,16 +283,21 @@ export class Server<Resources> {
   }
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
-    return new SessionHost(shared, this.turn, () => {
+    return new SessionHost(shared, this.turn, this.registry, () => {
       return this.reachOf(pipe.peer.local, OPEN_MAX, (reach) => this.reaches.set(pipe.id, reach));
     });
   }
 
-  private reachOf(local: Address | null, openMax: number, made: (reach: SessionReach) => void): SessionReach {
+  private reachOf(
+    local: Address | null,
+    openMax: number,
+    made: (reach: SessionReach) => void,
+    policy = this.policy,
+  ): SessionReach {
     const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
     const reach = new SessionReach({
       ...this.making(PIPE_BOUNDS.inputMax),
-      policy: this.policy,
+      policy,
       local,
       openMax,
       opened,
@@ -312,28 +321,38 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
+  readonly access: AccessLog | null;
+  private readonly registry: Registry;
   private readonly turn: TurnLoop;
   private readonly makeReach: () => Reach;
   private ownReach: Reach | null = null;
 
-  constructor(shared: SharedHost<Resources>, turn: TurnLoop, makeReach: () => Reach) {
+  constructor(shared: SharedHost<Resources>, turn: TurnLoop, registry: Registry, makeReach: () => Reach) {
     this.resources = shared.resources;
     this.limits = shared.limits;
     this.entropy = shared.entropy;
     this.log = shared.log;
     this.software = shared.software;
-    this.open = shared.open;
     this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
+    this.access = shared.access ?? null;
+    this.registry = registry;
     this.turn = turn;
     this.makeReach = makeReach;
   }
 
   get clock(): Clock {
     return this.turn.clock;
+  }
+
+  get leaving(): boolean {
+    return this.registry.leaving;
+  }
+
+  bug(error: unknown, where: string, fields: LogFields): void {
+    this.registry.bug(error, where, fields);
   }
 
   get reach(): Reach {

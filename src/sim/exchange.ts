@@ -111,6 +111,10 @@ class SimulatedExchange implements Exchange, Session {
 
   // Exchange
 
+  get connection(): number {
+    return this.pipe.id;
+  }
+
   get out(): ByteWriter {
     return this.pipe.out;
   }

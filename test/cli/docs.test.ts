@@ -11,7 +11,7 @@ const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import
 
 test('docs/cli.md lists the flags of each verb, and each exit code', { timeout: 30_000 }, async () => {
   const text = page('cli.md');
-  for (const verb of ['up', 'pub', 'sub', 'get', 'watch', 'why', 'doctor', 'backup', 'restore', 'status']) {
+  for (const verb of ['up', 'pub', 'sub', 'get', 'watch', 'why', 'doctor', 'backup', 'restore', 'status', 'tour']) {
     const section = text.split(`## portico ${verb}\n`)[1]!.split('\n## ')[0]!;
     const { output } = await runCommand([verb, '--help']);
     const flags = [...output.matchAll(/^ {2}(--[a-z-]+)/gm)].map(([, flag]) => flag!);

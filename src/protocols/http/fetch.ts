@@ -3,7 +3,6 @@
 import type { Caller } from '../../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import type { Log } from '../../core/log.ts';
 import type { Peer } from '../../core/peer.ts';
 import { type Cause, ENDED, REVOKED, type Why } from '../../core/pipe.ts';
 import { answerProblem } from './answers.ts';
@@ -31,10 +30,13 @@ const CANCEL = 8;
 /** Fields that are the exchange's own to write (RFC 9110 §7.6.1, RFC 9113 §8.2.2). */
 const OWN = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'content-length']);
 
-/** A route of a user's. What it throws is answered with 500 and logged. */
-export function fetchHandler(handler: FetchHandler, log: Log): ExchangeHandler {
+/** Told what a handler, or the body that it gave, threw. */
+export type HandlerFailed = (error: unknown, exchange: Exchange) => void;
+
+/** A route of a user's. What it throws is answered with 500 and told. */
+export function fetchHandler(handler: FetchHandler, failed: HandlerFailed): ExchangeHandler {
   return (exchange) => {
-    const fetching = new Fetching(exchange, handler, log);
+    const fetching = new Fetching(exchange, handler, failed);
     exchange.on = fetching;
     fetching.begin();
   };
@@ -46,7 +48,7 @@ type Source = ReadableStreamDefaultReader<Uint8Array>;
 class Fetching implements ExchangeEvents {
   private readonly exchange: Exchange;
   private readonly handler: FetchHandler;
-  private readonly log: Log;
+  private readonly tell: HandlerFailed;
   /** Made when the handler asks for its signal, or there is a reason to abort. */
   private aborter: AbortController | null = null;
   private body: RequestBody | null = null;
@@ -58,10 +60,10 @@ class Fetching implements ExchangeEvents {
   /** Wakes the answer when there is room again, or never will be. */
   private wake: (() => void) | null = null;
 
-  constructor(exchange: Exchange, handler: FetchHandler, log: Log) {
+  constructor(exchange: Exchange, handler: FetchHandler, tell: HandlerFailed) {
     this.exchange = exchange;
     this.handler = handler;
-    this.log = log;
+    this.tell = tell;
   }
 
   begin(): void {
@@ -216,11 +218,7 @@ class Fetching implements ExchangeEvents {
     const { exchange } = this;
     // After its signal, a handler that gives up does what it should.
     if (this.gone) return;
-    this.log.error('a handler failed', {
-      method: exchange.method,
-      path: splitTarget(exchange.target).path,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
+    this.tell(error, exchange);
     this.source?.cancel(error).catch(ignore);
     this.source = null;
     if (this.responded) exchange.reset(INTERNAL_ERROR);

@@ -1,11 +1,12 @@
 // One request and its answer on an HTTP/1.1 connection: the framing of both bodies (RFC 9112 §6, §7). The connection has
 // at most one at a time; its answer is written straight to the pipe.
 import type { ByteWriter } from '../../bytes/writer.ts';
+import type { AccessLog } from '../../core/access.ts';
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents } from '../../core/exchange.ts';
 import { type Fields, NO_FIELDS } from '../../core/fields.ts';
 import type { Peer } from '../../core/peer.ts';
-import type { Pipe, Session } from '../../core/pipe.ts';
+import type { Cause, Pipe, Session } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import type { HeadReader } from './codec.ts';
 import { CHUNKED, type Framing, LENGTH } from './framing.ts';
@@ -15,6 +16,8 @@ import { startText, statusText, writeBeside, writeField, writeFields } from './h
 export interface Line {
   readonly pipe: Pipe;
   readonly clock: Clock;
+  /** Who is told of exchanges that are over; usually nobody. */
+  readonly access: AccessLog | null;
   /** Gathers what the handler writes until it is framed. */
   readonly gathered: ByteWriter;
   readonly discardBytesMax: number;
@@ -25,6 +28,8 @@ export interface Line {
   /** The answer is complete. */
   answered(): void;
   taken(make: (pipe: Pipe) => Session): void;
+  /** Its body was over before it was resumed. */
+  finishes(exchange: Http1Exchange): void;
 }
 
 /** Pieces from here on are not copied into what is gathered. */
@@ -43,7 +48,7 @@ export class Http1Exchange implements Exchange {
   readonly fields: Fields;
   readonly peer: Peer;
   readonly early = false;
-  caller: Caller;
+  private who: Caller;
   beside: Fields = NO_FIELDS;
   deadline: Instant = NEVER;
   on: ExchangeEvents = NO_EVENTS;
@@ -55,7 +60,13 @@ export class Http1Exchange implements Exchange {
   readonly bodyKind: Framing['body'];
   bodyDone: boolean;
   paused = false;
+  /** The connection reads nothing since it was paused. */
+  holdsPipe = false;
+  /** The end of its body has not been told: it was paused. */
+  owesFinish = false;
   reader: BodyReader | null = null;
+  /** Bytes of the request's body that were taken. */
+  came = 0;
 
   private readonly line: Line;
   private readonly version: number;
@@ -66,9 +77,11 @@ export class Http1Exchange implements Exchange {
   /** The answer's length when it is known, and what was written of it. */
   private length = -1;
   private count = 0;
+  private readonly began: Instant;
 
   constructor(line: Line, head: HeadReader, framing: Framing) {
     this.line = line;
+    this.began = line.access === null ? 0 : line.access.now();
     this.method = head.method;
     this.target = head.target;
     this.version = head.version;
@@ -81,7 +94,20 @@ export class Http1Exchange implements Exchange {
     this.expectsContinue = framing.expectsContinue && !this.bodyDone;
     this.isHead = head.method === 'HEAD';
     this.peer = line.pipe.peer;
-    this.caller = callerOf(this.peer, '', 0);
+    this.who = callerOf(this.peer, '', 0);
+  }
+
+  get caller(): Caller {
+    return this.who;
+  }
+
+  set caller(caller: Caller) {
+    this.who = caller;
+    this.line.pipe.signedIn(caller);
+  }
+
+  get connection(): number {
+    return this.line.pipe.id;
   }
 
   // ---- the request's body ------------------------------------------------------------------------------------------
@@ -100,15 +126,18 @@ export class Http1Exchange implements Exchange {
   }
 
   pause(): void {
-    if (this.bodyDone) return;
     this.paused = true;
+    if (this.bodyDone) return;
+    this.holdsPipe = true;
     this.line.pipe.pause();
   }
 
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    this.line.pipe.resume();
+    if (this.holdsPipe) this.line.pipe.resume();
+    this.holdsPipe = false;
+    if (this.owesFinish) this.line.finishes(this);
   }
 
   // ---- the answer --------------------------------------------------------------------------------------------------
@@ -257,6 +286,13 @@ export class Http1Exchange implements Exchange {
 
   reset(wire: number): void {
     this.line.pipe.reset(wire);
+  }
+
+  /** The last call of all. */
+  over(cause: Cause, wire: number, clock: Clock): void {
+    const { access } = this.line;
+    if (access !== null) access.exchanged(this, this.status, this.came, this.count, this.began, cause);
+    this.on.lost(cause, wire, clock);
   }
 
   take(status: number, fields: Fields, session: (pipe: Pipe) => Session): void {

@@ -2,9 +2,10 @@
 // how it all ends (RFC 9112 §9). What a request means is the routes' business.
 import { BAD, MORE } from '../../bytes/reader.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
+import type { AccessLog } from '../../core/access.ts';
 import type { Fault } from '../../core/fault.ts';
 import { type Cause, ENDED, FAULT, type Pipe, type Session, type Why } from '../../core/pipe.ts';
-import type { Alternative, Host } from '../../core/protocol.ts';
+import { type Alternative, type Host, reportBug } from '../../core/protocol.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { PROBLEM_TYPE, problemJson } from '../../formats/problem.ts';
 import { answerProblem } from '../http/answers.ts';
@@ -70,6 +71,10 @@ export class Http1Session implements Session, Line {
     return this.host.clock;
   }
 
+  get access(): AccessLog | null {
+    return this.host.access ?? null;
+  }
+
   get deadline(): Instant {
     const { exchange } = this;
     if (exchange === null) return Math.min(this.headAt, this.sendAt);
@@ -91,12 +96,12 @@ export class Http1Session implements Session, Line {
         const next = this.readHead(input, at, end, clock);
         if (next === at) return at;
         at = next;
-      } else if (exchange.paused) return at;
-      else if (exchange.bodyDone) {
+      } else if (exchange.bodyDone) {
         this.held = true;
         this.pipe.pause();
         return at;
-      } else {
+      } else if (exchange.paused) return at;
+      else {
         const next = this.step(exchange, input, at, end, clock);
         if (next === at) return at;
         at = next;
@@ -172,7 +177,22 @@ export class Http1Session implements Session, Line {
     }
     try {
       host.routes(exchange);
-      if (exchange.bodyDone) exchange.receiver.finish(clock);
+      if (exchange.bodyDone) this.tellEnd(exchange, clock);
+    } catch (error) {
+      this.failed(exchange, error);
+    }
+  }
+
+  private tellEnd(exchange: Http1Exchange, clock: Clock): void {
+    exchange.owesFinish = exchange.paused;
+    if (!exchange.paused) exchange.receiver.finish(clock);
+  }
+
+  finishes(exchange: Http1Exchange): void {
+    exchange.owesFinish = false;
+    if (this.exchange !== exchange) return;
+    try {
+      exchange.receiver.finish(this.clock);
     } catch (error) {
       this.failed(exchange, error);
     }
@@ -180,12 +200,8 @@ export class Http1Session implements Session, Line {
 
   /** A handler threw: a bug that ends its exchange only. */
   private failed(exchange: Http1Exchange, error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.host.log.error('a bug in what answers a request', {
-      connection: this.pipe.id,
-      request: `${exchange.method} ${exchange.target}`,
-      stack,
-    });
+    const fields = { connection: this.pipe.id, request: `${exchange.method} ${exchange.target}` };
+    reportBug(this.host, error, 'what answers a request', fields);
     if (exchange.status === 0) {
       this.gathered.cut(0);
       answerProblem(exchange, 500, 'The server failed to answer this request; its log says why.');
@@ -235,6 +251,7 @@ export class Http1Session implements Session, Line {
     if (exchange.reader === null) this.discarded += end - at;
     const next = exchange.receiver.receive(input, at, end, clock);
     this.brought += next - at;
+    exchange.came += next - at;
     if (this.discarded > this.discardBytesMax) this.keepAlive = false;
     if (exchange.isEnded && !this.keepAlive && exchange.reader === null) this.done(exchange, clock);
     return next;
@@ -275,7 +292,7 @@ export class Http1Session implements Session, Line {
     pipe.become(make(pipe));
     if (this.held) pipe.resume();
     pipe.flush();
-    exchange.on.lost(ENDED, 0, this.clock);
+    exchange.over(ENDED, 0, this.clock);
   }
 
   /** Request and answer are complete, or as complete as they will be. */
@@ -291,11 +308,12 @@ export class Http1Session implements Session, Line {
       // What is still coming is let pass for a time, so that the answer is not lost with a reset (RFC 9112 §9.6).
       if (!exchange.bodyDone) this.headAt = clock.now + DISCARD_MS;
     }
-    if (this.held || exchange.paused) {
+    if (this.held || exchange.holdsPipe) {
+      exchange.holdsPipe = false;
       this.held = false;
       this.pipe.resume();
     }
-    exchange.on.lost(ENDED, 0, clock);
+    exchange.over(ENDED, 0, clock);
   }
 
   private end(): void {
@@ -313,13 +331,16 @@ export class Http1Session implements Session, Line {
     this.headAt = NEVER;
     this.exchange = null;
     const mute = fault.wire === 0 || (exchange !== null && exchange.status !== 0);
-    if (!mute) this.writeRefusal(fault, isHead);
+    if (!mute) {
+      this.writeRefusal(fault, isHead);
+      if (exchange !== null) exchange.status = fault.wire;
+    }
     this.gathered.clear();
     pipe.fail(fault);
     if (mute && exchange?.isEnded === false) pipe.reset(0);
     if (exchange === null) return;
     if (!exchange.bodyDone) exchange.receiver.lost(FAULT, this.clock);
-    exchange.on.lost(FAULT, fault.wire, this.clock);
+    exchange.over(FAULT, fault.wire, this.clock);
   }
 
   private writeRefusal(fault: Fault, isHead: boolean): void {
@@ -423,6 +444,6 @@ export class Http1Session implements Session, Line {
     this.gathered.clear();
     if (exchange === null) return;
     if (!exchange.bodyDone) exchange.receiver.lost(cause, clock);
-    exchange.on.lost(cause, wire, clock);
+    exchange.over(cause, wire, clock);
   }
 }

@@ -30,6 +30,8 @@ export class Http2Exchange extends Stream implements Exchange {
   on: ExchangeEvents = NO_EVENTS;
   /** Of the answer; 0 until its head is written. */
   status = 0;
+  private came = 0;
+  private readonly began: Instant;
   private readonly head: RequestHead;
   private who: Caller;
   private reader: BodyReader | null = null;
@@ -49,12 +51,17 @@ export class Http2Exchange extends Stream implements Exchange {
   constructor(line: Http2Session, id: number, head: RequestHead, ends: boolean) {
     super(line, id);
     this.head = head;
+    this.began = line.access === null ? 0 : line.access.now();
     this.who = line.nobody;
     this.remoteEnded = ends;
     this.expected = ends ? -1 : head.length;
     this.expectsContinue = head.expectsContinue && !ends;
     this.urgency = head.urgency;
     this.incremental = head.incremental;
+  }
+
+  get connection(): number {
+    return this.line.pipe.id;
   }
 
   get method(): string {
@@ -105,10 +112,15 @@ export class Http2Exchange extends Stream implements Exchange {
       this.tunnel.came(input, start, end);
       return end;
     }
-    if (this.reader !== null) return this.reader.receive(input, start, end, clock);
+    if (this.reader !== null) {
+      const next = this.reader.receive(input, start, end, clock);
+      this.came += next - start;
+      return next;
+    }
     // What follows a CONNECT is for whoever takes it.
     if (this.head.method === 'CONNECT' && this.status === 0) return start;
     this.discarded += end - start;
+    this.came += end - start;
     if (this.localEnded && !this.mayHaveMore()) this.line.stopInput(this);
     return end;
   }
@@ -256,6 +268,7 @@ export class Http2Exchange extends Stream implements Exchange {
       line.goOnLater(this);
       line.wrote(line.clock);
     }
+    this.told(ENDED);
     on.lost(ENDED, 0, line.clock);
   }
 
@@ -316,6 +329,13 @@ export class Http2Exchange extends Stream implements Exchange {
     this.reader = null;
     this.sole = null;
     if (!this.inputDone && reader !== null) reader.lost(cause, clock);
+    this.told(cause);
     this.on.lost(cause, wire, clock);
+  }
+
+  /** Whoever logs requests is told of this one. */
+  private told(cause: Cause): void {
+    const { access } = this.line;
+    if (access !== null) access.exchanged(this, this.status, this.came, this.framed, this.began, cause);
   }
 }

@@ -1,9 +1,10 @@
 // The server's half of an HTTP/2 connection: which heads become requests, and how it all ends (RFC 9113 §6.8, §8). What a
 // request means is the routes' business.
+import type { AccessLog } from '../../core/access.ts';
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { Fault } from '../../core/fault.ts';
 import { type Cause, type Pipe, SHUTDOWN, type Why } from '../../core/pipe.ts';
-import type { Host } from '../../core/protocol.ts';
+import { type Host, reportBug } from '../../core/protocol.ts';
 import type { Clock } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
 import { AnswerHeads } from './answer-heads.ts';
@@ -40,6 +41,7 @@ export class Http2Session extends Connection {
   readonly turn: StreamTurn;
   /** Who asks until the guard has looked. */
   readonly nobody: Caller;
+  readonly access: AccessLog | null;
   private readonly host: Http2Host;
   private readonly requestHeads: RequestHeads;
   private readonly priorities = new Map<number, string>();
@@ -50,6 +52,7 @@ export class Http2Session extends Connection {
   constructor(pipe: Pipe, host: Http2Host) {
     super(pipe, host.limits, host.clock);
     this.host = host;
+    this.access = host.access ?? null;
     this.heads = new AnswerHeads(this.sender);
     this.requestHeads = new RequestHeads(this.headers);
     this.nobody = callerOf(pipe.peer, '', 0);
@@ -202,8 +205,7 @@ export class Http2Session extends Connection {
   }
 
   private report(request: string, error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.host.log.error('a bug in what answers a request', { connection: this.pipe.id, request, stack });
+    reportBug(this.host, error, 'what answers a request', { connection: this.pipe.id, request });
   }
 
   // ---- priorities (RFC 9218) ---------------------------------------------------------------------------------------

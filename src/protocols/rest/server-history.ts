@@ -81,7 +81,8 @@ class Reading implements ExchangeEvents, Subscriber, Waiter {
     if (this.asked.after === null) this.waitOrAnswer();
     else
       void this.read().catch((error: unknown) => {
-        this.host.log.error('the history could not be read', { error: String(error) });
+        const fields = { connection: this.exchange.connection, error: String(error) };
+        this.host.log.error('the history could not be read', fields);
         this.refuse(FAILED, 'The history could not be read.');
       });
   }

@@ -2,7 +2,7 @@
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import { isTopicFilter, isTopicName } from '../../resources/topics/names.ts';
-import { answerBytes, answerNothing } from '../http/answers.ts';
+import { answerBytes, answerJson, answerNothing } from '../http/answers.ts';
 import { Query } from '../http/query.ts';
 import { decodePath, splitTarget } from '../http/target.ts';
 import { faults } from './faults.ts';
@@ -63,13 +63,16 @@ export function serveTopicList(host: RestHost): ExchangeHandler {
   };
 }
 
-/** `/healthz`: whether the server answers at all. */
+const NOT_KEPT = Fields.of({ 'cache-control': 'no-store' });
+
+/** `/healthz`: whether the server answers at all, and whether new clients are better sent elsewhere. */
 export function serveHealth(host: RestHost): ExchangeHandler {
   const version = host.software.slice(host.software.indexOf('/') + 1);
   const body = Buffer.from(`${JSON.stringify({ status: 'ok', version })}\n`);
-  const fields = Fields.of({ 'cache-control': 'no-store', 'content-type': 'application/json' });
+  const fields = Fields.of({ 'cache-control': 'no-store', 'content-type': 'application/json' }).fix();
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') others(exchange, READING);
+    else if (host.leaving === true) answerJson(exchange, 503, { status: 'leaving', version }, NOT_KEPT);
     else answerBytes(exchange, 200, fields, body);
   };
 }

@@ -164,7 +164,8 @@ class EventStream implements Subscriber, Waiter, ExchangeEvents {
     const { filters, after } = this.asked;
     if (filters.length > 1 && after !== null)
       void this.merge(after).catch((error: unknown) => {
-        this.host.log.error('the history could not be read', { error: String(error) });
+        const fields = { connection: this.exchange.connection, error: String(error) };
+        this.host.log.error('the history could not be read', fields);
         this.refuse(FAILED);
       });
     else this.subscribe(after);
