@@ -21,7 +21,8 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
+import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
@@ -61,7 +62,7 @@ export class RefusedError extends Error {
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
   readonly logger?: Log;
-  /** Whose certificates are shown; without, there are no listeners with TLS. */
+  /** Whose certificates are shown in place of the configuration's; null: there are no listeners with TLS. */
   readonly credentials?: Credentials | null;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
@@ -88,6 +89,7 @@ export class Portico implements AsyncDisposable {
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
+  private readonly certificates: Certificates | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -99,8 +101,10 @@ export class Portico implements AsyncDisposable {
     log: Log,
     control: Control | null,
     sites: Sites,
+    certificates: Certificates | null,
   ) {
     this.config = config;
+    this.certificates = certificates;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
@@ -120,7 +124,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, credentials = null, ...given } = options;
+    const { logger, onFatal, credentials: givenCredentials, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -132,7 +136,10 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
+    let certificates: Certificates | null = null;
     try {
+      if (givenCredentials === undefined) certificates = openCertificates(config, log);
+      const credentials = givenCredentials ?? credentialsOf(certificates);
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
@@ -146,18 +153,7 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = new Server<Resources>(turn, {
-        resources: { accounts, topics },
-        log,
-        software: SOFTWARE,
-        routes: (exchange) => routes(exchange),
-        outbound: config.outbound,
-        kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
-        handles: native?.handles() ?? undefined,
-        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
-        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
-        limits: config.limits as never,
-      });
+      server = serverOf(config, turn, log, native, { accounts, topics }, (exchange) => routes(exchange));
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
@@ -176,8 +172,9 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certificates);
     } catch (error) {
+      certificates?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -226,11 +223,13 @@ export class Portico implements AsyncDisposable {
   }
 
   private async shutDown(): Promise<void> {
+    await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
+    this.certificates?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -238,6 +237,28 @@ export class Portico implements AsyncDisposable {
     await this.engine.close();
     this.server.turn.stop();
   }
+}
+
+function serverOf(
+  config: Config,
+  turn: ReturnType<typeof serverTurn>,
+  log: Log,
+  native: ReturnType<typeof loadNative>,
+  resources: Resources,
+  routes: ExchangeHandler,
+): Server<Resources> {
+  return new Server<Resources>(turn, {
+    resources,
+    log,
+    software: SOFTWARE,
+    routes,
+    outbound: config.outbound,
+    kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+    handles: native?.handles() ?? undefined,
+    sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+    access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
+    limits: config.limits as never,
+  });
 }
 
 /** The first key of the configuration that names an address beyond this machine, with that address. */

@@ -140,7 +140,6 @@ export class Server<Resources> {
 
   /** Takes nothing new, asks all to leave, and waits until they have. */
   async close(): Promise<void> {
-    this.registry.leaving = true;
     await this.stopListening();
     for (const port of this.ports) port.leave(SHUTDOWN);
     await this.registry.leaveAll(SHUTDOWN);

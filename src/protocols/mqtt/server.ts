@@ -18,7 +18,7 @@ import type {
   Subscriber,
   Topics,
 } from '../../resources/topics/contract.ts';
-import { frameSlot, isTopicName } from '../../resources/topics/names.ts';
+import { isTopicName, MQTT_SLOTS } from '../../resources/topics/names.ts';
 import type { AuthExchange, Authenticator, AuthStep } from './authenticator.ts';
 import type { PacketReader } from './codec.ts';
 import { sessionFaults } from './faults.ts';
@@ -32,9 +32,6 @@ import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.t
 import { Answer, RETAINED, resumptionOf, sharedOf } from './subscriptions.ts';
 
 export type MqttHost = Host<Resources, typeof limits>;
-
-/** Where frames of messages are kept, for all connections. */
-const SLOTS = { earlier: frameSlot(), five: frameSlot() };
 
 /** Small payloads of all connections. */
 const copies = new Copies();
@@ -315,9 +312,15 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       return;
     }
     const small = !reader.retain && payloadEnd - payloadStart <= 1_024;
+    const frame = small && !reader.hasProperties ? this.frameOf(reader) : null;
     const publication: Publication & { expiryMs?: number; once?: number } = {
       topic,
-      payload: small ? copies.of(bytes, payloadStart, payloadEnd) : reader.keep(payloadStart, payloadEnd),
+      payload:
+        frame !== null
+          ? frame.subarray(frame.length - payloadEnd + payloadStart)
+          : small
+            ? copies.of(bytes, payloadStart, payloadEnd)
+            : reader.keep(payloadStart, payloadEnd),
       contentType: properties.contentType ?? '',
       text: properties.payloadFormat === 1,
       properties: properties.user.length === 0 ? NO_PROPERTIES : properties.user,
@@ -326,6 +329,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       retain: reader.retain,
       assurance: qos,
       from: this.attachment,
+      frames: frame === null ? undefined : this.connectPacket!.version === V5 ? [undefined, frame] : [frame, undefined],
     };
     if (properties.messageExpiry >= 0) publication.expiryMs = properties.messageExpiry * 1_000;
     if (qos === 2) publication.once = reader.packetId;
@@ -334,6 +338,12 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
     const matched = sequence < 0 || this.connectPacket!.version !== V5 || this.topics.matching(topic) > 0;
     const token = sequence < 0 ? SENT : (sequence * 2 + (matched ? 1 : 0)) * KINDS + PUBLISHED;
     this.topics.publish(this.caller!, publication, this, token);
+  }
+
+  /** What goes to others of its version is what came, but for the flags and the packet identifier. */
+  private frameOf({ bytes, topicStart, topicEnd, payloadStart, payloadEnd }: PacketReader): Uint8Array | null {
+    const five = this.connectPacket!.version === V5;
+    return copies.frame(bytes, topicStart, topicEnd, payloadStart, payloadEnd, five);
   }
 
   /** The topic of a PUBLISH, by its name or its alias; '' when nothing can be published to it, null after a fault. */
@@ -643,7 +653,7 @@ export function serveMqtt(pipe: Pipe, host: MqttHost, authenticators: readonly A
     pipe,
     host.limits,
     host.clock,
-    SLOTS,
+    MQTT_SLOTS,
     (session) => new MqttServer(pipe, host, session, authenticators),
   );
 }
