@@ -147,9 +147,9 @@ export class Server<Resources> {
     this.registry.stop();
   }
 
-  /** A way out, within the outbound rules, for what runs as long as the server does. */
-  wayOut(openMax = OPEN_MAX): Reach {
-    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach));
+  /** A way out, within the outbound rules or others, for what runs as long as the server does. */
+  wayOut(openMax = OPEN_MAX, policy = this.policy): Reach {
+    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach), policy);
   }
 
   /** What routes are given that serve as long as the server does. */
@@ -288,11 +288,16 @@ export class Server<Resources> {
     });
   }
 
-  private reachOf(local: Address | null, openMax: number, made: (reach: SessionReach) => void): SessionReach {
+  private reachOf(
+    local: Address | null,
+    openMax: number,
+    made: (reach: SessionReach) => void,
+    policy = this.policy,
+  ): SessionReach {
     const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
     const reach = new SessionReach({
       ...this.making(PIPE_BOUNDS.inputMax),
-      policy: this.policy,
+      policy,
       local,
       openMax,
       opened,
