@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
 import { originEntryProblem } from './protocols/http/guard.ts';
@@ -232,6 +233,8 @@ export const schema = z.strictObject({
         .optional(),
     })
     .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
+  /** Who may sign in, and how. */
+  accounts: accountsSchema.default({ plaintext: 'refuse', issuers: [] }),
   /** What accounts may do, beside the rules that `portico rule` makes: `allow @devices publish topics/devices/{account}/#`. */
   rules: z
     .array(

@@ -13,10 +13,9 @@ import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
-import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
+import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
-import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
@@ -34,6 +33,7 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { openServerAccounts } from './signing-in.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
@@ -141,7 +141,8 @@ export class Portico implements AsyncDisposable {
       if (givenCredentials === undefined) certificates = openCertificates(config, log);
       const credentials = givenCredentials ?? credentialsOf(certificates);
       const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
+      const reach = () => server!.wayOut();
+      accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
