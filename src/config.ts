@@ -12,6 +12,7 @@ import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { readRule } from './resources/accounts/rules/language.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
+import { nameOf, rangeOf } from './security/names.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
 
@@ -129,6 +130,38 @@ const originEntry = z.string().superRefine((entry, context) => {
   if (problem !== null) context.addIssue(problem);
 });
 
+const certificateName = z.string().refine((name) => nameOf(name) !== null, 'is a DNS name or an address');
+
+export const certificates = z.strictObject({
+  /** Names of this server beside localhost, portico.test and the machine's: its authority may speak for them. */
+  names: z.array(certificateName).max(50, 'has at most 50 names').default([]),
+  /** Ranges of addresses, as 192.168.0.0/16, that a new authority may speak for beside the loopback. */
+  ranges: z
+    .array(z.string().refine((range) => rangeOf(range) !== null, 'is a range of addresses, as 192.168.0.0/16'))
+    .default([]),
+  /** Certificates of your own, in PEM; they are read again when they change. */
+  files: z
+    .array(
+      z.strictObject({
+        /** Its own certificate first, then its issuers'. */
+        certificate: z.string().min(1, 'a path is not empty'),
+        key: z.string().min(1, 'a path is not empty'),
+        /** For what it is shown; the names that stand in it when absent. */
+        names: z.array(certificateName).min(1, 'name at least one').optional(),
+      }),
+    )
+    .default([]),
+  /** Of clients that sign in with a certificate. */
+  clients: z
+    .strictObject({
+      /** Files in PEM of authorities beside this server's own. */
+      authorities: z.array(z.string().min(1, 'a path is not empty')).default([]),
+      /** Files, PEM or DER, of what those revoked. */
+      revoked: z.array(z.string().min(1, 'a path is not empty')).default([]),
+    })
+    .default({ authorities: [], revoked: [] }),
+});
+
 const sharedPort = z.strictObject({
   /** TCP port; 0 for a free one. */
   port,
@@ -157,6 +190,8 @@ export const schema = z.strictObject({
   ports: z.enum(['default', 'standard', 'ephemeral'], 'is `default`, `standard` or `ephemeral`').default('default'),
   /** By the protocol's name. */
   protocols: z.partialRecord(protocolName, listener).default({}),
+  /** Whose certificates this server shows, and what its own authority may speak for. */
+  certificates: certificates.default({ names: [], ranges: [], files: [], clients: { authorities: [], revoked: [] } }),
   /** Ports on which the first bytes of a client choose the protocol. */
   shared: z.array(sharedPort).default([]),
   /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */
@@ -220,6 +255,8 @@ export const schema = z.strictObject({
       faultsPerMinuteMax: z.int().min(1, 'is at least 1').optional(),
       /** Bytes that the process may use before load is shed. */
       memoryBytesMax: z.int().min(67_108_864, 'is at least 67108864 (64 MiB)').optional(),
+      /** How long `/healthz` answers 503 at shutdown, while all else goes on, before nobody new is let in. */
+      noticeMs: z.int().min(0, 'is at least 0').max(600_000, 'is at most 600000 (10 minutes)').optional(),
       /** How long a connection may take to leave at shutdown. */
       leaveMs: z.int().min(0, 'is at least 0').max(600_000, 'is at most 600000 (10 minutes)').optional(),
     })

@@ -15,14 +15,16 @@ import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
+import type { Answer, Order } from './resources/accounts/orders.ts';
 import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
+import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
-import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
+import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
   isLoopbackHost,
@@ -60,7 +62,7 @@ export class RefusedError extends Error {
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
   readonly logger?: Log;
-  /** Whose certificates are shown; without, there are no listeners with TLS. */
+  /** Whose certificates are shown in place of the configuration's; null: there are no listeners with TLS. */
   readonly credentials?: Credentials | null;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
@@ -81,30 +83,35 @@ export class Portico implements AsyncDisposable {
   private readonly server: Server<Resources>;
   private readonly openTopics: OpenTopics;
   private readonly accounts: StoredAccounts;
+  private readonly desk: Desk;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
+  private readonly certificates: Certificates | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
     config: Config,
     server: Server<Resources>,
     topics: OpenTopics,
-    accounts: StoredAccounts,
+    desk: Desk,
     engine: Engine,
     log: Log,
     control: Control | null,
     sites: Sites,
+    certificates: Certificates | null,
   ) {
     this.config = config;
+    this.certificates = certificates;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
-    this.accounts = accounts;
+    this.accounts = desk.accounts;
+    this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
@@ -117,7 +124,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, credentials = null, ...given } = options;
+    const { logger, onFatal, credentials: givenCredentials, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -129,7 +136,10 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
+    let certificates: Certificates | null = null;
     try {
+      if (givenCredentials === undefined) certificates = openCertificates(config, log);
+      const credentials = givenCredentials ?? credentialsOf(certificates);
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
@@ -142,41 +152,29 @@ export class Portico implements AsyncDisposable {
       });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
-      accounts.onRevoked(() => {
-        if (accounts?.open === false) topics?.endNameless();
-      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = new Server<Resources>(turn, {
-        resources: { accounts, topics },
-        log,
-        software: SOFTWARE,
-        open: accounts.open,
-        routes: (exchange) => routes(exchange),
-        outbound: config.outbound,
-        kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
-        handles: native?.handles() ?? undefined,
-        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
-        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
-        limits: config.limits as never,
-      });
+      server = serverOf(config, turn, log, native, { accounts, topics }, (exchange) => routes(exchange));
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
+      endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts.open);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
+      const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,
         topics,
-        desk: new Desk(accounts),
+        desk,
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certificates);
     } catch (error) {
+      certificates?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -201,6 +199,14 @@ export class Portico implements AsyncDisposable {
     return this.accounts.open;
   }
 
+  /**
+   * Administers accounts, tokens and rules, as the commands do: `{ do: 'account.add', name: 'ann', password: '…' }`. Answers
+   * once what it changed is durable; `ok` is false, with a sentence in `error`, for what is not carried out.
+   */
+  order(order: Order): Promise<Answer> {
+    return this.desk.order(order, 'program');
+  }
+
   /** The connections that stand now. */
   connections(): ConnectionInfo[] {
     return [...this.server.registry.list()];
@@ -217,11 +223,13 @@ export class Portico implements AsyncDisposable {
   }
 
   private async shutDown(): Promise<void> {
+    await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
+    this.certificates?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -229,6 +237,28 @@ export class Portico implements AsyncDisposable {
     await this.engine.close();
     this.server.turn.stop();
   }
+}
+
+function serverOf(
+  config: Config,
+  turn: ReturnType<typeof serverTurn>,
+  log: Log,
+  native: ReturnType<typeof loadNative>,
+  resources: Resources,
+  routes: ExchangeHandler,
+): Server<Resources> {
+  return new Server<Resources>(turn, {
+    resources,
+    log,
+    software: SOFTWARE,
+    routes,
+    outbound: config.outbound,
+    kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+    handles: native?.handles() ?? undefined,
+    sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+    access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
+    limits: config.limits as never,
+  });
 }
 
 /** The first key of the configuration that names an address beyond this machine, with that address. */
@@ -243,6 +273,14 @@ function beyondLoopback(config: Config): { readonly key: string; readonly host: 
     if (host !== undefined) return { key, host };
   }
   return null;
+}
+
+/** Whoever no longer stands is asked to leave, on all protocols, and cut when he does not. */
+function endRevoked(accounts: StoredAccounts, registry: Registry, topics: OpenTopics): void {
+  accounts.onRevoked(() => {
+    registry.revoke((caller) => accounts.stands(caller));
+    if (!accounts.open) topics.endNameless();
+  });
 }
 
 /** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
@@ -330,7 +368,7 @@ function routesOf(
   topics: Topics,
   sites: Sites,
   httpsPort: () => number | null,
-  open: boolean,
+  accounts: StoredAccounts,
 ): ExchangeHandler {
   const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
@@ -340,7 +378,7 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
+    guard: { accounts, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -351,7 +389,12 @@ function routesOf(
       ...sites.routes,
       {
         path: '/metrics',
-        handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
+        handler: metricsHandler({
+          version: VERSION,
+          registry: server.registry,
+          topics: () => topics.figures,
+          mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
+        }),
       },
     ],
     failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),

@@ -1,16 +1,40 @@
 // Which ports have TLS, who is spoken to on them, and on which terms: a configuration's listeners with TLS, as the server
 // takes them.
+import { hostname } from 'node:os';
 import type { Config } from './config.ts';
+import type { Log } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import type { ClientCertificates, Identities, TlsPolicy } from './core/tls.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
+import { Certificates } from './security/certificates.ts';
 import type { ListenerPlan, SharedPlan, TlsPlan } from './server/server.ts';
+
+/** The certificates of a configuration, made where there are none yet. */
+export function openCertificates(config: Config, log: Log): Certificates {
+  const { names, ranges, files, clients } = config.certificates;
+  return new Certificates({
+    data: config.storage === 'memory' ? null : config.data,
+    hostname: hostname(),
+    names: [...names, ...config.http.hosts.filter((host) => !host.startsWith('*'))],
+    ranges,
+    files,
+    clientAuthorities: clients.authorities,
+    revocationLists: clients.revoked,
+    log,
+  });
+}
 
 /** Whose certificates are shown, and who judges those of clients. */
 export interface Credentials {
   readonly identities: Identities;
   readonly clientCertificates?: ClientCertificates;
+}
+
+export function credentialsOf(certificates: Certificates | null): Credentials | null {
+  return certificates === null
+    ? null
+    : { identities: certificates, clientCertificates: certificates.clientCertificates };
 }
 
 type TlsSettings = NonNullable<NonNullable<Config['protocols'][string]>['tls']>;

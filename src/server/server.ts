@@ -75,7 +75,6 @@ export interface ServerOptions<Resources> {
   readonly resources: Resources;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -141,7 +140,6 @@ export class Server<Resources> {
 
   /** Takes nothing new, asks all to leave, and waits until they have. */
   async close(): Promise<void> {
-    this.registry.leaving = true;
     await this.stopListening();
     for (const port of this.ports) port.leave(SHUTDOWN);
     await this.registry.leaveAll(SHUTDOWN);
@@ -149,9 +147,9 @@ export class Server<Resources> {
     this.registry.stop();
   }
 
-  /** A way out, within the outbound rules, for what runs as long as the server does. */
-  wayOut(openMax = OPEN_MAX): Reach {
-    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach));
+  /** A way out, within the outbound rules or others, for what runs as long as the server does. */
+  wayOut(openMax = OPEN_MAX, policy = this.policy): Reach {
+    return this.reachOf(null, openMax, (reach) => this.portReaches.push(reach), policy);
   }
 
   /** What routes are given that serve as long as the server does. */
@@ -271,10 +269,10 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, open, routes = NO_ROUTES, access = null } = this.options;
+    const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes, access };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, routes, access };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -290,11 +288,16 @@ export class Server<Resources> {
     });
   }
 
-  private reachOf(local: Address | null, openMax: number, made: (reach: SessionReach) => void): SessionReach {
+  private reachOf(
+    local: Address | null,
+    openMax: number,
+    made: (reach: SessionReach) => void,
+    policy = this.policy,
+  ): SessionReach {
     const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
     const reach = new SessionReach({
       ...this.making(PIPE_BOUNDS.inputMax),
-      policy: this.policy,
+      policy,
       local,
       openMax,
       opened,
@@ -318,7 +321,6 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
   readonly access: AccessLog | null;
@@ -333,7 +335,6 @@ class SessionHost<Resources> implements Host<Resources> {
     this.entropy = shared.entropy;
     this.log = shared.log;
     this.software = shared.software;
-    this.open = shared.open;
     this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
     this.access = shared.access ?? null;
