@@ -1,5 +1,6 @@
 // `/metrics` for Prometheus: what the server counts, read when it is asked for. Nothing is collected before the first time.
 import type { Registry as Metrics } from 'prom-client';
+import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
@@ -10,6 +11,7 @@ export interface MetricsSource {
   readonly version: string;
   readonly registry: Registry;
   readonly topics: () => Readonly<TopicFigures>;
+  readonly mayRead: (caller: Caller) => boolean;
 }
 
 /** Answers GET and HEAD of `/metrics` in the text format of Prometheus. */
@@ -18,6 +20,10 @@ export function metricsHandler(source: MetricsSource): ExchangeHandler {
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
       answerProblem(exchange, 405, 'Metrics are read with GET.', Fields.of({ allow: 'GET, HEAD' }));
+      return;
+    }
+    if (!source.mayRead(exchange.caller)) {
+      answerProblem(exchange, 403, 'This account may not read server/metrics.');
       return;
     }
     let gone = false;

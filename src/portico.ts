@@ -13,17 +13,18 @@ import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
-import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
+import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
-import { Rules } from './resources/accounts/rules/rules.ts';
+import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
 import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
-import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
+import { TrustedProxies } from './server/proxy-header.ts';
+import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
   isLoopbackHost,
@@ -33,6 +34,7 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { openServerAccounts } from './signing-in.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
@@ -82,6 +84,7 @@ export class Portico implements AsyncDisposable {
   private readonly server: Server<Resources>;
   private readonly openTopics: OpenTopics;
   private readonly accounts: StoredAccounts;
+  private readonly desk: Desk;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
@@ -94,7 +97,7 @@ export class Portico implements AsyncDisposable {
     config: Config,
     server: Server<Resources>,
     topics: OpenTopics,
-    accounts: StoredAccounts,
+    desk: Desk,
     engine: Engine,
     log: Log,
     control: Control | null,
@@ -108,7 +111,8 @@ export class Portico implements AsyncDisposable {
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
-    this.accounts = accounts;
+    this.accounts = desk.accounts;
+    this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
@@ -136,12 +140,10 @@ export class Portico implements AsyncDisposable {
     let certificates: Certificates | null = null;
     try {
       if (givenCredentials === undefined) certificates = openCertificates(config, log);
-      const credentials =
-        certificates === null
-          ? (givenCredentials ?? null)
-          : { identities: certificates, clientCertificates: certificates.clientCertificates };
+      const credentials = givenCredentials ?? credentialsOf(certificates);
       const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
+      const reach = () => server!.wayOut();
+      accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
@@ -152,40 +154,27 @@ export class Portico implements AsyncDisposable {
       });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
-      accounts.onRevoked(() => {
-        if (accounts?.open === false) topics?.endNameless();
-      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = new Server<Resources>(turn, {
-        resources: { accounts, topics },
-        log,
-        software: SOFTWARE,
-        open: accounts.open,
-        routes: (exchange) => routes(exchange),
-        outbound: config.outbound,
-        kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
-        handles: native?.handles() ?? undefined,
-        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
-        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
-        limits: config.limits as never,
-      });
+      server = serverOf(config, turn, log, native, { accounts, topics }, (exchange) => routes(exchange));
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
+      endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts.open);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
+      const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,
         topics,
-        desk: new Desk(accounts),
+        desk,
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites, certificates);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certificates);
     } catch (error) {
       certificates?.close();
       sites?.close();
@@ -210,6 +199,14 @@ export class Portico implements AsyncDisposable {
   /** There was no account yet, and local programs are let in with any name. */
   get isOpen(): boolean {
     return this.accounts.open;
+  }
+
+  /**
+   * Administers accounts, tokens and rules, as the commands do: `{ do: 'account.add', name: 'ann', password: '…' }`. Answers
+   * once what it changed is durable; `ok` is false, with a sentence in `error`, for what is not carried out.
+   */
+  order(order: Order): Promise<Answer> {
+    return this.desk.order(order, 'program');
   }
 
   /** The connections that stand now. */
@@ -244,6 +241,28 @@ export class Portico implements AsyncDisposable {
   }
 }
 
+function serverOf(
+  config: Config,
+  turn: ReturnType<typeof serverTurn>,
+  log: Log,
+  native: ReturnType<typeof loadNative>,
+  resources: Resources,
+  routes: ExchangeHandler,
+): Server<Resources> {
+  return new Server<Resources>(turn, {
+    resources,
+    log,
+    software: SOFTWARE,
+    routes,
+    outbound: config.outbound,
+    kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+    handles: native?.handles() ?? undefined,
+    sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+    access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
+    limits: config.limits as never,
+  });
+}
+
 /** The first key of the configuration that names an address beyond this machine, with that address. */
 function beyondLoopback(config: Config): { readonly key: string; readonly host: string } | null {
   const named: [string, readonly string[]][] = [['hosts', config.hosts]];
@@ -256,6 +275,14 @@ function beyondLoopback(config: Config): { readonly key: string; readonly host: 
     if (host !== undefined) return { key, host };
   }
   return null;
+}
+
+/** Whoever no longer stands is asked to leave, on all protocols, and cut when he does not. */
+function endRevoked(accounts: StoredAccounts, registry: Registry, topics: OpenTopics): void {
+  accounts.onRevoked(() => {
+    registry.revoke((caller) => accounts.stands(caller));
+    if (!accounts.open) topics.endNameless();
+  });
 }
 
 /** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
@@ -289,12 +316,17 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
       if ('beside' in listens) continue;
       const hosts = given.hosts ?? config.hosts;
       const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
-      plans.push({ protocol, listens, hosts, limits, beside, port: portOf(config, protocol, listens) });
+      const proxies = proxiesOf(given.proxyProtocol);
+      plans.push({ protocol, listens, hosts, limits, beside, proxies, port: portOf(config, protocol, listens) });
       if (listens.on === 'tcp' && given.path !== undefined)
-        plans.push({ protocol, listens, hosts: [], limits, beside, port: 0, path: given.path });
+        plans.push({ protocol, listens, hosts: [], limits, beside, proxies, port: 0, path: given.path });
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+function proxiesOf(entries: readonly string[] | undefined): TrustedProxies | undefined {
+  return entries === undefined ? undefined : new TrustedProxies(entries);
 }
 
 /** Those that have no port of their own and are spoken on this one's. */
@@ -343,7 +375,7 @@ function routesOf(
   topics: Topics,
   sites: Sites,
   httpsPort: () => number | null,
-  open: boolean,
+  accounts: StoredAccounts,
 ): ExchangeHandler {
   const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
@@ -353,7 +385,7 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
+    guard: { accounts, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -364,7 +396,12 @@ function routesOf(
       ...sites.routes,
       {
         path: '/metrics',
-        handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
+        handler: metricsHandler({
+          version: VERSION,
+          registry: server.registry,
+          topics: () => topics.figures,
+          mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
+        }),
       },
     ],
     failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),
@@ -392,7 +429,7 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
 }
 
 function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {
-  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls }) => {
+  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls, proxyProtocol }) => {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
@@ -406,6 +443,7 @@ function sharedPlansOf(config: Config, credentials: Credentials | null = null): 
       port,
       plans: named === undefined && otherwise !== null ? [...plans, otherwise] : plans,
       fallback: otherwise,
+      proxies: proxiesOf(proxyProtocol),
       ...(tls && credentials !== null ? { secured: securedOf(config, protocols, credentials) } : {}),
     };
   });

@@ -178,6 +178,15 @@ export class Certificates implements Identities {
     return checked;
   }
 
+  /** Lines that last, in the order in which they were remembered. */
+  recall(name: string): readonly string[] {
+    return (this.keeping.read(`${name}.log`) ?? '').split('\n').filter((line) => line !== '');
+  }
+
+  remember(name: string, line: string): void {
+    this.keeping.append(`${name}.log`, line);
+  }
+
   /** What is shown to clients, with its end. */
   figures(): CertificateFigure[] {
     const shown = [...this.shown()].map(({ names, facts }) => {

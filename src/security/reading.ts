@@ -73,6 +73,20 @@ export function readCertificate(bytes: Uint8Array): CertificateFacts | null {
   };
 }
 
+/** What is wrong with the certificate that is to prove that a name is somebody's (RFC 8737 §3); null when nothing is. */
+export function acmeProofProblem(bytes: Uint8Array, name: string, authorization: string): string | null {
+  const facts = readCertificate(bytes);
+  if (facts === null) return 'the certificate cannot be read';
+  if (facts.names.length !== 1 || facts.names[0] !== name || facts.uris.length > 0)
+    return `the certificate is for ${facts.names.join(' ')}, and should be for this name alone`;
+  const list = readDer(bytes)?.at(0)?.tagged(contextOf(3))?.at(0) ?? null;
+  const entry = list?.parts.find((part) => part.at(0)?.oid === OIDS.acmeIdentifier);
+  if (entry === undefined) return 'the certificate has no acmeIdentifier';
+  if (entry.at(1)?.tag !== BOOLEAN) return 'its acmeIdentifier is not critical';
+  const digest = createHash('sha256').update(authorization).digest();
+  return digest.equals(entry.parts.at(-1)?.inner?.content ?? new Uint8Array()) ? null : 'its acmeIdentifier is another';
+}
+
 /** A certificate request (RFC 2986) whose signature was checked. */
 export interface Request {
   readonly key: KeyObject;
