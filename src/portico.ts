@@ -23,6 +23,7 @@ import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
 import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
+import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
@@ -315,12 +316,17 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
       if ('beside' in listens) continue;
       const hosts = given.hosts ?? config.hosts;
       const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
-      plans.push({ protocol, listens, hosts, limits, beside, port: portOf(config, protocol, listens) });
+      const proxies = proxiesOf(given.proxyProtocol);
+      plans.push({ protocol, listens, hosts, limits, beside, proxies, port: portOf(config, protocol, listens) });
       if (listens.on === 'tcp' && given.path !== undefined)
-        plans.push({ protocol, listens, hosts: [], limits, beside, port: 0, path: given.path });
+        plans.push({ protocol, listens, hosts: [], limits, beside, proxies, port: 0, path: given.path });
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+function proxiesOf(entries: readonly string[] | undefined): TrustedProxies | undefined {
+  return entries === undefined ? undefined : new TrustedProxies(entries);
 }
 
 /** Those that have no port of their own and are spoken on this one's. */
@@ -423,7 +429,7 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
 }
 
 function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {
-  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls }) => {
+  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls, proxyProtocol }) => {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
@@ -437,6 +443,7 @@ function sharedPlansOf(config: Config, credentials: Credentials | null = null): 
       port,
       plans: named === undefined && otherwise !== null ? [...plans, otherwise] : plans,
       fallback: otherwise,
+      proxies: proxiesOf(proxyProtocol),
       ...(tls && credentials !== null ? { secured: securedOf(config, protocols, credentials) } : {}),
     };
   });
