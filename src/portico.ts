@@ -8,11 +8,13 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
+import { certificateRoutes, Issuing, proofPolicy } from './issuing.ts';
 import { metricsHandler } from './metrics.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { Renewal } from './renewal.ts';
 import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import { Rules } from './resources/accounts/rules/rules.ts';
@@ -20,7 +22,8 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
+import type { Certificates } from './security/certificates.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
 import {
@@ -46,6 +49,8 @@ export { ListenError } from './server/doors.ts';
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
 
+/** Connections on which proofs of names are looked for. */
+const PROOFS_MAX = 64;
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
 
@@ -60,7 +65,7 @@ export class RefusedError extends Error {
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
   readonly logger?: Log;
-  /** Whose certificates are shown; without, there are no listeners with TLS. */
+  /** Whose certificates are shown in place of the configuration's; null: there are no listeners with TLS. */
   readonly credentials?: Credentials | null;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
@@ -86,6 +91,8 @@ export class Portico implements AsyncDisposable {
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
+  private readonly certificates: Certificates | null;
+  private readonly renewal: Renewal | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -97,8 +104,13 @@ export class Portico implements AsyncDisposable {
     log: Log,
     control: Control | null,
     sites: Sites,
+    certificates: Certificates | null,
+    renewal: Renewal | null,
   ) {
+    this.renewal = renewal;
+    renewal?.begin();
     this.config = config;
+    this.certificates = certificates;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
@@ -117,7 +129,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, credentials = null, ...given } = options;
+    const { logger, onFatal, credentials: givenCredentials, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -129,7 +141,14 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
+    let certificates: Certificates | null = null;
+    let renewal: Renewal | null = null;
     try {
+      if (givenCredentials === undefined) certificates = openCertificates(config, log);
+      const credentials =
+        certificates === null
+          ? (givenCredentials ?? null)
+          : { identities: certificates, clientCertificates: certificates.clientCertificates };
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
@@ -146,8 +165,18 @@ export class Portico implements AsyncDisposable {
         if (accounts?.open === false) topics?.endNameless();
       });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
+      const policy = certificates === null ? null : proofPolicy(certificates, config.outbound.allow);
+      const issuing =
+        certificates === null || policy === null
+          ? null
+          : new Issuing(certificates, {
+              turn,
+              policy,
+              ports: config.certificates.proofPorts,
+              reach: () => server!.wayOut(PROOFS_MAX, policy),
+            });
       server = new Server<Resources>(turn, {
-        resources: { accounts, topics },
+        resources: issuing === null ? { accounts, topics } : { accounts, topics, certificates: issuing },
         log,
         software: SOFTWARE,
         open: accounts.open,
@@ -159,13 +188,26 @@ export class Portico implements AsyncDisposable {
         access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
         limits: config.limits as never,
       });
+      if (certificates !== null) {
+        const { acme: plans } = config.certificates;
+        renewal = new Renewal({ plans, certificates, turn, log, reach: () => server!.wayOut() });
+      }
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts.open);
+      routes = routesOf(
+        config,
+        server,
+        topics,
+        sites,
+        httpsPort,
+        accounts.open,
+        certificates,
+        renewal?.proofs ?? new Map(),
+      );
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       const control = await openWatching(config, VERSION, {
@@ -175,8 +217,10 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites);
+      return new Portico(config, server, topics, accounts, engine, log, control, sites, certificates, renewal);
     } catch (error) {
+      renewal?.close();
+      certificates?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -222,6 +266,8 @@ export class Portico implements AsyncDisposable {
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
+    this.renewal?.close();
+    this.certificates?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -323,6 +369,11 @@ export function plannedPorts(config: Config): PlannedPort[] {
   ];
 }
 
+/** Names that a certificate is asked for: the server goes by them. */
+function namesOf({ certificates: { names, acme } }: Config): string[] {
+  return [...names, ...acme.flatMap((each) => each.names)];
+}
+
 /** What is served over HTTP, by the protocols that are not turned off. */
 function routesOf(
   config: Config,
@@ -331,6 +382,8 @@ function routesOf(
   sites: Sites,
   httpsPort: () => number | null,
   open: boolean,
+  certificates: Certificates | null,
+  proofs: ReadonlyMap<string, string>,
 ): ExchangeHandler {
   const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
@@ -340,7 +393,11 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { open, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
+    guard: {
+      open,
+      hosts: [...hosts, ...namesOf(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])],
+      origins,
+    },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -349,6 +406,7 @@ function routesOf(
     },
     own: [
       ...sites.routes,
+      ...(certificates === null ? [] : certificateRoutes(certificates, proofs)),
       {
         path: '/metrics',
         handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),

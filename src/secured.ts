@@ -1,11 +1,31 @@
 // Which ports have TLS, who is spoken to on them, and on which terms: a configuration's listeners with TLS, as the server
 // takes them.
+import { hostname } from 'node:os';
 import type { Config } from './config.ts';
+import type { Log } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import type { ClientCertificates, Identities, TlsPolicy } from './core/tls.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
+import { Certificates } from './security/certificates.ts';
 import type { ListenerPlan, SharedPlan, TlsPlan } from './server/server.ts';
+
+/** The certificates of a configuration, made where there are none yet. */
+export function openCertificates(config: Config, log: Log): Certificates {
+  const { names, ranges, files, clients } = config.certificates;
+  return new Certificates({
+    data: config.storage === 'memory' ? null : config.data,
+    hostname: hostname(),
+    names,
+    hosts: config.http.hosts,
+    url: plainUrlOf(config),
+    ranges,
+    files,
+    clientAuthorities: clients.authorities,
+    revocationLists: clients.revoked,
+    log,
+  });
+}
 
 /** Whose certificates are shown, and who judges those of clients. */
 export interface Credentials {
@@ -88,4 +108,14 @@ function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<
   if (given !== undefined) return given;
   if (config.ports === 'ephemeral') return 0;
   return config.ports === 'standard' ? listens.standardPort : listens.port;
+}
+
+/** Where revocation lists and the responder are reached without TLS, if it is always the same place. */
+function plainUrlOf(config: Config): string {
+  const { enabled, port } = config.protocols.http1 ?? {};
+  const listens = PROTOCOLS.find(({ name }) => name === 'http1')!.listens.find(({ on }) => on === 'tcp');
+  if (enabled === false || listens === undefined || !('port' in listens)) return '';
+  const standing = config.ports === 'standard' ? listens.standardPort : config.ports === 'ephemeral' ? 0 : listens.port;
+  const known = port ?? standing;
+  return known === 0 ? '' : `http://localhost${known === 80 ? '' : `:${known}`}`;
 }

@@ -90,7 +90,8 @@ function openOf(config: Config): Certificates {
   return new Certificates({
     data: config.data,
     hostname: hostname(),
-    names: [...names, ...config.http.hosts],
+    names,
+    hosts: config.http.hosts,
     ranges,
     files,
     clientAuthorities: clients.authorities,

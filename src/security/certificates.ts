@@ -1,5 +1,6 @@
 // The certificates of a server: its own authority's, those that are kept as files, and those that another authority gave, in
 // one choice by the name that a client asks for. Everything that is due is renewed here.
+import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../core/log.ts';
@@ -20,6 +21,8 @@ export interface CertificatesOptions {
   readonly hostname: string;
   /** Further names that the server answers to, and that the authority may speak for. */
   readonly names?: readonly string[];
+  /** Names that it answers to as well, as far as the authority may speak for them. */
+  readonly hosts?: readonly string[];
   /** Ranges of addresses beside the loopback that a new root may speak for. */
   readonly ranges?: readonly string[];
   readonly files?: readonly FilePair[];
@@ -66,7 +69,7 @@ export class Certificates implements Identities {
   private readonly clients: OwnClientCertificates;
   private readonly wall: () => number;
   private server: Known;
-  /** Of another authority, by what they were asked for. */
+  /** Of another authority, by the names that they were asked for. */
   private readonly obtained = new Map<string, Known>();
   private readonly onDemand = new Map<string, OnDemand>();
   private readonly onDemandKey = newKey();
@@ -171,11 +174,22 @@ export class Certificates implements Identities {
     this.challenges.delete(name);
   }
 
-  /** A certificate that another authority gave is shown from now on; answers what is wrong with it. */
-  obtain(certificate: string, key: string): Known | string {
-    const checked = checkPair(certificate, key, this.wall());
-    if (typeof checked !== 'string') this.obtained.set(checked.names.join(' '), checked);
-    return checked;
+  /** A certificate that another authority gave is kept, and shown from now on; answers what is wrong with it. */
+  obtain(label: string, certificate: string, key: string): Known | string {
+    const known = checkPair(certificate, key, this.wall());
+    if (typeof known === 'string') return known;
+    this.keeping.write(obtainedName(label), known.identity.certificate + known.identity.key);
+    this.obtained.set(label, known);
+    return known;
+  }
+
+  /** Shows what was obtained under this label before; null when there is nothing that can be shown. */
+  obtainedBefore(label: string): Known | null {
+    const text = this.keeping.read(obtainedName(label)) ?? '';
+    const known = checkPair(text, text, this.wall());
+    if (typeof known === 'string') return null;
+    this.obtained.set(label, known);
+    return known;
   }
 
   /** Lines that last, in the order in which they were remembered. */
@@ -265,9 +279,9 @@ export class Certificates implements Identities {
 
   /** The names that the server's own certificate is for: of those wanted, what the authority may speak for. */
   private wantedNames(): string[] {
-    const { hostname, names = [] } = this.options;
+    const { hostname, names = [], hosts = [] } = this.options;
     const wanted = ['localhost', LOCAL_ZONE, `*.${LOCAL_ZONE}`, ...machineNames(hostname), '127.0.0.1', '::1'];
-    for (const name of names) {
+    for (const name of [...names, ...hosts]) {
       const known = nameOf(name);
       if (known !== null) wanted.push(known);
     }
@@ -301,6 +315,10 @@ export class Certificates implements Identities {
     });
     return known;
   }
+}
+
+function obtainedName(label: string): string {
+  return `obtained-${createHash('sha256').update(label).digest('hex').slice(0, 16)}.pem`;
 }
 
 function first<Item>(items: Iterable<Item>): Item | undefined {
