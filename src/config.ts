@@ -275,6 +275,8 @@ export const schema = z.strictObject({
       faultsPerMinuteMax: z.int().min(1, 'is at least 1').optional(),
       /** Bytes that the process may use before load is shed. */
       memoryBytesMax: z.int().min(67_108_864, 'is at least 67108864 (64 MiB)').optional(),
+      /** How long `/healthz` answers 503 at shutdown, while all else goes on, before nobody new is let in. */
+      noticeMs: z.int().min(0, 'is at least 0').max(600_000, 'is at most 600000 (10 minutes)').optional(),
       /** How long a connection may take to leave at shutdown. */
       leaveMs: z.int().min(0, 'is at least 0').max(600_000, 'is at most 600000 (10 minutes)').optional(),
     })

@@ -1,15 +1,19 @@
 // `/metrics` for Prometheus: what the server counts, read when it is asked for. Nothing is collected before the first time.
 import type { Registry as Metrics } from 'prom-client';
+import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
+import type { CertificateFigure } from './security/certificates.ts';
 import type { Registry } from './server/registry.ts';
 
 export interface MetricsSource {
   readonly version: string;
   readonly registry: Registry;
   readonly topics: () => Readonly<TopicFigures>;
+  readonly certificates: () => readonly CertificateFigure[];
+  readonly mayRead: (caller: Caller) => boolean;
 }
 
 /** Answers GET and HEAD of `/metrics` in the text format of Prometheus. */
@@ -18,6 +22,10 @@ export function metricsHandler(source: MetricsSource): ExchangeHandler {
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
       answerProblem(exchange, 405, 'Metrics are read with GET.', Fields.of({ allow: 'GET, HEAD' }));
+      return;
+    }
+    if (!source.mayRead(exchange.caller)) {
+      answerProblem(exchange, 403, 'This account may not read server/metrics.');
       return;
     }
     let gone = false;
@@ -38,7 +46,7 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics }: MetricsSource): Promise<Metrics> {
+async function makeMetrics({ version, registry, topics, certificates }: MetricsSource): Promise<Metrics> {
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
   const made = new Made();
   const registers = [made];
@@ -98,5 +106,15 @@ async function makeMetrics({ version, registry, topics }: MetricsSource): Promis
     'The memory that the process may use before load is shed.',
     () => registry.memoryBytesMax,
   );
+  new Gauge({
+    name: 'portico_certificate_expiry_seconds',
+    help: 'When a certificate expires, in seconds since 1970.',
+    labelNames: ['names', 'issuer'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { names, issuer, expires } of certificates()) this.set({ names, issuer }, expires / 1_000);
+    },
+  });
   return made;
 }

@@ -2,30 +2,29 @@
 
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
+import { Certified, certifiedNames } from './certified.ts';
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import type { Control } from './control/control.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
-import { certificateRoutes, Issuing, proofPolicy } from './issuing.ts';
 import { metricsHandler } from './metrics.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
-import { Renewal } from './renewal.ts';
 import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
+import type { Answer, Order } from './resources/accounts/orders.ts';
 import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
-import type { Certificates } from './security/certificates.ts';
+import { type Credentials, credentialsOf, securedOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
-import type { ConnectionFigures, ConnectionInfo } from './server/registry.ts';
+import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
   isLoopbackHost,
@@ -49,8 +48,6 @@ export { ListenError } from './server/doors.ts';
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
 
-/** Connections on which proofs of names are looked for. */
-const PROOFS_MAX = 64;
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
 
@@ -86,37 +83,35 @@ export class Portico implements AsyncDisposable {
   private readonly server: Server<Resources>;
   private readonly openTopics: OpenTopics;
   private readonly accounts: StoredAccounts;
+  private readonly desk: Desk;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
-  private readonly certificates: Certificates | null;
-  private readonly renewal: Renewal | null;
+  private readonly certified: Certified | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
     config: Config,
     server: Server<Resources>,
     topics: OpenTopics,
-    accounts: StoredAccounts,
+    desk: Desk,
     engine: Engine,
     log: Log,
     control: Control | null,
     sites: Sites,
-    certificates: Certificates | null,
-    renewal: Renewal | null,
+    certified: Certified | null,
   ) {
-    this.renewal = renewal;
-    renewal?.begin();
     this.config = config;
-    this.certificates = certificates;
+    this.certified = certified;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
     this.topics = topics;
     this.openTopics = topics;
-    this.accounts = accounts;
+    this.accounts = desk.accounts;
+    this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
     this.bridges = bridgesOf(config, server, topics, log);
@@ -141,14 +136,11 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
-    let certificates: Certificates | null = null;
-    let renewal: Renewal | null = null;
+    let certified: Certified | null = null;
     try {
-      if (givenCredentials === undefined) certificates = openCertificates(config, log);
-      const credentials =
-        certificates === null
-          ? (givenCredentials ?? null)
-          : { identities: certificates, clientCertificates: certificates.clientCertificates };
+      if (givenCredentials === undefined)
+        certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
+      const credentials = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
       const exposed = beyondLoopback(config) !== null;
       accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
       const { history } = config.topics;
@@ -161,66 +153,32 @@ export class Portico implements AsyncDisposable {
       });
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
-      accounts.onRevoked(() => {
-        if (accounts?.open === false) topics?.endNameless();
-      });
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      const policy = certificates === null ? null : proofPolicy(certificates, config.outbound.allow);
-      const issuing =
-        certificates === null || policy === null
-          ? null
-          : new Issuing(certificates, {
-              turn,
-              policy,
-              ports: config.certificates.proofPorts,
-              reach: () => server!.wayOut(PROOFS_MAX, policy),
-            });
-      server = new Server<Resources>(turn, {
-        resources: issuing === null ? { accounts, topics } : { accounts, topics, certificates: issuing },
-        log,
-        software: SOFTWARE,
-        open: accounts.open,
-        routes: (exchange) => routes(exchange),
-        outbound: config.outbound,
-        kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
-        handles: native?.handles() ?? undefined,
-        sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
-        access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
-        limits: config.limits as never,
-      });
-      if (certificates !== null) {
-        const { acme: plans } = config.certificates;
-        renewal = new Renewal({ plans, certificates, turn, log, reach: () => server!.wayOut() });
-      }
+      server = serverOf(config, turn, log, native, resourcesOf(accounts, topics, certified), (exchange) =>
+        routes(exchange),
+      );
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
+      endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(
-        config,
-        server,
-        topics,
-        sites,
-        httpsPort,
-        accounts.open,
-        certificates,
-        renewal?.proofs ?? new Map(),
-      );
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
+      certified?.begin();
+      const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,
         topics,
-        desk: new Desk(accounts),
+        desk,
         log,
         native: known,
       });
-      return new Portico(config, server, topics, accounts, engine, log, control, sites, certificates, renewal);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified);
     } catch (error) {
-      renewal?.close();
-      certificates?.close();
+      certified?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -245,6 +203,14 @@ export class Portico implements AsyncDisposable {
     return this.accounts.open;
   }
 
+  /**
+   * Administers accounts, tokens and rules, as the commands do: `{ do: 'account.add', name: 'ann', password: '…' }`. Answers
+   * once what it changed is durable; `ok` is false, with a sentence in `error`, for what is not carried out.
+   */
+  order(order: Order): Promise<Answer> {
+    return this.desk.order(order, 'program');
+  }
+
   /** The connections that stand now. */
   connections(): ConnectionInfo[] {
     return [...this.server.registry.list()];
@@ -261,13 +227,13 @@ export class Portico implements AsyncDisposable {
   }
 
   private async shutDown(): Promise<void> {
+    await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
-    this.renewal?.close();
-    this.certificates?.close();
+    this.certified?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -275,6 +241,28 @@ export class Portico implements AsyncDisposable {
     await this.engine.close();
     this.server.turn.stop();
   }
+}
+
+function serverOf(
+  config: Config,
+  turn: ReturnType<typeof serverTurn>,
+  log: Log,
+  native: ReturnType<typeof loadNative>,
+  resources: Resources,
+  routes: ExchangeHandler,
+): Server<Resources> {
+  return new Server<Resources>(turn, {
+    resources,
+    log,
+    software: SOFTWARE,
+    routes,
+    outbound: config.outbound,
+    kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
+    handles: native?.handles() ?? undefined,
+    sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
+    access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
+    limits: config.limits as never,
+  });
 }
 
 /** The first key of the configuration that names an address beyond this machine, with that address. */
@@ -289,6 +277,14 @@ function beyondLoopback(config: Config): { readonly key: string; readonly host: 
     if (host !== undefined) return { key, host };
   }
   return null;
+}
+
+/** Whoever no longer stands is asked to leave, on all protocols, and cut when he does not. */
+function endRevoked(accounts: StoredAccounts, registry: Registry, topics: OpenTopics): void {
+  accounts.onRevoked(() => {
+    registry.revoke((caller) => accounts.stands(caller));
+    if (!accounts.open) topics.endNameless();
+  });
 }
 
 /** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
@@ -369,9 +365,8 @@ export function plannedPorts(config: Config): PlannedPort[] {
   ];
 }
 
-/** Names that a certificate is asked for: the server goes by them. */
-function namesOf({ certificates: { names, acme } }: Config): string[] {
-  return [...names, ...acme.flatMap((each) => each.names)];
+function resourcesOf(accounts: StoredAccounts, topics: Topics, certified: Certified | null): Resources {
+  return certified === null ? { accounts, topics } : { accounts, topics, certificates: certified.issuing };
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
@@ -381,11 +376,11 @@ function routesOf(
   topics: Topics,
   sites: Sites,
   httpsPort: () => number | null,
-  open: boolean,
-  certificates: Certificates | null,
-  proofs: ReadonlyMap<string, string>,
+  accounts: StoredAccounts,
+  certified: Certified | null,
 ): ExchangeHandler {
-  const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
+  const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
+  const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -393,11 +388,7 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: {
-      open,
-      hosts: [...hosts, ...namesOf(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])],
-      origins,
-    },
+    guard: { accounts, hosts, origins },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -406,10 +397,16 @@ function routesOf(
     },
     own: [
       ...sites.routes,
-      ...(certificates === null ? [] : certificateRoutes(certificates, proofs)),
+      ...(certified?.routes ?? []),
       {
         path: '/metrics',
-        handler: metricsHandler({ version: VERSION, registry: server.registry, topics: () => topics.figures }),
+        handler: metricsHandler({
+          version: VERSION,
+          registry: server.registry,
+          topics: () => topics.figures,
+          certificates: () => certified?.certificates.figures() ?? [],
+          mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
+        }),
       },
     ],
     failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),

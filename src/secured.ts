@@ -27,10 +27,26 @@ export function openCertificates(config: Config, log: Log): Certificates {
   });
 }
 
+/** Where revocation lists and the responder are reached without TLS, if that is known and always the same. */
+function plainUrlOf(config: Config): string {
+  const { enabled, port } = config.protocols.http1 ?? {};
+  const listens = PROTOCOLS.find(({ name }) => name === 'http1')!.listens.find(({ on }) => on === 'tcp');
+  if (enabled === false || listens === undefined || !('port' in listens)) return '';
+  const standing = config.ports === 'standard' ? listens.standardPort : config.ports === 'ephemeral' ? 0 : listens.port;
+  const known = port ?? standing;
+  return known === 0 ? '' : `http://localhost${known === 80 ? '' : `:${known}`}`;
+}
+
 /** Whose certificates are shown, and who judges those of clients. */
 export interface Credentials {
   readonly identities: Identities;
   readonly clientCertificates?: ClientCertificates;
+}
+
+export function credentialsOf(certificates: Certificates | null): Credentials | null {
+  return certificates === null
+    ? null
+    : { identities: certificates, clientCertificates: certificates.clientCertificates };
 }
 
 type TlsSettings = NonNullable<NonNullable<Config['protocols'][string]>['tls']>;
@@ -108,14 +124,4 @@ function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<
   if (given !== undefined) return given;
   if (config.ports === 'ephemeral') return 0;
   return config.ports === 'standard' ? listens.standardPort : listens.port;
-}
-
-/** Where revocation lists and the responder are reached without TLS, if it is always the same place. */
-function plainUrlOf(config: Config): string {
-  const { enabled, port } = config.protocols.http1 ?? {};
-  const listens = PROTOCOLS.find(({ name }) => name === 'http1')!.listens.find(({ on }) => on === 'tcp');
-  if (enabled === false || listens === undefined || !('port' in listens)) return '';
-  const standing = config.ports === 'standard' ? listens.standardPort : config.ports === 'ephemeral' ? 0 : listens.port;
-  const known = port ?? standing;
-  return known === 0 ? '' : `http://localhost${known === 80 ? '' : `:${known}`}`;
 }

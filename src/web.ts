@@ -1,5 +1,6 @@
 // All that is served over HTTP, put onto one router that HTTP/1.1, 2 and 3 share: the protocols' routes and the user's own,
 // what is spoken over WebSockets, and the guard before all of them.
+import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields, NO_FIELDS } from './core/fields.ts';
 import type { LogFields } from './core/log.ts';
@@ -8,10 +9,11 @@ import type { Pipe, Session } from './core/pipe.ts';
 import type { Host, Protocol } from './core/protocol.ts';
 import { answerNothing, answerProblem } from './protocols/http/answers.ts';
 import { type FetchHandler, fetchHandler } from './protocols/http/fetch.ts';
-import { Guard, type GuardOptions, isRefusal } from './protocols/http/guard.ts';
+import { Guard, type GuardOptions, isRefusal, type Refusal } from './protocols/http/guard.ts';
 import { prefers } from './protocols/http/negotiate.ts';
 import { type Route, Router } from './protocols/http/router.ts';
-import { type Channel, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
+import { hold } from './protocols/http/waiting.ts';
+import { type Channel, signsIn, type UpgradeHost, webSocketUpgrade } from './protocols/websocket/handshake.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { isSecure } from './sites/https-only.ts';
 
@@ -41,9 +43,9 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
   const guard = new Guard(options.guard);
   const router = new Router({
     prefers,
-    admit: (exchange, anyone) => {
+    admit: (exchange, anyone, enter) => {
       if (options.first !== undefined && guard.check(exchange) === null && !options.first(exchange)) return false;
-      return admit(guard, exchange, anyone, options.overTls ?? null);
+      return admit(guard, exchange, anyone, options.overTls ?? null, enter);
     },
   });
   for (const protocol of protocols) {
@@ -64,8 +66,8 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
   return router.handle;
 }
 
-/** Whether the guard lets it pass; if not, it is answered. */
-function admit(guard: Guard, exchange: Exchange, anyone: boolean, overTls: Fields | null): boolean {
+/** Whether the guard lets it pass now; if not, it is answered, or `enter` is called once it is known who asks. */
+function admit(guard: Guard, exchange: Exchange, anyone: boolean, overTls: Fields | null, enter: () => void): boolean {
   exchange.beside = guard.answerFields(exchange) ?? NO_FIELDS;
   if (overTls !== null && isSecure(exchange.peer)) exchange.beside = both(exchange.beside, overTls);
   // A preflight is answered before anybody is asked to sign in: browsers send it without credentials.
@@ -75,13 +77,24 @@ function admit(guard: Guard, exchange: Exchange, anyone: boolean, overTls: Field
     answerNothing(exchange, 204, preflight);
     return false;
   }
-  const caller = guard.admit(exchange, anyone);
-  if (isRefusal(caller)) {
-    const { status, detail, fields = {} } = caller;
+  const known = guard.admit(exchange, anyone, (answer) => {
+    goOn(() => {
+      if (enters(exchange, answer)) enter();
+    });
+  });
+  if (known !== null) return enters(exchange, known);
+  const goOn = hold(exchange);
+  return false;
+}
+
+/** Lets in who was let in; answers who was not. */
+function enters(exchange: Exchange, answer: Caller | Refusal): boolean {
+  if (isRefusal(answer)) {
+    const { status, detail, fields = {} } = answer;
     answerProblem(exchange, status, detail, Fields.of(fields));
     return false;
   }
-  exchange.caller = caller;
+  exchange.caller = answer;
   return true;
 }
 
@@ -108,10 +121,11 @@ function addSockets<Resources>(
           : listens.messages(made, own);
       const carries = 'stream' in listens ? protocol.name : '';
       const plain = 'stream' in listens;
-      channels.push({ subprotocol: listens.subprotocol, paths: listens.paths, plain, carries, messages });
+      const { subprotocol, paths, signsIn: asks = false } = listens;
+      channels.push({ subprotocol, paths, plain, carries, signsIn: asks, messages });
     }
   }
   const handler = webSocketUpgrade(channels, host);
   for (const path of new Set(channels.flatMap(({ paths }) => paths)))
-    router.add({ path, only: { upgrade: 'websocket' }, handler });
+    router.add({ path, only: { upgrade: 'websocket' }, anyone: (exchange) => signsIn(channels, exchange), handler });
 }

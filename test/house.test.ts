@@ -92,6 +92,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'security/',
       'cli/',
       'portico.ts',
+      'secured.ts',
       'config.ts',
       'protocols.ts',
     ],

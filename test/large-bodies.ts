@@ -175,7 +175,6 @@ export async function represent(size: number): Promise<Course> {
     resources: {} as Resources,
     log: SILENT,
     software: 'Portico/test',
-    open: true,
     outbound: { allow: [] },
     routes: (exchange) =>
       answerRepresentation(

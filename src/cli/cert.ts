@@ -1,12 +1,13 @@
 // `portico cert`: the certificates of a data folder. A server that runs on it takes over what is done here.
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import { type Config, ConfigError } from '../config.ts';
+
 import type { Log } from '../core/log.ts';
+import { openCertificates } from '../secured.ts';
 import { type Issued, IssueError } from '../security/authority.ts';
 import { DAY, pem } from '../security/certificate.ts';
-import { Certificates } from '../security/certificates.ts';
+import type { Certificates } from '../security/certificates.ts';
 import { nameOf } from '../security/names.ts';
 import { showCertificates } from './cert-show.ts';
 import { addPlaceFlags, configured, type PlaceFlags } from './configured.ts';
@@ -86,18 +87,7 @@ function openOf(config: Config): Certificates {
       'storage is `memory`: its certificates are gone with the server, and only it has them; GET /certificates/root.pem ' +
         'of it gives the root',
     ]);
-  const { names, ranges, files, clients } = config.certificates;
-  return new Certificates({
-    data: config.data,
-    hostname: hostname(),
-    names,
-    hosts: config.http.hosts,
-    ranges,
-    files,
-    clientAuthorities: clients.authorities,
-    revocationLists: clients.revoked,
-    log: COMPLAINING,
-  });
+  return openCertificates(config, COMPLAINING);
 }
 
 function print(json: boolean | undefined, value: object, text: string): void {

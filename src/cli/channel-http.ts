@@ -1,9 +1,15 @@
 // `http:` for the commands: topics over plain HTTP; what is published to a filter comes by long polls.
+import { setTimeout } from 'node:timers/promises';
 import { type FetchOptions, HttpClient } from '../exports/http.ts';
 import { type Channel, type Place, type PublishOptions, Refusal, type Shown } from './channel.ts';
+import { complain } from './output.ts';
 
 /** How long one request waits for messages, in seconds. */
 const WAIT_S = 25;
+
+/** How long it is waited before a server that did not answer is asked again: at first, and at most. */
+const AGAIN_MS = 1_000;
+const AGAIN_MS_MAX = 30_000;
 
 export function httpChannel(place: Place & { readonly scheme: string }): Promise<Channel> {
   return Promise.resolve(new HttpChannel(place));
@@ -24,6 +30,9 @@ export function credentialsOf({ user, password }: Place): Record<string, string>
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
 }
 
+/** What may be otherwise later (RFC 9110 §15.6, RFC 6585 §4). */
+const PASSING = new Set([429, 502, 503, 504]);
+
 /** An answer that is none of success: what it says, for a person. */
 export async function refusalOf(where: string, response: Response): Promise<Refusal> {
   const text = await response.text();
@@ -34,7 +43,11 @@ export async function refusalOf(where: string, response: Response): Promise<Refu
   } catch {
     // Not a problem of RFC 9457: the status has to do.
   }
-  return new Refusal(`${where} answered ${response.status} ${response.statusText}${detail}`);
+  return new Refusal(
+    `${where} answered ${response.status} ${response.statusText}${detail}`,
+    false,
+    PASSING.has(response.status),
+  );
 }
 
 /** A message as JSON (docs/topics-over-http.md#json), as it is shown. */
@@ -146,6 +159,7 @@ class HttpChannel implements Channel {
     on: { message(message: Shown): void; gap(text: string): void },
   ): Promise<void> {
     let after = from;
+    let waitMs = AGAIN_MS;
     while (!this.leaving.signal.aborted) {
       let text: string;
       try {
@@ -153,9 +167,15 @@ class HttpChannel implements Channel {
         if (!page.ok) throw await refusalOf(this.where, page);
         text = await page.text();
         after = cursorOf(page) ?? after;
+        waitMs = AGAIN_MS;
       } catch (error) {
         if (this.leaving.signal.aborted) return;
-        throw error;
+        // What was refused would be again; a server that does not answer may come back, and the cursor is good there too.
+        if (error instanceof Refusal && !error.isPassing) throw error;
+        complain(`${(error as Error).message.replace('; is Portico up?', '')}; asking again in ${waitMs / 1_000} s`);
+        await setTimeout(waitMs, undefined, { signal: this.leaving.signal }).catch(() => {});
+        waitMs = Math.min(2 * waitMs, AGAIN_MS_MAX);
+        continue;
       }
       for (const line of linesOf(text)) {
         const message = shownOf(line);

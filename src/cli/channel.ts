@@ -16,15 +16,18 @@ export interface PublishOptions {
   readonly contentType: string;
 }
 
-/** The server said no; whoever asks again is told no again. */
+/** The server said no; whoever asks again is told no again, unless it is passing. */
 export class Refusal extends Error {
   /** Because what was asked for is not there. */
   readonly isMissing: boolean;
+  /** For now: later it may be otherwise. */
+  readonly isPassing: boolean;
 
-  constructor(message: string, isMissing = false) {
+  constructor(message: string, isMissing = false, isPassing = false) {
     super(message);
     this.name = 'Refusal';
     this.isMissing = isMissing;
+    this.isPassing = isPassing;
   }
 }
 

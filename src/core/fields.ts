@@ -3,6 +3,8 @@
 export class Fields {
   /** Name, value, name, value; names in lower case. */
   readonly list: string[] = [];
+  /** They stay as they are: what was worked out of them may be kept. */
+  isFixed = false;
 
   static of(fields: Readonly<Record<string, string>>): Fields {
     const made = new Fields();
@@ -26,6 +28,13 @@ export class Fields {
     for (let at = list.length - 2; at >= 0; at -= 2) if (list[at] === name) list.splice(at, 2);
   }
 
+  /** From here on, changing them throws. */
+  fix(): this {
+    Object.freeze(this.list);
+    this.isFixed = true;
+    return this;
+  }
+
   /** The first value, or null. `name` is in lower case. */
   get(name: string): string | null {
     const { list } = this;
@@ -35,8 +44,10 @@ export class Fields {
 
   /** All values joined as one list (RFC 9110 §5.3), or null. */
   joined(name: string): string | null {
+    const { list } = this;
     let found: string | null = null;
-    for (const [has, value] of this) if (has === name) found = found === null ? value : `${found}, ${value}`;
+    for (let at = 0; at < list.length; at += 2)
+      if (list[at] === name) found = found === null ? list[at + 1]! : `${found}, ${list[at + 1]!}`;
     return found;
   }
 

@@ -35,8 +35,6 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly leaving?: boolean;
   /** What this server calls itself in greetings: `Portico/0.1.0`. */
   readonly software: string;
-  /** Whether callers without an account are let in (loopback only, no account made yet). */
-  readonly open: boolean;
   /** Who else is spoken to on this listener, when a client's first bytes say so: the session hands its pipe over. */
   readonly alternatives?: readonly Alternative[];
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
@@ -111,6 +109,8 @@ export type SocketListens<Resources> = {
   readonly subprotocol: string;
   /** As those of a route, but `/` is exactly that. */
   readonly paths: readonly string[];
+  /** It asks itself who is there: its sockets are opened for anyone, with nobody as the caller. */
+  readonly signsIn?: boolean;
 } & (
   | { messages(messages: Messages, host: Host<Resources>): MessageSession }
   | { stream(pipe: Pipe, host: Host<Resources>): Session }

@@ -1,9 +1,10 @@
 // The connections that stand: who they are, what they broke, how all of them are asked to leave. Who is let in and what
 // goes when memory runs out is decided beside it.
+import type { Caller } from '../core/caller.ts';
 import type { Fault } from '../core/fault.ts';
 import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText } from '../core/peer.ts';
-import { type Cause, SHUTDOWN, type Why } from '../core/pipe.ts';
+import { type Cause, REVOKED, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
@@ -15,6 +16,8 @@ import { RateLimited } from './rate-limited.ts';
 export interface RegistryLimits extends DoorkeeperBounds {
   /** Bytes that the process may use before load is shed. */
   readonly memoryBytesMax: number;
+  /** How long the server goes on after it was told to stop, while it tells those who ask that it is leaving. */
+  readonly noticeMs: number;
   /** How long a connection may take to leave. */
   readonly leaveMs: number;
 }
@@ -22,8 +25,12 @@ export interface RegistryLimits extends DoorkeeperBounds {
 export const REGISTRY_LIMITS: RegistryLimits = {
   ...DOORKEEPER_BOUNDS,
   memoryBytesMax: defaultMemoryBytes(),
+  noticeMs: 0,
   leaveMs: 5_000,
 };
+
+/** How long somebody who may no longer be here may take to say goodbye. */
+const REVOKED_MS = 1_000;
 
 export interface ConnectionFigures {
   opened: number;
@@ -71,8 +78,10 @@ export class Registry implements PipeEvents {
   private readonly limits: RegistryLimits;
   private readonly pipes = new Map<number, Known>();
   private readonly rated = new RateLimited();
-  /** Nobody is let in any more. */
+  /** The server was told to stop. */
   leaving = false;
+  /** Nobody is let in any more. */
+  private shut = false;
   /** Usually nobody. */
   connectionLog: ConnectionLog | null = null;
   private emptied: (() => void)[] = [];
@@ -109,7 +118,7 @@ export class Registry implements PipeEvents {
 
   /** Whether one more connection from an address may come in. */
   admit(remote: Address | null): boolean {
-    const why = this.leaving ? 'the server is shutting down' : this.doorkeeper.admit(remote, this.turn.clock.now);
+    const why = this.shut ? 'the server is shutting down' : this.doorkeeper.admit(remote, this.turn.clock.now);
     if (why === null) return true;
     this.figures.refused++;
     this.logRated('info', `refused ${why}`, 'a connection was refused', { why, from: addressText(remote) });
@@ -209,13 +218,27 @@ export class Registry implements PipeEvents {
       };
   }
 
+  /** Says that the server leaves to those who ask, and goes on for as long as the limit has it. */
+  async giveNotice(): Promise<void> {
+    this.leaving = true;
+    const { noticeMs } = this.limits;
+    if (noticeMs > 0) await new Promise((resolve) => setTimeout(resolve, noticeMs));
+  }
+
   /** Lets nobody in any more and asks all to leave; resolves when they have, or were cut. */
   leaveAll(why: Why = SHUTDOWN): Promise<void> {
     this.leaving = true;
+    this.shut = true;
     if (this.pipes.size === 0) return Promise.resolve();
     const empty = new Promise<void>((resolve) => this.emptied.push(resolve));
     for (const { pipe } of [...this.pipes.values()]) pipe.leave(why, this.limits.leaveMs);
     return empty;
+  }
+
+  /** Asks those to leave that are open on behalf of somebody who no longer stands; cuts who does not. */
+  revoke(stands: (caller: Caller) => boolean): void {
+    for (const { pipe } of [...this.within.values(), ...this.pipes.values()])
+      if (!pipe.callers.every(stands)) pipe.leave(REVOKED, REVOKED_MS);
   }
 
   stop(): void {

@@ -33,7 +33,6 @@ function house(options: { allow?: string[]; limits?: Partial<RegistryLimits>; lo
     resources: {},
     log: options.log ?? SILENT,
     software: 'Test/1',
-    open: true,
     outbound: { allow: options.allow ?? [] },
     limits: { leaveMs: 300, ...options.limits },
   });

@@ -75,7 +75,6 @@ export interface ServerOptions<Resources> {
   readonly resources: Resources;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -141,7 +140,6 @@ export class Server<Resources> {
 
   /** Takes nothing new, asks all to leave, and waits until they have. */
   async close(): Promise<void> {
-    this.registry.leaving = true;
     await this.stopListening();
     for (const port of this.ports) port.leave(SHUTDOWN);
     await this.registry.leaveAll(SHUTDOWN);
@@ -271,10 +269,10 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, open, routes = NO_ROUTES, access = null } = this.options;
+    const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, open, alternatives, routes, access };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, routes, access };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -323,7 +321,6 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly entropy: Entropy;
   readonly log: Log;
   readonly software: string;
-  readonly open: boolean;
   readonly alternatives: readonly Alternative[];
   readonly routes: ExchangeHandler;
   readonly access: AccessLog | null;
@@ -338,7 +335,6 @@ class SessionHost<Resources> implements Host<Resources> {
     this.entropy = shared.entropy;
     this.log = shared.log;
     this.software = shared.software;
-    this.open = shared.open;
     this.alternatives = shared.alternatives ?? [];
     this.routes = shared.routes;
     this.access = shared.access ?? null;

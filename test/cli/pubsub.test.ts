@@ -216,26 +216,32 @@ test('what is retained and what comes while `sub http:` begins is told once each
   assert.equal(await heard.all, `${topic}/ready 1\n${topic}/x a\n${topic}/x b\n${topic}/x c\n`);
 });
 
-test('`sub sse:` goes on where it was when the server comes back', { timeout: 60_000 }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'portico-sse-'));
-  const first = await startServer(['--data', folder], { PORTICO_PORTS: 'ephemeral' });
-  const ports = ['http1', 'mqtt'].map((name) => `${name}=${first.port(name === 'http1' ? 'http' : name)}`);
-  await runCommand(['pub', `${first.urls.mqtt}/back/ready`, '1', '--retain']);
-  const child = spawn(process.execPath, [MAIN, 'sub', `${first.urls.sse}/back/#`, '--count', '3'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+for (const scheme of ['sse', 'http']) {
+  test(`\`sub ${scheme}:\` goes on where it was when the server comes back`, { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'portico-back-'));
+    const first = await startServer(['--data', folder], { PORTICO_PORTS: 'ephemeral' });
+    const ports = ['http1', 'mqtt'].map((name) => `${name}=${first.port(name === 'http1' ? 'http' : name)}`);
+    await runCommand(['pub', `${first.urls.mqtt}/back/ready`, '1', '--retain']);
+    const child = spawn(
+      process.execPath,
+      [MAIN, 'sub', `${first.urls[scheme]}${scheme === 'http' ? '/topics' : ''}/back/#`, '--count', '3'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += String(chunk);
+    });
+    const done = once(child, 'close');
+    await once(child.stdout, 'data');
+    await runCommand(['pub', `${first.urls.mqtt}/back/a`, '2']);
+    while (!output.includes('back/a 2')) await once(child.stdout, 'data');
+    await first.stop();
+    await using second = await startServer(['--data', folder, '--port', ...ports], { PORTICO_PORTS: 'ephemeral' });
+    assert.equal((await runCommand(['pub', `${second.urls.mqtt}/back/a`, '3'])).code, 0);
+    await done;
+    assert.equal(output, 'back/ready 1\nback/a 2\nback/a 3\n');
+    rmSync(folder, { recursive: true });
   });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += String(chunk);
-  });
-  const done = once(child, 'close');
-  await once(child.stdout, 'data');
-  await runCommand(['pub', `${first.urls.mqtt}/back/a`, '2']);
-  while (!output.includes('back/a 2')) await once(child.stdout, 'data');
-  await first.stop();
-  await using second = await startServer(['--data', folder, '--port', ...ports], { PORTICO_PORTS: 'ephemeral' });
-  assert.equal((await runCommand(['pub', `${second.urls.mqtt}/back/a`, '3'])).code, 0);
-  await done;
-  assert.equal(output, 'back/ready 1\nback/a 2\nback/a 3\n');
-  rmSync(folder, { recursive: true });
-});
+}

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { WebSocket } from 'ws';
 import { EXIT } from '../../src/cli/output.ts';
 import { missing, Program, run, until } from '../clients.ts';
 import { type Running, runCommand, startServer } from '../server-process.ts';
@@ -177,6 +178,33 @@ test('MQTT over a WebSocket is a connection of its own, and its password is show
   assert.equal(await watcher.end(), 0);
 });
 
+test('compressed WebSocket messages are read, by who joins late where they can be', { timeout: 60_000 }, async () => {
+  const early = await watch('--json', '--protocol', 'websocket');
+  const options = { perMessageDeflate: { threshold: 0 }, headers: {} };
+  const socket = new WebSocket(`${server.urls.ws}/ws`, 'portico.json', options);
+  await once(socket, 'open');
+  assert.match(socket.extensions, /^permessage-deflate/);
+  const publish = (text: string) => socket.send(JSON.stringify({ publish: 'packed', payload: text.repeat(50), id: 1 }));
+  publish('first ');
+  await early.shows(/"label":"text".*\{\\"publish\\":\\"packed\\",\\"payload\\":\\"first first/);
+  // Who watches beside another sees what that one sees.
+  assert.equal(await early.end(), EXIT.ok);
+  for (let round = 0; (await watching()) > 0; round++) assert.ok(round < 500);
+  const late = await watch('--json', '--protocol', 'websocket');
+  publish('first ');
+  await late.shows(/compressed: builds on what was said before and was not read/);
+  // What refers to nothing before it can be read.
+  const other = new WebSocket(`${server.urls.ws}/ws`, 'portico.json', options);
+  await once(other, 'open');
+  other.send(JSON.stringify({ publish: 'packed', payload: 'second '.repeat(50), id: 1 }));
+  await late.shows(/payload\\":\\"second second/);
+  for (const one of [socket, other]) {
+    one.close();
+    await once(one, 'close');
+  }
+  assert.equal(await late.end(), EXIT.ok);
+});
+
 test('on a shared port the protocol is shown once it is known', { skip: noNetcat, timeout: 60_000 }, async () => {
   const watcher = await watch('--json');
   await new Program('nc', ['-q1', '127.0.0.1', String(server.port('shared'))], 'PUB w/s 1\nQUIT\n').done;
@@ -273,7 +301,7 @@ test('filters: protocol, topic, connection, address', { skip: noMosquitto || noN
   assert.match(wrong.errors, /no filter of topics/);
   const unknown = await runCommand(['watch', '--data', data, '--protocol', 'mqt']);
   assert.equal(unknown.code, 64);
-  assert.match(unknown.errors, /there are http1, mqtt, lines, websocket/);
+  assert.match(unknown.errors, /there are http1, http2, mqtt, lines, websocket/);
 });
 
 test('--for ends it, and the socket is for this user alone', { timeout: 60_000 }, async () => {

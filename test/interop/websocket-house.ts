@@ -85,7 +85,6 @@ export async function openHouse(bounds: Readonly<Record<string, number>> = {}): 
     reach: null as never,
     log: SILENT,
     software: 'Portico/test',
-    open: true,
     routes,
   };
   const pipes = new Set<{ reset(wire: number): void }>();

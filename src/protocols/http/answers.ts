@@ -45,7 +45,8 @@ export function answerProblem(
 export function answerOutcome(exchange: Exchange, outcome: Outcome, detail: string): void {
   const status = OUTCOME_STATUS[outcome];
   const fields = new Fields();
-  if (status === 401) fields.append('www-authenticate', 'Basic realm="Portico", charset="UTF-8"');
+  if (status === 401)
+    fields.append('www-authenticate', 'Basic realm="Portico", charset="UTF-8", Bearer realm="Portico"');
   if (status === 503) fields.append('retry-after', '1');
   answerProblem(exchange, status, detail, fields, { outcome: OUTCOME_NAMES[outcome] });
 }

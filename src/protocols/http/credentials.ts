@@ -7,6 +7,8 @@ export interface Credentials {
   /** Of Basic; '' for other schemes. */
   readonly account: string;
   readonly password: string;
+  /** Of Bearer; '' for other schemes. */
+  readonly token: string;
 }
 
 /** The longest name and password together, in bytes as they are sent. */
@@ -19,13 +21,14 @@ export function readCredentials(field: string): Credentials | null {
   const parts = /^([!#$%&'*+.^_`|~\w-]+)(?: +(.*))?$/.exec(field);
   if (parts === null) return null;
   const scheme = parts[1]!.toLowerCase();
-  if (scheme !== 'basic') return { scheme, account: '', password: '' };
+  if (scheme === 'bearer') return { scheme, account: '', password: '', token: parts[2] ?? '' };
+  if (scheme !== 'basic') return { scheme, account: '', password: '', token: '' };
   const text = basicText(parts[2] ?? '');
   if (text === null) return null;
   // The name ends at the first colon; the password may have more (RFC 7617 §2).
   const colon = text.indexOf(':');
   if (colon < 0) return null;
-  return { scheme, account: text.slice(0, colon), password: text.slice(colon + 1) };
+  return { scheme, account: text.slice(0, colon), password: text.slice(colon + 1), token: '' };
 }
 
 /** `user-id ":" password` in UTF-8 (RFC 7617 §2.1), without controls (§2); null for anything else. */

@@ -4,6 +4,8 @@ import fc from 'fast-check';
 import type { Caller } from '../../core/caller.ts';
 import { Fields } from '../../core/fields.ts';
 import type { Peer } from '../../core/peer.ts';
+import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { readCredentials } from './credentials.ts';
 import { type Asked, Guard, isRefusal, originEntryProblem, type Refusal } from './guard.ts';
 import { HostList, hostEntryProblem, hostOf } from './hosts.ts';
@@ -29,8 +31,12 @@ function ask(fields: Record<string, string> | Fields = {}, over: Partial<Asked> 
   return { ...base, fields: list, ...over };
 }
 
-const guard = new Guard({ open: true, hosts: ['127.0.0.1', '::1'], origins: [] });
-const welcoming = new Guard({ open: true, hosts: [], origins: ['http://localhost:3000', 'https://App.example:443'] });
+const guard = new Guard({ accounts: OPEN_ACCOUNTS, hosts: ['127.0.0.1', '::1'], origins: [] });
+const welcoming = new Guard({
+  accounts: OPEN_ACCOUNTS,
+  hosts: [],
+  origins: ['http://localhost:3000', 'https://App.example:443'],
+});
 
 function statusOf(asked: Asked, by = guard): number {
   return by.check(asked)?.status ?? 200;
@@ -203,7 +209,7 @@ test('the list of origins takes origins only, and never all of them', () => {
   for (const entry of ['*', 'null']) assert.match(originEntryProblem(entry)!, /every page there is/);
   for (const entry of ['a.b', 'http://a/', 'http://a/b', 'http://*.a', 'http://', '', 'http://a:x', 'http://u@a'])
     assert.match(originEntryProblem(entry)!, /is no origin/, entry);
-  assert.throws(() => new Guard({ open: true, hosts: [], origins: ['*'] }), RangeError);
+  assert.throws(() => new Guard({ accounts: OPEN_ACCOUNTS, hosts: [], origins: ['*'] }), RangeError);
 });
 
 test('a refusal says which key lets it in', () => {
@@ -272,13 +278,13 @@ test('Referer is not looked at: who attacks leaves it out', () => {
 
 // ---- who asks --------------------------------------------------------------------------------------------------------
 
-function admitted(answer: Caller | Refusal): Caller {
-  assert.ok(!isRefusal(answer), JSON.stringify(answer));
+function admitted(answer: Caller | Refusal | null): Caller {
+  assert.ok(answer !== null && !isRefusal(answer), JSON.stringify(answer));
   return answer;
 }
 
-function refused(answer: Caller | Refusal): Refusal {
-  assert.ok(isRefusal(answer), JSON.stringify(answer));
+function refused(answer: Caller | Refusal | null): Refusal {
+  assert.ok(answer !== null && isRefusal(answer), JSON.stringify(answer));
   return answer;
 }
 
@@ -290,7 +296,12 @@ test('while open, any name and password is that name (RFC 7617 §2)', () => {
   assert.equal(admitted(signedIn('Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==')).account, 'Aladdin');
   // RFC 7617 §2.1: "test" and "123£" in UTF-8.
   assert.equal(admitted(signedIn('Basic dGVzdDoxMjPCow==')).account, 'test');
-  assert.deepEqual(readCredentials('Basic dGVzdDoxMjPCow=='), { scheme: 'basic', account: 'test', password: '123£' });
+  assert.deepEqual(readCredentials('Basic dGVzdDoxMjPCow=='), {
+    scheme: 'basic',
+    account: 'test',
+    password: '123£',
+    token: '',
+  });
   assert.equal(admitted(signedIn(basic('Zoë:'))).account, 'Zoë');
   assert.equal(admitted(signedIn(basic('a:b:c'))).account, 'a');
   assert.equal(readCredentials(basic('a:b:c'))!.password, 'b:c');
@@ -361,7 +372,7 @@ test('a page is refused before it is asked who it is, also where anyone is answe
 });
 
 test('with accounts, nobody comes in without one', () => {
-  const closed = new Guard({ open: false, hosts: [], origins: [] });
+  const closed = new Guard({ accounts: new FewAccounts(), hosts: [], origins: [] });
   assert.equal(refused(closed.admit(ask())).status, 401);
   assert.equal(refused(closed.admit(ask({ authorization: basic('a:b') }))).status, 401);
   assert.equal(admitted(closed.admit(ask(), true)).account, '');

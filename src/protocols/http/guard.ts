@@ -1,10 +1,11 @@
 // Who may ask at all, decided before any route: a browser's page is not a local program, and what comes through a proxy is
 // not local. It reads the head of a request only; docs/security.md is its table in words.
-import { type Caller, callerOf } from '../../core/caller.ts';
+import { ANYONE, type Caller, callerOf } from '../../core/caller.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { readCredentials } from './credentials.ts';
+import type { Accounts } from '../../resources/accounts/contract.ts';
 import { HostList, hostOf } from './hosts.ts';
+import { type Admitted, HttpSignIn } from './sign-in.ts';
 
 /** What is looked at of an exchange. */
 export type Asked = Pick<Exchange, 'method' | 'target' | 'authority' | 'upgrade' | 'fields' | 'peer'>;
@@ -17,8 +18,8 @@ export interface Refusal {
 }
 
 export interface GuardOptions {
-  /** Whether callers without an account are let in. */
-  readonly open: boolean;
+  /** Who may sign in, and whether anybody has to. */
+  readonly accounts: Accounts;
   /** Names and addresses of this server beside those of the loopback. */
   readonly hosts: readonly string[];
   /** Origins of pages that may use this server beside its own. */
@@ -45,8 +46,6 @@ const MEANING: ReadonlyMap<string, number> = new Map([
     ...['x-original-forwarded-for', 'x-proxyuser-ip', 'x-appengine-user-ip', 'cdn-loop'],
   ].map((name) => [name, FORWARDED] as const),
 ]);
-
-const CHALLENGE = 'Basic realm="Portico", charset="UTF-8"';
 
 /** What of an answer a page of another origin may read: all of it, which it may say since credentials are never let in. */
 const EXPOSED = '*';
@@ -81,7 +80,7 @@ export function isRefusal(answer: Caller | Refusal): answer is Refusal {
 }
 
 export class Guard {
-  private readonly open: boolean;
+  private readonly signIn: HttpSignIn;
   private readonly hosts: HostList;
   private readonly origins = new Set<string>();
   private readonly forBrowsers: Fields;
@@ -97,8 +96,8 @@ export class Guard {
   private forwarded = false;
 
   /** Throws a RangeError for an entry that `hostEntryProblem` or `originEntryProblem` has something to say about. */
-  constructor({ open, hosts, origins }: GuardOptions) {
-    this.open = open;
+  constructor({ accounts, hosts, origins }: GuardOptions) {
+    this.signIn = new HttpSignIn(accounts);
     this.hosts = new HostList(hosts);
     for (const entry of origins) {
       const problem = originEntryProblem(entry);
@@ -113,9 +112,12 @@ export class Guard {
     if (this.origins.size > 0) this.forBrowsers.append('vary', 'Origin');
   }
 
-  /** All in one: who asks, or why they may not. `anyone`: the route answers also those who did not sign in. */
-  admit(asked: Asked, anyone = false): Caller | Refusal {
-    return this.check(asked) ?? (anyone ? this.anybody(asked) : this.callerOf(asked));
+  /**
+   * All in one: who asks, or why they may not; null when that has to be found out first, and `later` is told. `anyone`: the
+   * route answers also those who did not sign in.
+   */
+  admit(asked: Asked, anyone = false, later: Admitted = () => {}): Caller | Refusal | null {
+    return this.check(asked) ?? (anyone ? this.anybody(asked) : this.callerOf(asked, later));
   }
 
   /** Why a page of a browser may not ask this, or null. Programs pass. */
@@ -129,18 +131,11 @@ export class Guard {
     return FOREIGN_SITE;
   }
 
-  /** Who asks: the name that was given while there are no accounts. To be called for what `check` let pass. */
-  callerOf(asked: Asked): Caller | Refusal {
+  /** Who asks; as `admit`. To be called for what `check` let pass. */
+  callerOf(asked: Asked, later: Admitted): Caller | Refusal | null {
     this.look(asked);
-    if (!this.open) return NO_ACCOUNT;
-    const nobody = this.anybody(asked);
-    if (nobody.origin === 'remote') return this.forwarded ? FORWARDED_STRANGER : STRANGER;
-    if (this.authorization === null) return nobody;
-    const credentials = this.authorizationTwice ? null : readCredentials(this.authorization);
-    if (credentials === null) return MALFORMED;
-    if (credentials.scheme === 'bearer') return NO_TOKENS;
-    if (credentials.scheme !== 'basic') return OTHER_SCHEME;
-    return callerOf(asked.peer, credentials.account, 0);
+    const { authorization, authorizationTwice: twice, forwarded } = this;
+    return this.signIn.callerOf({ asked, authorization, twice, forwarded }, later);
   }
 
   /** What the answer must have beside what its route gives it, whatever its status; null for programs. */
@@ -218,7 +213,7 @@ export class Guard {
   }
 
   private anybody({ peer }: Asked): Caller {
-    const caller = callerOf(peer, '', 0);
+    const caller = { ...callerOf(peer, '', 0), by: ANYONE };
     return this.forwarded ? { ...caller, origin: 'remote' } : caller;
   }
 
@@ -296,32 +291,3 @@ const FOREIGN_SITE: Refusal = {
     'A page of another site asks for this without saying which. If it should be let in, add its origin to http.origins ' +
     'in the configuration; and it has to ask with CORS: no images, scripts or frames.',
 };
-
-const NO_ACCOUNT = unauthorized('There are no accounts on this server that could sign in here.');
-
-const STRANGER = unauthorized(
-  'There are no accounts on this server yet, so that only programs of its own machine are let in.',
-);
-
-const FORWARDED_STRANGER = unauthorized(
-  'There are no accounts on this server yet, so that only programs of its own machine are let in; and this request says ' +
-    'that it came through a proxy (Forwarded, Via, X-Forwarded-For and the like), behind which anybody may be.',
-);
-
-const OTHER_SCHEME = unauthorized('Here one signs in with a name and password (Basic).');
-
-const NO_TOKENS = unauthorized(
-  'There are no tokens on this server.',
-  `Bearer realm="Portico", error="invalid_token", ${CHALLENGE}`,
-);
-
-const MALFORMED: Refusal = {
-  status: 400,
-  detail:
-    'Authorization cannot be read: it is a scheme and what belongs to it; for Basic, base64 of UTF-8 text, a name, a ' +
-    'colon and a password (RFC 7617).',
-};
-
-function unauthorized(detail: string, challenge = CHALLENGE): Refusal {
-  return { status: 401, detail, fields: { 'www-authenticate': challenge } };
-}

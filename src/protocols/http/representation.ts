@@ -44,6 +44,12 @@ export interface Representation {
   readonly coded?: Partial<Record<ContentCoding, Content>>;
   /** Other fields of the answer: Cache-Control, Content-Disposition. Content-Type and the like are written here. */
   readonly fields?: Fields;
+  /** Of what is asked for again and again and stays as it is: all the fields of its 200, kept here. */
+  readonly kept?: KeptFields;
+}
+
+export interface KeptFields {
+  fields: Fields | null;
 }
 
 /** What comes with each turn. */
@@ -71,6 +77,7 @@ export function answerRepresentation(exchange: Exchange, { clock, entropy }: Sur
   }
   const { length } = it.content;
   const codings = codingsFor(it);
+  if (it.kept !== undefined && codings.length === 0 && answerKept(exchange, clock, it, it.kept)) return;
   const wantsRange = method === 'GET' && it.whole !== true && asked.has('range');
   // A part of the coded bytes is of use to nobody who does not have the others.
   const coding = codings.length === 0 || wantsRange ? 'identity' : (codingOf(asked, codings) ?? 'identity');
@@ -91,6 +98,25 @@ export function answerRepresentation(exchange: Exchange, { clock, entropy }: Sur
       answerProblem(exchange, 416, `There is no such range in ${length} bytes.`, about);
     } else answerRanges(exchange, clock, entropy, it, ranges, fields);
   }
+}
+
+/** The whole, to who asks for nothing else; false, and nothing is answered, for others. */
+function answerKept(exchange: Exchange, clock: Clock, it: Representation, kept: KeptFields): boolean {
+  const { etag, lastModified, content, type } = it;
+  if (lastModified !== null && lastModified > clock.wall) return false;
+  const { list } = exchange.fields;
+  for (let at = 0; at < list.length; at += 2) {
+    const name = list[at]!;
+    if (name === 'range' || name.startsWith('if-')) return false;
+  }
+  if (kept.fields === null) {
+    const fields = fieldsFor(it, { etag, lastModified }, clock.wall, false);
+    if (it.whole !== true) fields.set('accept-ranges', 'bytes');
+    kept.fields = fields.set('content-type', type).fix();
+  }
+  const { length } = content;
+  send(exchange, clock, 200, kept.fields, length, [{ content, start: 0, end: length }]);
+  return true;
 }
 
 /** The codings that there are for it; none when it stays as it is. */

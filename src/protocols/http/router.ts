@@ -10,7 +10,8 @@ export interface Route {
   /** Exactly this path, or all below it when it ends with `/`. */
   readonly path: string;
   readonly only?: HttpListens<unknown>['only'];
-  readonly anyone?: boolean;
+  /** It answers also those who did not sign in; or which requests it does. */
+  readonly anyone?: boolean | ((exchange: Exchange) => boolean);
   readonly handler: ExchangeHandler;
 }
 
@@ -25,8 +26,11 @@ interface Place {
 export interface RouterOptions {
   /** Whether the client would rather have this media type. */
   readonly prefers: (fields: Fields, type: string) => boolean;
-  /** Answers those who may not come in, and says so with false; called before any route but `anyone`'s. */
-  readonly admit: (exchange: Exchange, anyone: boolean) => boolean;
+  /**
+   * Whether the request goes on at once; false for one that was answered, since its sender may not come in, and for one
+   * whose sender is not known yet: then `enter` is called when he is let in. `anyone`: the route is for everybody.
+   */
+  readonly admit: (exchange: Exchange, anyone: boolean, enter: () => void) => boolean;
 }
 
 export class Router {
@@ -74,9 +78,9 @@ export class Router {
   readonly handle = (exchange: Exchange): void => {
     const { path } = splitTarget(exchange.target);
     const route = this.find(exchange, path);
-    if (!this.options.admit(exchange, route?.anyone === true)) return;
-    if (route !== null) route.handler(exchange);
-    else this.otherwise(exchange, path);
+    const enter = () => (route === null ? this.otherwise(exchange, path) : route.handler(exchange));
+    const anyone = typeof route?.anyone === 'function' ? route.anyone(exchange) : route?.anyone === true;
+    if (this.options.admit(exchange, anyone, enter)) enter();
   };
 
   private find(exchange: Exchange, path: string): Route | null {

@@ -28,6 +28,8 @@ export interface Line {
   /** The answer is complete. */
   answered(): void;
   taken(make: (pipe: Pipe) => Session): void;
+  /** Its body was over before it was resumed. */
+  finishes(exchange: Http1Exchange): void;
 }
 
 /** Pieces from here on are not copied into what is gathered. */
@@ -46,7 +48,7 @@ export class Http1Exchange implements Exchange {
   readonly fields: Fields;
   readonly peer: Peer;
   readonly early = false;
-  caller: Caller;
+  private who: Caller;
   beside: Fields = NO_FIELDS;
   deadline: Instant = NEVER;
   on: ExchangeEvents = NO_EVENTS;
@@ -58,6 +60,10 @@ export class Http1Exchange implements Exchange {
   readonly bodyKind: Framing['body'];
   bodyDone: boolean;
   paused = false;
+  /** The connection reads nothing since it was paused. */
+  holdsPipe = false;
+  /** The end of its body has not been told: it was paused. */
+  owesFinish = false;
   reader: BodyReader | null = null;
   /** Bytes of the request's body that were taken. */
   came = 0;
@@ -88,7 +94,16 @@ export class Http1Exchange implements Exchange {
     this.expectsContinue = framing.expectsContinue && !this.bodyDone;
     this.isHead = head.method === 'HEAD';
     this.peer = line.pipe.peer;
-    this.caller = callerOf(this.peer, '', 0);
+    this.who = callerOf(this.peer, '', 0);
+  }
+
+  get caller(): Caller {
+    return this.who;
+  }
+
+  set caller(caller: Caller) {
+    this.who = caller;
+    this.line.pipe.signedIn(caller);
   }
 
   get connection(): number {
@@ -111,15 +126,18 @@ export class Http1Exchange implements Exchange {
   }
 
   pause(): void {
-    if (this.bodyDone) return;
     this.paused = true;
+    if (this.bodyDone) return;
+    this.holdsPipe = true;
     this.line.pipe.pause();
   }
 
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    this.line.pipe.resume();
+    if (this.holdsPipe) this.line.pipe.resume();
+    this.holdsPipe = false;
+    if (this.owesFinish) this.line.finishes(this);
   }
 
   // ---- the answer --------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // Heads of answers and trailer sections, written in place. What is the same for a second is made once.
+import { isAscii } from 'node:buffer';
 import type { ByteWriter } from '../../bytes/writer.ts';
 import type { Fields } from '../../core/fields.ts';
 import { isToken } from '../http/chars.ts';
@@ -48,11 +49,31 @@ export function statusText(status: number): string {
   return `HTTP/1.1 ${status} ${PHRASES[status] ?? ''}\r\n`;
 }
 
+/** Fixed fields as they are written, where that is ASCII alone. */
+const WRITTEN = new WeakMap<Fields, string>();
+
 /**
  * Writes fields. A name or value that would break the message is a bug of the handler's and throws a RangeError before
  * anything of it is written.
  */
-export function writeFields(out: ByteWriter, { list }: Fields, trailers = false): void {
+export function writeFields(out: ByteWriter, fields: Fields, trailers = false): void {
+  if (fields.isFixed && !trailers) writeFixed(out, fields);
+  else writeList(out, fields, trailers);
+}
+
+function writeFixed(out: ByteWriter, fields: Fields): void {
+  const written = WRITTEN.get(fields);
+  if (written !== undefined) {
+    out.ascii(written);
+    return;
+  }
+  const from = out.length;
+  writeList(out, fields, false);
+  const text = out.bytes.toString('latin1', from, out.length);
+  if (isAscii(out.bytes.subarray(from, out.length))) WRITTEN.set(fields, text);
+}
+
+function writeList(out: ByteWriter, { list }: Fields, trailers: boolean): void {
   for (let at = 0; at < list.length; at += 2) {
     const name = list[at]!;
     if (trailers ? NOT_TRAILERS.has(name) : FRAMING.has(name) && !OVERRIDES.has(name)) continue;

@@ -96,12 +96,12 @@ export class Http1Session implements Session, Line {
         const next = this.readHead(input, at, end, clock);
         if (next === at) return at;
         at = next;
-      } else if (exchange.paused) return at;
-      else if (exchange.bodyDone) {
+      } else if (exchange.bodyDone) {
         this.held = true;
         this.pipe.pause();
         return at;
-      } else {
+      } else if (exchange.paused) return at;
+      else {
         const next = this.step(exchange, input, at, end, clock);
         if (next === at) return at;
         at = next;
@@ -177,7 +177,22 @@ export class Http1Session implements Session, Line {
     }
     try {
       host.routes(exchange);
-      if (exchange.bodyDone) exchange.receiver.finish(clock);
+      if (exchange.bodyDone) this.tellEnd(exchange, clock);
+    } catch (error) {
+      this.failed(exchange, error);
+    }
+  }
+
+  private tellEnd(exchange: Http1Exchange, clock: Clock): void {
+    exchange.owesFinish = exchange.paused;
+    if (!exchange.paused) exchange.receiver.finish(clock);
+  }
+
+  finishes(exchange: Http1Exchange): void {
+    exchange.owesFinish = false;
+    if (this.exchange !== exchange) return;
+    try {
+      exchange.receiver.finish(this.clock);
     } catch (error) {
       this.failed(exchange, error);
     }
@@ -293,7 +308,8 @@ export class Http1Session implements Session, Line {
       // What is still coming is let pass for a time, so that the answer is not lost with a reset (RFC 9112 §9.6).
       if (!exchange.bodyDone) this.headAt = clock.now + DISCARD_MS;
     }
-    if (this.held || exchange.paused) {
+    if (this.held || exchange.holdsPipe) {
+      exchange.holdsPipe = false;
       this.held = false;
       this.pipe.resume();
     }

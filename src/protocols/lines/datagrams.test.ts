@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DatagramRecorder } from '../../core/datagram-suite.ts';
 import type { Address } from '../../core/peer.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import type { LinesDatagrams } from './datagrams.ts';
 import { limits } from './limits.ts';
 import { Bench, type BenchOptions } from './testing/bench.ts';
@@ -121,7 +122,10 @@ over('lease bounds: at least a second, at most what the limit says', {}, ({ peer
   assert.deepEqual(a.hears(), ['+OK 1 x\n', '+OK 3600 y\n']);
 });
 
-over('an address beyond loopback must show that it can receive', {}, ({ peer, served, bench }) => {
+const anonymous = new FewAccounts();
+anonymous.anonymous = true;
+
+over('an address beyond loopback must show that it can receive', { accounts: anonymous }, ({ peer, served, bench }) => {
   const a = peer(1, '192.0.2.7');
   const b = peer(2, '192.0.2.7');
   a.says('PUT x 1');
@@ -245,7 +249,7 @@ test('limits of leases: at the bound and one past it', async () => {
 });
 
 test('where accounts are needed there is no way in by datagram', async () => {
-  const { peer, served } = await field({ open: false });
+  const { peer, served } = await field({ accounts: new FewAccounts() });
   const a = peer(1);
   a.says('PUB a 1');
   a.says('SUB a');

@@ -1,6 +1,6 @@
 // Lines over datagrams and the topics: one command a datagram, and subscriptions that last as long as their lease. What is
 // sent to an address that has not shown that it can receive is never much larger than what came from there.
-import { type Caller, callerOf } from '../../core/caller.ts';
+import type { Caller } from '../../core/caller.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
 import {
   BUSY,
@@ -13,7 +13,7 @@ import {
   UNSUPPORTED,
   type Waiter,
 } from '../../core/outcome.ts';
-import { type Address, addressText, isLoopback } from '../../core/peer.ts';
+import { type Address, addressText, isLoopback, type Peer } from '../../core/peer.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { Tokens } from '../../core/tokens.ts';
 import type { Attachment, Gap, Match, Message, Subscriber } from '../../resources/topics/contract.ts';
@@ -83,7 +83,10 @@ export class LinesDatagrams implements DatagramSession, Waiter {
   private readonly leases = new Map<string, Lease>();
   private readonly perHost = new Map<string, number>();
   private readonly nonces: Nonces;
-  private readonly callers: { readonly local: Caller; readonly remote: Caller };
+  /** Whoever sends from this machine, and from elsewhere; null when they are not let in. Good for one epoch of the rules. */
+  private callers: { readonly local: Caller | null; readonly remote: Caller | null } = { local: null, remote: null };
+  private callersEpoch = -1;
+  private readonly stopListening: () => void;
   /** The earliest end of a lease, or earlier. */
   private expiresAt: Instant = NEVER;
   /** When subscribers that found no room are tried again. */
@@ -97,13 +100,7 @@ export class LinesDatagrams implements DatagramSession, Waiter {
     this.reader = new CommandReader({ lineBytesMax: Math.max(datagramBytesMax, 65_535), payloadBytesMax: 65_535 });
     this.asked = new Tokens(unansweredMax);
     this.nonces = new Nonces(host.entropy, nonceMs);
-    const callerAt = (address: string) =>
-      callerOf(
-        { carrier: 'udp', remote: { host: address, port: 0 }, local: null, tls: null, below: null, stream: null },
-        '',
-        0,
-      );
-    this.callers = { local: callerAt('127.0.0.1'), remote: callerAt('192.0.2.1') };
+    this.stopListening = host.resources.accounts.onRevoked(() => this.revoke());
   }
 
   get deadline(): Instant {
@@ -157,9 +154,18 @@ export class LinesDatagrams implements DatagramSession, Waiter {
   }
 
   private callerOf({ host }: Address): Caller | null {
-    // Nobody can sign in by datagram: where accounts are needed, there is no way in.
-    if (!this.host.open) return null;
+    // Nobody can sign in by datagram: where accounts are needed, only what is granted to anonymous is let in.
+    const { accounts } = this.host.resources;
+    if (this.callersEpoch !== accounts.permissions.epoch) {
+      this.callersEpoch = accounts.permissions.epoch;
+      this.callers = { local: accounts.nobody(peerAt('127.0.0.1')), remote: accounts.nobody(peerAt('192.0.2.1')) };
+    }
     return isLoopback(host) ? this.callers.local : this.callers.remote;
+  }
+
+  /** Somebody is not let in any more: leases that were made by them end. */
+  private revoke(): void {
+    for (const lease of [...this.leases.values()]) if (this.callerOf(lease.to) === null) this.drop(lease);
   }
 
   private publish(input: Uint8Array, topic: string, asked: Asked): void {
@@ -366,9 +372,14 @@ export class LinesDatagrams implements DatagramSession, Waiter {
   }
 
   lost(): void {
+    this.stopListening();
     for (const lease of [...this.leases.values()]) this.drop(lease);
     this.asked.clear();
   }
+}
+
+function peerAt(host: string): Peer {
+  return { carrier: 'udp', remote: { host, port: 0 }, local: null, tls: null, below: null, stream: null };
 }
 
 /** An address that is subscribed. */

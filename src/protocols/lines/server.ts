@@ -1,10 +1,22 @@
 // Lines over a stream and the topics: what commands mean, and what becomes of messages on their way to a connection. One
 // server half belongs to one connection.
-import { type Caller, callerOf } from '../../core/caller.ts';
-import { FULL, INVALID, MISSING, OK, type Outcome, STALE, UNKNOWN, type Waiter } from '../../core/outcome.ts';
+import type { Caller } from '../../core/caller.ts';
+import {
+  BUSY,
+  DENIED,
+  FULL,
+  INVALID,
+  MISSING,
+  OK,
+  type Outcome,
+  STALE,
+  UNKNOWN,
+  type Waiter,
+} from '../../core/outcome.ts';
 import { addressText } from '../../core/peer.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host } from '../../core/protocol.ts';
+import type { SignInRefusal, SignInWaiter } from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
 import type {
   Attachment,
@@ -38,9 +50,17 @@ const SLOTS = {
 
 const POLICIES: readonly string[] = ['disconnect', 'drop-oldest', 'keep-latest'] satisfies SlowPolicy[];
 
+/** What is said to somebody who was not let in. */
+const REFUSED: Readonly<Record<SignInRefusal['refused'], readonly [Outcome, value: number, text: string]>> = {
+  wrong: [UNKNOWN, 0, 'this name and password are not known'],
+  locked: [BUSY, 0, 'too many sign-ins failed: try again later'],
+  plaintext: [DENIED, 0, 'a password in the clear over a network was not looked at: use TLS'],
+  busy: [BUSY, 0, 'too many sign-ins are being checked: try again'],
+};
+
 const TOO_MANY = 'this connection is subscribed to as many filters as may be';
 
-export class LinesServer implements Upper, Subscriber, Waiter {
+export class LinesServer implements Upper, Subscriber, Waiter, SignInWaiter {
   private readonly host: LinesHost;
   private readonly session: LinesSession;
   private caller: Caller | null;
@@ -55,8 +75,8 @@ export class LinesServer implements Upper, Subscriber, Waiter {
   constructor(session: LinesSession, host: LinesHost) {
     this.session = session;
     this.host = host;
-    // Until there are accounts, an open server lets everybody in; else nobody can sign in yet.
-    this.caller = host.open ? callerOf(session.pipe.peer, '', 0) : null;
+    this.caller = this.withoutName();
+    if (this.caller !== null) session.pipe.signedIn(this.caller);
   }
 
   // ---- commands ----------------------------------------------------------------------------------------------------
@@ -136,13 +156,35 @@ export class LinesServer implements Upper, Subscriber, Waiter {
     else this.session.settled(number, OK, message.cursor, '', this.frameOf(message, encoding, true));
   }
 
-  name(number: number, name: string, _password: string | null): void {
+  name(number: number, name: string, password: string | null): void {
     if (this.attachment !== null) this.session.settled(number, STALE, 0, 'give the name before the first SUB');
-    else if (!this.host.open) this.session.settled(number, UNKNOWN, 0, 'this name and password are not known');
     else {
-      this.caller = callerOf(this.session.pipe.peer, name, 0);
+      const { pipe } = this.session;
+      const credentials = { kind: 'password', account: name, password: password ?? '' } as const;
+      const answer = this.host.resources.accounts.signIn(credentials, pipe.peer, 'lines', this, number);
+      if (answer !== null) this.signedIn(number, answer);
+    }
+  }
+
+  signedIn(number: number, answer: Caller | SignInRefusal): void {
+    if ('refused' in answer) this.session.settled(number, ...REFUSED[answer.refused]);
+    else {
+      this.caller = answer;
+      this.session.pipe.signedIn(answer);
       this.session.settled(number, OK, 0);
     }
+  }
+
+  /** Who it is before a name was given: by its certificate, or nobody. */
+  private withoutName(): Caller | null {
+    const { accounts } = this.host.resources;
+    const { peer } = this.session.pipe;
+    const certificate = peer.tls?.certificate ?? null;
+    const answer =
+      certificate === null || accounts.open
+        ? null
+        : accounts.signIn({ kind: 'certificate', certificate }, peer, 'lines', this, 0);
+    return answer !== null && !('refused' in answer) ? answer : accounts.nobody(peer);
   }
 
   slow(number: number, policy: string): void {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { DatagramRecorder } from '../../core/datagram-suite.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { Bench, type BenchOptions } from './testing/bench.ts';
 import { OUTCOME_TEXTS, OUTCOME_WORDS } from './words.ts';
 
@@ -178,7 +179,7 @@ over('names: whoever publishes is who they say while the server is open', {}, (b
   assert.equal(JSON.parse(b.hears()).publisher, 'ann lee');
 });
 
-over('where accounts are needed nobody is let in yet', { open: false }, (bench) => {
+over('where accounts are needed nobody is let in yet', { accounts: new FewAccounts() }, (bench) => {
   const a = bench.connect();
   a.says('PUB a 1\nSUB a\nLAST a\nUNSUB a\nNAME x y\nPING\n');
   assert.match(a.hears(), /^(?:-ERR UNKNOWN \w+ [^\n]+\n){5}\+PONG\n$/);
@@ -406,3 +407,53 @@ test('every outcome of a resource has its word, over TCP, as JSON and over UDP',
   }
   assert.deepEqual(bench.world.bugs, []);
 });
+
+// ---- signing in -------------------------------------------------------------------------------------------------------
+
+const few = () => new FewAccounts({ ann: 'secret' });
+
+over(
+  'a name and its password let in, a wrong one does not, and what was before stays',
+  { accounts: few() },
+  (bench) => {
+    const a = bench.connect();
+    a.says('PUB! a 1\nNAME! ann wrong\nPUB! a 1\n');
+    assert.match(a.hears(), /^-ERR UNKNOWN PUB! [^\n]+\n-ERR UNKNOWN NAME! [^\n]+\n-ERR UNKNOWN PUB! [^\n]+\n$/);
+    a.says('NAME! ann secret\nPUB! a 1\n');
+    assert.match(a.hears(), /^\+OK\n\+OK\n$/);
+    a.says('NAME! ann wrong\nPUB! a 2\n');
+    assert.match(a.hears(), /^-ERR UNKNOWN NAME! this name [^\n]+\n\+OK\n$/);
+  },
+);
+
+const slowly = few();
+slowly.isSlow = true;
+
+over('what comes behind a name is done as that name, once it is known', { accounts: slowly }, (bench) => {
+  const a = bench.connect();
+  a.says('NAME! ann secret\nPUB! a 1\nPING\n');
+  assert.equal(a.hears(), '');
+  slowly.tell();
+  assert.match(a.hears(), /^\+OK\n\+OK\n\+PONG\n$/);
+  const b = bench.connect();
+  b.says('NAME! ann wrong\nPUBB! a 3\nx');
+  b.hears();
+  b.says('yz');
+  assert.equal(b.hears(), '');
+  slowly.tell();
+  assert.match(b.hears(), /^-ERR UNKNOWN NAME! [^\n]+\n-ERR UNKNOWN PUBB! [^\n]+\n$/);
+});
+
+for (const [refused, says] of [
+  ['locked', 'BUSY'],
+  ['busy', 'BUSY'],
+  ['plaintext', 'DENIED'],
+] as const) {
+  const accounts = few();
+  accounts.refusal = { refused, retryMs: 1 };
+  over(`a sign-in that is refused as ${refused}`, { accounts }, (bench) => {
+    const a = bench.connect();
+    a.says('NAME! ann secret\n');
+    assert.match(a.hears(), new RegExp(`^-ERR ${says} NAME! [^\\n]+\\n$`));
+  });
+}

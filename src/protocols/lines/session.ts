@@ -77,6 +77,8 @@ export class LinesSession implements Session {
   private paused = false;
   /** Paused until all that was begun has ended. */
   private waitsForAll = false;
+  /** A name was given; whether it is right may not be known yet. */
+  private naming = false;
   /** The peer sends no more. */
   private finished = false;
   /** Nothing more is read or written. */
@@ -114,6 +116,15 @@ export class LinesSession implements Session {
       if (this.answers.isFull || this.pipe.room === 0) {
         this.hold();
         break;
+      }
+      if (this.naming) {
+        // What comes behind a name is done as that name, once it is known whether it is.
+        if (this.answers.size > 0) {
+          this.waitsForAll = true;
+          this.hold();
+          break;
+        }
+        this.naming = false;
       }
       const next = this.reader.read(input, at, end);
       if (next === MORE) break;
@@ -209,8 +220,10 @@ export class LinesSession implements Session {
     const names = verb === W.NAME ? readNames(input, reader) : null;
     const word = this.words.read(input, reader.topicStart, reader.topicEnd);
     if (word === null || (verb === W.NAME && names === null)) this.refuse(number, BAD_ESCAPE);
-    else if (names !== null) upper.name(number, names[0], names[1]);
-    else if (verb === W.DEL) upper.publish(number, word, Buffer.alloc(0), true, true, reader.loud);
+    else if (names !== null) {
+      this.naming = true;
+      upper.name(number, names[0], names[1]);
+    } else if (verb === W.DEL) upper.publish(number, word, Buffer.alloc(0), true, true, reader.loud);
     else if (verb === W.SLOW) upper.slow(number, word);
     else if (reader.leaseSeconds >= 0 || reader.nonce !== '') this.refuse(number, 'lease and nonce are for UDP');
     else if (verb === W.UNSUB) upper.unsubscribe(number, word);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { Random } from '../../sim/random.ts';
 import type { AuthStep } from './authenticator.ts';
 import { writePingreq } from './encode.ts';
@@ -16,7 +17,10 @@ const method = scramSha256(
   (account, answer) => answer(account === 'user' || account === 'other' ? known : null),
   new Random(1),
 );
-const WITH_SCRAM: Setting = { authenticators: [method], open: false };
+const accounts = new FewAccounts();
+accounts.scrams.user = known;
+accounts.scrams.other = known;
+const WITH_SCRAM: Setting = { authenticators: [method], accounts };
 
 const FIRST = (name: string) => Buffer.from(`n,,n=${name},r=clientnonce`);
 

@@ -8,8 +8,8 @@ export type AuthStep =
   | { readonly step: 'continue'; readonly data: Uint8Array }
   /** It is `account`; `data` goes to the client with the CONNACK or the last AUTH. */
   | { readonly step: 'done'; readonly account: string; readonly data: Uint8Array | null }
-  /** UNKNOWN for wrong credentials, INVALID for data that is not of the method, BUSY, FAILED. */
-  | { readonly step: 'refused'; readonly outcome: Exclude<Outcome, 0> };
+  /** UNKNOWN for wrong credentials, of `account`; INVALID for data that is not of the method, BUSY, FAILED. */
+  | { readonly step: 'refused'; readonly outcome: Exclude<Outcome, 0>; readonly account?: string };
 
 /** One authentication on its way. */
 export interface AuthExchange {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { OVERLOADED, REVOKED, SHUTDOWN } from '../../core/pipe.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { writeConnect, writePingreq, writeSubscribe } from './encode.ts';
 import { sessionFaults } from './faults.ts';
 import { V5, V31, V311 } from './packets.ts';
@@ -264,7 +265,7 @@ play(
       client.closed();
     }
   },
-  { open: false },
+  { accounts: new FewAccounts() },
 );
 
 play('connect: nothing is processed behind a refused CONNECT', (stage) => {
@@ -409,3 +410,106 @@ play('connect: the server leaves', (stage) => {
     connecting.closed();
   }
 });
+
+// ---- signing in -------------------------------------------------------------------------------------------------------
+
+const few = () => new FewAccounts({ ann: 'secret', bob: 'token-of-bob' });
+
+for (const version of [V311, V5] as const)
+  play(
+    `connect: who is let in with version ${version}, and who is not`,
+    (stage) => {
+      const rows: readonly [username: string | null, password: string | null, reason: number][] = [
+        ['ann', 'secret', 0],
+        ['ann', 'wrong', version === V5 ? 0x86 : 4],
+        ['zoe', 'secret', version === V5 ? 0x86 : 4],
+        ['ann', null, version === V5 ? 0x86 : 4],
+        [null, null, version === V5 ? 0x87 : 5],
+      ];
+      for (const [username, password, reason] of rows) {
+        const client = stage.client(version);
+        client.connect({ username, password: password === null ? null : Buffer.from(password) });
+        client.gets('CONNACK', { reason });
+        if (reason === 0) client.stays();
+        else client.closed();
+      }
+    },
+    { accounts: few() },
+  );
+
+play(
+  'connect: a password that is no UTF-8 is a wrong one',
+  (stage) => {
+    const client = stage.client();
+    client.connect({ username: 'ann', password: Uint8Array.of(0xff, 0xfe) });
+    client.gets('CONNACK', { reason: 0x86 });
+    client.closed();
+  },
+  { accounts: few() },
+);
+
+const anonymous = few();
+anonymous.anonymous = true;
+
+play(
+  'connect: who gives no name is nobody, where nobody is let in',
+  (stage) => {
+    const client = stage.client();
+    client.connect({ username: null });
+    client.gets('CONNACK', { reason: 0 });
+    client.stays();
+  },
+  { accounts: anonymous },
+);
+
+for (const [refused, five, earlier] of [
+  ['locked', 0x97, 3],
+  ['plaintext', 0x87, 5],
+  ['busy', 0x89, 3],
+] as const) {
+  const accounts = few();
+  accounts.refusal = { refused, retryMs: 1_000 };
+  play(
+    `connect: refused as ${refused}`,
+    (stage) => {
+      for (const [version, reason] of [
+        [V5, five],
+        [V311, earlier],
+      ] as const) {
+        const client = stage.client(version);
+        client.connect({ username: 'ann', password: Buffer.from('secret') });
+        client.gets('CONNACK', { reason });
+        client.closed();
+      }
+    },
+    { accounts },
+  );
+}
+
+const slow = few();
+slow.isSlow = true;
+
+play(
+  'connect: packets behind the CONNECT wait until it is known who it is, and are nobody’s when it is not',
+  (stage) => {
+    for (const [password, reason] of [
+      ['secret', 0],
+      ['wrong', 0x86],
+    ] as const) {
+      const client = stage.client();
+      client.says((out) => {
+        writeConnect(out, connectOf(V5, { username: 'ann', password: Buffer.from(password) }));
+        writeSubscribe(out, V5, 1, [requestOf({ filter: 'a' })], null);
+        writePingreq(out);
+      });
+      client.nothing();
+      slow.tell();
+      client.gets('CONNACK', { reason });
+      if (reason === 0) {
+        client.gets('PINGRESP');
+        client.gets('SUBACK', { packetId: 1 });
+      } else client.closed();
+    }
+  },
+  { accounts: slow },
+);

@@ -1,6 +1,7 @@
 // What comes in from one client, as far as it has to be remembered: topic names and aliases, copies of payloads, and which
 // publishes are still to be acknowledged, in which order. It knows no packets and no pipe.
 import { utf8 } from '../../bytes/reader.ts';
+import { PUBLISH } from './packets.ts';
 
 /** Names longer than this are not worth a place: they are decoded each time. */
 const CACHED_BYTES_MAX = 128;
@@ -60,16 +61,52 @@ export class Copies {
   of(input: Uint8Array, start: number, end: number): Uint8Array {
     const size = end - start;
     if (size > IN_SLAB_MAX) return this.alone(input, start, end);
-    let { slab } = this;
-    if (slab === null || this.used + size > SLAB_BYTES) {
-      slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.slab = slab;
-      this.used = 0;
-    }
+    const slab = this.slabFor(size);
     const from = this.used;
     this.used += size;
-    for (let index = 0; index < size; index++) slab[from + index] = input[start + index]!;
+    copyBytes(input, start, end, slab, from);
     return slab.subarray(from, this.used);
+  }
+
+  /**
+   * A whole PUBLISH of QoS 0 without properties, as `encodePublish` makes it, from the topic and the payload of one that came;
+   * null for one that is too large for a slab.
+   *
+   * @param five with the empty properties of MQTT 5.0
+   */
+  frame(
+    input: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+    five: boolean,
+  ): Uint8Array | null {
+    const topicSize = topicEnd - topicStart;
+    const remaining = 2 + topicSize + (five ? 1 : 0) + payloadEnd - payloadStart;
+    if (remaining > IN_SLAB_MAX) return null;
+    const slab = this.slabFor(remaining + 3);
+    const from = this.used;
+    let at = from;
+    slab[at++] = PUBLISH << 4;
+    if (remaining > 0x7f) slab[at++] = (remaining & 0x7f) | 0x80;
+    slab[at++] = remaining > 0x7f ? remaining >>> 7 : remaining;
+    slab[at++] = topicSize >>> 8;
+    slab[at++] = topicSize;
+    copyBytes(input, topicStart, topicEnd, slab, at);
+    at += topicSize;
+    if (five) slab[at++] = 0;
+    copyBytes(input, payloadStart, payloadEnd, slab, at);
+    this.used = at + payloadEnd - payloadStart;
+    return slab.subarray(from, this.used);
+  }
+
+  private slabFor(size: number): Buffer {
+    if (this.slab === null || this.used + size > SLAB_BYTES) {
+      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.used = 0;
+    }
+    return this.slab;
   }
 
   /** A copy with storage of its own, for what will be kept long. */
@@ -78,6 +115,12 @@ export class Copies {
     copy.set(input.subarray(start, end));
     return copy;
   }
+}
+
+function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  // Below some tens of bytes the loop beats the call into the engine.
+  if (end - start > 32) to.set(from.subarray(start, end), at);
+  else for (let index = start; index < end; index++) to[at++] = from[index]!;
 }
 
 const UNSETTLED = -1;

@@ -10,6 +10,7 @@ import { SILENT } from '../../core/log.ts';
 import type { Cause, Pipe, Session } from '../../core/pipe.ts';
 import { NO_EVENTS, type PipeBounds } from '../../core/stream-pipe.ts';
 import { type Clock, NEVER } from '../../core/time.ts';
+import type { Accounts } from '../../resources/accounts/contract.ts';
 import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
 import { type Link, linkPipes } from '../../sim/pipes.ts';
 import { World } from '../../sim/world.ts';
@@ -32,7 +33,7 @@ export interface Got {
 export interface Setting {
   readonly limits?: Readonly<Record<string, number>>;
   readonly bounds?: Partial<PipeBounds>;
-  readonly open?: boolean;
+  readonly accounts?: Accounts;
   readonly authenticators?: readonly Authenticator[];
 }
 
@@ -55,7 +56,7 @@ export class Stage {
     this.cut = cut;
     const { world } = this;
     this.host = {
-      resources: { accounts: OPEN_ACCOUNTS, topics: this.topics },
+      resources: { accounts: setting.accounts ?? OPEN_ACCOUNTS, topics: this.topics },
       limits: bindLimits(rows, setting.limits),
       get clock() {
         return world.turn.clock;
@@ -65,7 +66,6 @@ export class Stage {
       log: SILENT,
       software: 'Portico/test',
       routes: () => {},
-      open: setting.open ?? true,
     };
   }
 

@@ -55,13 +55,13 @@ test('scram: a wrong password, and an unknown name that looks like one', () => {
   assert.equal(say(right, answerTo(text(say(right, FIRST)), 'pencil')).step, 'done');
   const wrong = method.begin();
   const challenge = text(say(wrong, FIRST));
-  assert.deepEqual(say(wrong, answerTo(challenge, 'pen')), { step: 'refused', outcome: UNKNOWN });
+  assert.deepEqual(say(wrong, answerTo(challenge, 'pen')), { step: 'refused', outcome: UNKNOWN, account: 'user' });
   const other = FIRST.replace('user', 'nobody');
   const first = text(say(method.begin(), other)).replace(/^r=[^,]+/, '');
   assert.equal(text(say(method.begin(), other)).replace(/^r=[^,]+/, ''), first, 'the same salt each time');
   const unknown = method.begin();
   const decoyed = answerTo(text(say(unknown, other)), 'pencil');
-  assert.deepEqual(say(unknown, decoyed), { step: 'refused', outcome: UNKNOWN });
+  assert.deepEqual(say(unknown, decoyed), { step: 'refused', outcome: UNKNOWN, account: 'nobody' });
 });
 
 test('scram: what is not of the method is refused', () => {

@@ -130,7 +130,7 @@ export class ScramExchange implements AuthExchange {
     if (given.length !== signature.length) return { step: 'refused', outcome: INVALID };
     const clientKey = given.map((byte, index) => byte ^ signature[index]!);
     const same = timingSafeEqual(createHash('sha256').update(clientKey).digest(), credentials.storedKey);
-    if (!same || !this.real) return { step: 'refused', outcome: UNKNOWN };
+    if (!same || !this.real) return { step: 'refused', outcome: UNKNOWN, account: this.account };
     const verifier = hmac(credentials.serverKey, authMessage).toString('base64');
     return { step: 'done', account: this.account, data: Buffer.from(`v=${verifier}`) };
   }

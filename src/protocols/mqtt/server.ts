@@ -1,11 +1,12 @@
 // MQTT and the topics: what packets mean, and what becomes of messages on their way to a client. The only file of the
 // protocol that knows resources. One server half belongs to one connection.
 import { isUtf8 } from '../../bytes/reader.ts';
-import { type Caller, callerOf } from '../../core/caller.ts';
-import { MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
+import type { Caller } from '../../core/caller.ts';
+import { MISSING, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Pipe } from '../../core/pipe.ts';
 import type { Host } from '../../core/protocol.ts';
 import { Tokens } from '../../core/tokens.ts';
+import type { Credentials, SignInRefusal, SignInWaiter } from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
 import type {
   Attachment,
@@ -17,7 +18,7 @@ import type {
   Subscriber,
   Topics,
 } from '../../resources/topics/contract.ts';
-import { frameSlot, isTopicName } from '../../resources/topics/names.ts';
+import { isTopicName, MQTT_SLOTS } from '../../resources/topics/names.ts';
 import type { AuthExchange, Authenticator, AuthStep } from './authenticator.ts';
 import type { PacketReader } from './codec.ts';
 import { sessionFaults } from './faults.ts';
@@ -26,13 +27,11 @@ import type { limits } from './limits.ts';
 import { CONNACK_CODES, PUBLISH_CODES, REASON_TEXTS, SUBSCRIBE_CODES, UNSUBSCRIBE_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON, SUBACK_FAILURE, type SubscriptionRequest, V5, V31, V311 } from './packets.ts';
 import type { PropertyValues } from './properties.ts';
+import { certificateShown, methodRefused, passwordShown, REFUSED } from './server-sign-in.ts';
 import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.ts';
 import { Answer, RETAINED, resumptionOf, sharedOf } from './subscriptions.ts';
 
 export type MqttHost = Host<Resources, typeof limits>;
-
-/** Where frames of messages are kept, for all connections. */
-const SLOTS = { earlier: frameSlot(), five: frameSlot() };
 
 /** Small payloads of all connections. */
 const copies = new Copies();
@@ -58,7 +57,7 @@ const GAPS_MAX = 64;
 
 const names = new TopicNames(isTopicName);
 
-export class MqttServer implements Upper, Subscriber, Waiter {
+export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   readonly session: MqttSession;
   private readonly host: MqttHost;
   private readonly pipe: Pipe;
@@ -72,6 +71,8 @@ export class MqttServer implements Upper, Subscriber, Waiter {
   private caller: Caller | null = null;
   private attachment: Attachment | null = null;
   private exchange: AuthExchange | null = null;
+  /** What the server says last of an exchange. */
+  private authData: Uint8Array | null = null;
   /** Verbs that were begun and have not settled. */
   private unsettled = 0;
   /** What this connection has subscribed to. */
@@ -99,9 +100,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     this.connectPacket = connect;
     const { authMethod, authData } = connect.properties;
     if (authMethod === null) {
-      // Until there are accounts, an open server lets any name in as that name, and others nobody.
-      if (this.host.open) this.begin(connect.username ?? '');
-      else this.session.refuse(connect.username === null ? REASON.notAuthorized : CONNACK_CODES[UNKNOWN], '');
+      this.signIn(connect);
       return;
     }
     const authenticator = this.authenticators.find(({ method }) => method === authMethod);
@@ -125,25 +124,61 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     if (this.gone) return;
     if (step.step === 'continue') this.session.challenge(step.data);
     else if (step.step === 'refused') {
-      // The codes of CONNACK for this are those of DISCONNECT as well, but for the name or password.
-      const code =
-        this.caller !== null && step.outcome === UNKNOWN ? REASON.notAuthorized : CONNACK_CODES[step.outcome];
-      this.session.refuse(code === REASON.clientIdentifierNotValid ? REASON.notAuthorized : code, '');
-    } else if (this.caller === null) this.begin(step.account, step.data);
-    // Whoever is somebody else now would have another's session.
-    else if (step.account === this.caller.account) this.session.welcome(step.data);
-    else this.session.refuse(REASON.notAuthorized, 'this is another account than before');
+      // Who could not prove a name has guessed: that is for the accounts to know.
+      if (step.account !== undefined) this.give({ kind: 'scram', account: step.account, proven: false });
+      else this.session.refuse(methodRefused(step.outcome), '');
+    } else {
+      this.authData = step.data;
+      this.give({ kind: 'scram', account: step.account, proven: true });
+    }
   }
 
-  /** Signed in: on to the session. */
-  private begin(account: string, authData: Uint8Array | null = null): void {
+  /** By name and password or token, by certificate, or as nobody. */
+  private signIn(connect: ConnectRead): void {
+    const { accounts } = this.host.resources;
+    const { peer } = this.pipe;
+    const certificate = certificateShown(connect, peer.tls?.certificate ?? null);
+    if (certificate !== null && !accounts.open) {
+      const answer = accounts.signIn(certificate, peer, 'mqtt', this, 0);
+      // A certificate that opens no account may still be that of a nobody.
+      if (answer === null || !('refused' in answer) || connect.username !== null) {
+        this.signedIn(0, answer);
+        return;
+      }
+    }
+    const password = passwordShown(connect);
+    const nobody = password === null ? accounts.nobody(peer) : null;
+    if (password !== null) this.give(password);
+    else if (nobody !== null) this.begin(nobody);
+    else this.session.refuse(REASON.notAuthorized, '');
+  }
+
+  private give(credentials: Credentials): void {
+    this.signedIn(0, this.host.resources.accounts.signIn(credentials, this.pipe.peer, 'mqtt', this, 0));
+  }
+
+  /** How a sign-in ended; null for not yet. */
+  signedIn(_token: number, answer: Caller | SignInRefusal | null): void {
+    if (answer === null || this.gone) return;
+    const { caller, session } = this;
+    if ('refused' in answer) {
+      const [code, reason] = REFUSED[answer.refused];
+      // The codes of CONNACK for this are those of DISCONNECT as well, but for the name or password.
+      session.refuse(caller !== null && code === REASON.badUserNameOrPassword ? REASON.notAuthorized : code, reason);
+    } else if (caller === null) this.begin(answer);
+    // Whoever is somebody else now would have another's session.
+    else if (answer.account === caller.account && answer.id === caller.id) session.welcome(this.authData);
+    else session.refuse(REASON.notAuthorized, 'this is another account than before');
+  }
+
+  private begin(caller: Caller): void {
     const connect = this.connectPacket!;
     const id = this.identify(connect);
     if (id === null || !this.checkWill(connect)) return;
     this.clientId = id;
-    this.caller = callerOf(this.pipe.peer, account, 0);
+    this.caller = caller;
+    this.pipe.signedIn(caller);
     const { limits } = this.host;
-    this.authData = authData;
     this.attachment = this.topics.attachDurable(
       this.caller,
       this,
@@ -162,8 +197,6 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     if (this.session.outbound !== null) this.arm();
     else if (this.gone) this.attachment.detach();
   }
-
-  private authData: Uint8Array | null = null;
 
   /** The client identifier, its own or one that is assigned; null when it was refused. */
   private identify(connect: ConnectRead): string | null {
@@ -279,9 +312,15 @@ export class MqttServer implements Upper, Subscriber, Waiter {
       return;
     }
     const small = !reader.retain && payloadEnd - payloadStart <= 1_024;
+    const frame = small && !reader.hasProperties ? this.frameOf(reader) : null;
     const publication: Publication & { expiryMs?: number; once?: number } = {
       topic,
-      payload: small ? copies.of(bytes, payloadStart, payloadEnd) : reader.keep(payloadStart, payloadEnd),
+      payload:
+        frame !== null
+          ? frame.subarray(frame.length - payloadEnd + payloadStart)
+          : small
+            ? copies.of(bytes, payloadStart, payloadEnd)
+            : reader.keep(payloadStart, payloadEnd),
       contentType: properties.contentType ?? '',
       text: properties.payloadFormat === 1,
       properties: properties.user.length === 0 ? NO_PROPERTIES : properties.user,
@@ -290,6 +329,7 @@ export class MqttServer implements Upper, Subscriber, Waiter {
       retain: reader.retain,
       assurance: qos,
       from: this.attachment,
+      frames: frame === null ? undefined : this.connectPacket!.version === V5 ? [undefined, frame] : [frame, undefined],
     };
     if (properties.messageExpiry >= 0) publication.expiryMs = properties.messageExpiry * 1_000;
     if (qos === 2) publication.once = reader.packetId;
@@ -298,6 +338,12 @@ export class MqttServer implements Upper, Subscriber, Waiter {
     const matched = sequence < 0 || this.connectPacket!.version !== V5 || this.topics.matching(topic) > 0;
     const token = sequence < 0 ? SENT : (sequence * 2 + (matched ? 1 : 0)) * KINDS + PUBLISHED;
     this.topics.publish(this.caller!, publication, this, token);
+  }
+
+  /** What goes to others of its version is what came, but for the flags and the packet identifier. */
+  private frameOf({ bytes, topicStart, topicEnd, payloadStart, payloadEnd }: PacketReader): Uint8Array | null {
+    const five = this.connectPacket!.version === V5;
+    return copies.frame(bytes, topicStart, topicEnd, payloadStart, payloadEnd, five);
   }
 
   /** The topic of a PUBLISH, by its name or its alias; '' when nothing can be published to it, null after a fault. */
@@ -607,7 +653,7 @@ export function serveMqtt(pipe: Pipe, host: MqttHost, authenticators: readonly A
     pipe,
     host.limits,
     host.clock,
-    SLOTS,
+    MQTT_SLOTS,
     (session) => new MqttServer(pipe, host, session, authenticators),
   );
 }

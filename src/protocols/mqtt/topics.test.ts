@@ -52,7 +52,6 @@ async function place(seed: number, history: 'durable' | 'none'): Promise<Place> 
     log: SILENT,
     software: 'Portico/test',
     routes: () => {},
-    open: true,
   };
   return { world, host };
 }

@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { Fields } from '../../core/fields.ts';
 import { parseMediaType } from '../http/negotiate.ts';
+import type { KeptFields } from '../http/representation.ts';
 import { writeProperties } from './properties.ts';
 
 /** What is represented; a message of the topics is one. */
@@ -22,6 +23,9 @@ const PRINTABLE = /^[\x20-\x7e]+$/;
 interface Known {
   type: string;
   tag: string;
+  /** Of its answers as it is; null before the first. */
+  readonly kept: KeptFields;
+  fields: Fields | null;
 }
 
 const KNOWN = new WeakMap<Value, Known>();
@@ -29,7 +33,7 @@ const KNOWN = new WeakMap<Value, Known>();
 function knownOf(value: Value): Known {
   let known = KNOWN.get(value);
   if (known === undefined) {
-    known = { type: typeOf(value), tag: digestOf(value) };
+    known = { type: typeOf(value), tag: digestOf(value), kept: { fields: null }, fields: null };
     KNOWN.set(value, known);
   }
   return known;
@@ -38,6 +42,18 @@ function knownOf(value: Value): Known {
 /** The media type that a payload is given as: the publisher's, else what can be seen of it. */
 export function mediaTypeOf(value: Value): string {
   return knownOf(value).type;
+}
+
+/** Where the fields of its answers are kept, for a value that is given as it is and does not expire. */
+export function keptOf(value: Value): KeptFields {
+  return knownOf(value).kept;
+}
+
+/** Fields that are the same at each answer, made at the first. */
+export function sameFields(value: Value, make: () => Fields): Fields {
+  const known = knownOf(value);
+  known.fields ??= make().fix();
+  return known.fields;
 }
 
 function typeOf({ contentType, payload }: Value): string {

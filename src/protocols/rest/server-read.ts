@@ -11,7 +11,7 @@ import { answerRepresentation } from '../http/representation.ts';
 import { faults } from './faults.ts';
 import { JSON_TYPE, NDJSON, Page } from './pages.ts';
 import { refuse } from './refuse.ts';
-import { encoded, mediaTypeOf, tagOf, valueFields } from './representation.ts';
+import { encoded, keptOf, mediaTypeOf, sameFields, tagOf, valueFields } from './representation.ts';
 import type { RestHost } from './server-write.ts';
 
 export const NOT_READABLE = 'This may not be read: a rule forbids it.';
@@ -59,13 +59,9 @@ function answerMessage(exchange: Exchange, host: RestHost, message: Message): vo
   // A value that is JSON itself is given as it is to those who want JSON.
   const raw = type === mediaTypeOf(message);
   const etag = `"${tagOf(message)}${raw ? '' : ';json'}"`;
-  const fields = raw
-    ? valueFields(message, host.limits.propertyBytesMax)
-    : Fields.of({ 'x-content-type-options': 'nosniff' });
-  fields.append('cache-control', 'no-cache').append('vary', 'Accept');
-  if (message.cursor > 0) fields.append('cursor', String(message.cursor));
-  if (Number.isFinite(message.expiry))
-    fields.append('x-expiry', String(Math.ceil((message.expiry - host.clock.wall) / 1_000)));
+  // What expires is given with the time that is left to it.
+  const lasting = raw && !Number.isFinite(message.expiry);
+  const fields = lasting ? sameFields(message, () => fieldsOf(message, host, raw)) : fieldsOf(message, host, raw);
   const body = raw ? message.payload : Buffer.from(`${writeEnvelope(message, { retained: true })}\n`);
   answerRepresentation(exchange, host, {
     type: fields.get('content-type') ?? type,
@@ -73,7 +69,19 @@ function answerMessage(exchange: Exchange, host: RestHost, message: Message): vo
     lastModified: message.time,
     content: body,
     fields,
+    ...(lasting ? { kept: keptOf(message) } : {}),
   });
+}
+
+function fieldsOf(message: Message, host: RestHost, raw: boolean): Fields {
+  const fields = raw
+    ? valueFields(message, host.limits.propertyBytesMax)
+    : Fields.of({ 'x-content-type-options': 'nosniff' });
+  fields.append('cache-control', 'no-cache').append('vary', 'Accept');
+  if (message.cursor > 0) fields.append('cursor', String(message.cursor));
+  if (Number.isFinite(message.expiry))
+    fields.append('x-expiry', String(Math.ceil((message.expiry - host.clock.wall) / 1_000)));
+  return fields;
 }
 
 /** The retained values of a filter in the order of their topics, those behind `after`. */

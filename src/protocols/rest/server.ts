@@ -69,7 +69,7 @@ const NOT_KEPT = Fields.of({ 'cache-control': 'no-store' });
 export function serveHealth(host: RestHost): ExchangeHandler {
   const version = host.software.slice(host.software.indexOf('/') + 1);
   const body = Buffer.from(`${JSON.stringify({ status: 'ok', version })}\n`);
-  const fields = Fields.of({ 'cache-control': 'no-store', 'content-type': 'application/json' });
+  const fields = Fields.of({ 'cache-control': 'no-store', 'content-type': 'application/json' }).fix();
   return (exchange) => {
     if (exchange.method !== 'GET' && exchange.method !== 'HEAD') others(exchange, READING);
     else if (host.leaving === true) answerJson(exchange, 503, { status: 'leaving', version }, NOT_KEPT);

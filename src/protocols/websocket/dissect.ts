@@ -1,10 +1,11 @@
-// The codec again, as labelled pieces for the inspector: frames of a client unmasked, close codes by name. What is
-// compressed is shown as it is on the wire.
+// The codec again, as labelled pieces for the inspector: frames of a client unmasked, close codes by name, compressed
+// messages with what they say.
 import { KeptBytes } from '../../bytes/kept.ts';
 import { BAD, copyOf, isUtf8, MORE, u16, utf8 } from '../../bytes/reader.ts';
 import type { Direction, Dissector, Piece } from '../../core/tap.ts';
 import * as C from './codec.ts';
 import { codeName } from './codes.ts';
+import { COMPRESSED_MAX, SeenDeflate } from './dissect-deflate.ts';
 
 /** Payloads are shown up to here. */
 const SHOWN = 64;
@@ -22,8 +23,8 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /** @param direction `in` is what a client says: masked */
-export function webSocketDissector(direction: Direction, _joinedLate: boolean): Dissector {
-  return new Frames(direction === 'in');
+export function webSocketDissector(direction: Direction, joinedLate: boolean): Dissector {
+  return new Frames(direction === 'in', joinedLate);
 }
 
 class Frames implements Dissector {
@@ -35,9 +36,15 @@ class Frames implements Dissector {
   /** Bytes of a payload that are not looked at. */
   private left = 0;
   private lost = false;
+  private readonly joinedLate: boolean;
+  /** Once something was compressed. */
+  private deflate: SeenDeflate | null = null;
+  /** The message whose frames come is compressed. */
+  private compressed = false;
 
-  constructor(masked: boolean) {
+  constructor(masked: boolean, joinedLate: boolean) {
     this.masked = masked;
+    this.joinedLate = joinedLate;
     this.reader = new C.FrameReader(masked, true);
   }
 
@@ -60,7 +67,7 @@ class Frames implements Dissector {
         this.drop(length);
         break;
       }
-      if (kept.end - body < Math.min(reader.length, WAITED)) break;
+      if (kept.end - body < Math.min(reader.length, this.wanted())) break;
       found.push(this.frame(body));
       const size = body - kept.start + reader.length;
       const here = Math.min(size, kept.length);
@@ -70,11 +77,19 @@ class Frames implements Dissector {
     return found;
   }
 
+  /** How much of a frame's payload is looked at: of one that is compressed all, or nothing can be read. */
+  private wanted(): number {
+    const { opcode, compressed, length } = this.reader;
+    if (opcode >= C.CLOSE) return WAITED;
+    if (opcode !== C.CONTINUATION) this.compressed = compressed;
+    return this.compressed && length <= COMPRESSED_MAX ? length : WAITED;
+  }
+
   private frame(body: number): Piece {
     const { kept, reader } = this;
     const head = body - kept.start;
     const { opcode, fin, compressed, length, key } = reader;
-    const payload = copyOf(kept.bytes, body, Math.min(kept.end, body + Math.min(length, WAITED)));
+    const payload = copyOf(kept.bytes, body, Math.min(kept.end, body + Math.min(length, this.wanted())));
     C.applyKey(payload, 0, payload.length, key);
     const pieces: Piece[] = [
       { ...this.at(0, 1), label: 'fin', value: fin ? 'yes' : 'no' },
@@ -86,7 +101,7 @@ class Frames implements Dissector {
     if (this.masked)
       pieces.push({ ...this.at(head - 4, head), label: 'key', value: (key >>> 0).toString(16).padStart(8, '0') });
     const size = head + length;
-    let value = shown(payload, length);
+    let value = this.compressed && opcode < C.CLOSE ? this.inflated(payload, length, fin) : shown(payload, length);
     if (opcode === C.CLOSE && length >= 2) {
       const code = u16(payload, 0);
       const reason = payload.subarray(2).toString('utf8');
@@ -95,6 +110,16 @@ class Frames implements Dissector {
       if (reason !== '') pieces.push({ ...this.at(head + 2, size), label: 'reason', value: reason });
     } else if (length > 0) pieces.push({ ...this.at(head, size), label: 'payload', value });
     return { ...this.at(0, size), label: NAMES[opcode]!, value, pieces };
+  }
+
+  /** What a compressed message says, with its last frame; before that only that there is more to come. */
+  private inflated(payload: Buffer, length: number, fin: boolean): string {
+    this.deflate ??= new SeenDeflate(this.joinedLate);
+    if (payload.length === length) this.deflate.add(payload);
+    else this.deflate.skip();
+    if (!fin) return `${length} bytes, compressed; more follows`;
+    const text = this.deflate.end();
+    return typeof text === 'string' ? `${length} bytes, compressed: ${text}` : shown(text, text.length);
   }
 
   private drop(size: number): void {

@@ -24,7 +24,17 @@ export interface Channel {
   readonly plain?: boolean;
   /** The protocol whose stream of bytes its messages are; '' when they are messages. */
   readonly carries?: string;
+  /** It asks itself who is there. */
+  readonly signsIn?: boolean;
   messages(messages: Messages): MessageSession;
+}
+
+/** Whether what a request would open asks itself who is there. */
+export function signsIn(channels: readonly Channel[], { target, fields }: Exchange): boolean {
+  const { path } = splitTarget(target);
+  const places = channels.filter(({ paths }) => paths.some((place) => fits(place, path)));
+  const asked = subprotocolsOf(fields);
+  return asked !== null && choose(places, asked, path)?.signsIn === true;
 }
 
 export interface UpgradeHost {

@@ -219,7 +219,6 @@ test('the recorder publishes what a connection was, with its last bytes', async 
     reach: reachIn(world, null),
     log: SILENT,
     software: 'test',
-    open: true,
   } as unknown as Host<Resources>;
   const [stream, datagrams] = wireListens({ kind: 'record', port: 1, name: 'a/b' });
   assert.ok(stream?.on === 'tcp' && datagrams?.on === 'udp');

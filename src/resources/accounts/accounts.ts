@@ -1,6 +1,6 @@
 // The accounts of a running server: open mode while there are none, who is let in, who still stands. How a sign-in is
 // checked is in sign-in.ts, what callers may do in rules/.
-import { type Caller, callerOf, isLocal, OPERATOR } from '../../core/caller.ts';
+import { ANYONE, type Caller, callerOf, isLocal, OPERATOR } from '../../core/caller.ts';
 import type { Log } from '../../core/log.ts';
 import type { Peer } from '../../core/peer.ts';
 import {
@@ -143,7 +143,7 @@ export class StoredAccounts extends Turned implements Accounts {
 
   stands(caller: Caller): boolean {
     const { by, id } = caller;
-    if (caller === OPERATOR) return true;
+    if (by === ANYONE || caller === OPERATOR) return true;
     if (by === undefined || by === '')
       return this.open ? caller.origin === 'local' : caller.account === '' && this.rules.grantsAnonymous;
     const { wall } = this.turn.clock;

@@ -60,6 +60,8 @@ export interface Publication {
    * committed together; a repeat settles OK without publishing.
    */
   readonly once?: number;
+  /** What was made of it already, by slot: see `Message.frames`. */
+  readonly frames?: (Uint8Array | undefined)[] | undefined;
 }
 
 /** What is done for a subscriber that does not keep up: see the limits of the topics. */

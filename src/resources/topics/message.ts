@@ -35,7 +35,8 @@ export function messageOf(publication: Publication, publisher: string, time: num
     retain: publication.retain ?? false,
     assurance: publication.assurance,
     cursor: 0,
-    frames: [],
+    // With room for the slots of MQTT.
+    frames: publication.frames ?? [undefined, undefined],
   };
 }
 

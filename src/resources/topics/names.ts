@@ -53,7 +53,10 @@ export function isReserved(name: string): boolean {
   return name.startsWith('$') || RESERVED.some((prefix) => name.startsWith(prefix) || name === prefix.slice(0, -1));
 }
 
-let slots = 0;
+/** Of MQTT, before and from 5.0: every message has room for these two, since growing costs more. */
+export const MQTT_SLOTS = { earlier: 0, five: 1 } as const;
+
+let slots = 2;
 
 /** A slot in `Message.frames`, for one encoding. Asked for once, when a protocol's module loads. */
 export function frameSlot(): number {

@@ -40,7 +40,6 @@ export class Stage {
       reach: null as never,
       log: { ...SILENT, error: (text) => void logged.push(text) },
       software: 'Portico/test',
-      open: true,
       routes: this.routes,
     };
   }

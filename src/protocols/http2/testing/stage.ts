@@ -96,7 +96,6 @@ export class Stage {
       reach: null as never,
       log: { ...SILENT, error: (text, more) => void logged.push(`${text} ${JSON.stringify(more)}`) },
       software: 'Portico/test',
-      open: true,
       routes: this.routes,
     };
   }

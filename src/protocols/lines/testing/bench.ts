@@ -6,6 +6,7 @@ import type { Address } from '../../../core/peer.ts';
 import type { Pipe } from '../../../core/pipe.ts';
 import { Recorder } from '../../../core/pipe-suite.ts';
 import { NO_EVENTS, type PipeBounds } from '../../../core/stream-pipe.ts';
+import type { Accounts } from '../../../resources/accounts/contract.ts';
 import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import type { HistoryPolicy } from '../../../resources/topics/history.ts';
 import { House, NO_HISTORY } from '../../../resources/topics/testing/house.ts';
@@ -18,7 +19,7 @@ import { type LinesHost, serveLines } from '../server.ts';
 
 export interface BenchOptions {
   readonly limits?: Readonly<Record<string, number>>;
-  readonly open?: boolean;
+  readonly accounts?: Accounts;
   /** Topics keep their history; they keep none when absent. */
   readonly policies?: HistoryPolicy[] | 'durable';
   readonly cut?: number;
@@ -47,7 +48,7 @@ export class Bench {
     const { world, topics } = house;
     this.network = new DatagramNetwork(world);
     this.host = {
-      resources: { accounts: OPEN_ACCOUNTS, topics },
+      resources: { accounts: options.accounts ?? OPEN_ACCOUNTS, topics },
       limits: bindLimits(limits, options.limits),
       get clock() {
         return world.turn.clock;
@@ -57,7 +58,6 @@ export class Bench {
       log: SILENT,
       software: 'Portico/test',
       routes: () => {},
-      open: options.open ?? true,
     };
   }
 

@@ -90,7 +90,6 @@ export class Bench {
       log: SILENT,
       software: 'Portico/test',
       routes: () => {},
-      open: true,
     };
   }
 

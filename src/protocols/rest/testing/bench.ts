@@ -42,7 +42,6 @@ export class Bench {
       log: SILENT,
       software: 'Portico/1.2.3',
       routes: () => {},
-      open: true,
     };
     this.topics = serveTopics(this.host);
     this.list = serveTopicList(this.host);

@@ -81,7 +81,6 @@ export class Bench {
       log: SILENT,
       software: 'Portico/test',
       routes: () => {},
-      open: true,
     };
     this.handler = serveEvents(this.host);
   }
