@@ -17,7 +17,9 @@ test('it is up at once, has a URL for each protocol, and is gone at the end of i
     await using portico = await Portico.start(FREE);
     const took = performance.now() - began;
     assert.ok(took < 100, `${took} ms`);
-    assert.deepEqual(Object.keys(portico.urls).sort(), ['http', 'lines', 'mqtt', 'mqtt-ws', 'sse', 'udp', 'ws']);
+    const plain = ['http', 'lines', 'mqtt', 'mqtt-ws', 'sse', 'udp', 'ws'];
+    const secured = ['https', 'mqtt-wss', 'mqtts', 'sses', 'tls', 'wss'];
+    assert.deepEqual(Object.keys(portico.urls).sort(), [...plain, ...secured].sort());
     assert.match(portico.urls.mqtt!, /^mqtt:\/\/127\.0\.0\.1:\d+$/);
     assert.match(portico.urls.http!, /^http:\/\/127\.0\.0\.1:\d+$/);
     assert.match(portico.urls['mqtt-ws']!, /^ws:\/\/127\.0\.0\.1:\d+\/mqtt$/);
