@@ -19,7 +19,7 @@ import type {
 } from './resources/certificates/contract.ts';
 import { IssueError } from './security/authority.ts';
 import { ACME_ALPN, type Certificates } from './security/certificates.ts';
-import { addressBytes, isAddress, LOCAL_ZONE, nameOf } from './security/names.ts';
+import { isAddress, LOCAL_ZONE, nameOf, reverseName } from './security/names.ts';
 import { acmeProofProblem, readCertificate, readRequest } from './security/reading.ts';
 import { AddressPolicy } from './transports/addresses.ts';
 import { peerChain } from './transports/peer-chain.ts';
@@ -207,13 +207,6 @@ class ProofError extends Error {
 
 function wrong(text: string): ProofProblem {
   return { kind: 'incorrectResponse', text };
-}
-
-/** `1.0.0.127.in-addr.arpa` (RFC 1034 §5.2.1, RFC 3596 §2.5). */
-export function reverseName(address: string): string {
-  const bytes = addressBytes(address)!;
-  if (bytes.length === 4) return `${[...bytes].reverse().join('.')}.in-addr.arpa`;
-  return `${[...Buffer.from(bytes).toString('hex')].reverse().join('.')}.ip6.arpa`;
 }
 
 // ---- routes --------------------------------------------------------------------------------------------------------

@@ -64,7 +64,8 @@ test('what cannot be is refused, and nothing is left running', async () => {
 
 test('a listener that is not wanted is not there', async () => {
   await using portico = await Portico.start({ ...FREE, protocols: { mqtt: { enabled: false } } });
-  assert.deepEqual(Object.keys(portico.urls).sort(), ['http', 'lines', 'sse', 'udp', 'ws']);
+  const names = ['http', 'https', 'lines', 'sse', 'sses', 'tls', 'udp', 'ws', 'wss'];
+  assert.deepEqual(Object.keys(portico.urls).sort(), names);
 });
 
 test('a route of one’s own: a Request in, a Response out', async () => {

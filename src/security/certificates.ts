@@ -10,7 +10,17 @@ import { Authority, challengeIdentity, type Issued, type IssuePlan, renewalOf } 
 import { newKey } from './certificate.ts';
 import { OwnClientCertificates } from './client-certificates.ts';
 import { FolderKeeping, type Keeping, MemoryKeeping } from './keeping.ts';
-import { Constraints, covers, isAddress, LOCAL_ZONE, machineNames, nameOf, type Range, rangeOf } from './names.ts';
+import {
+  Constraints,
+  covers,
+  isAddress,
+  LOCAL_ZONE,
+  machineNames,
+  nameOf,
+  type Range,
+  rangeOf,
+  reverseName,
+} from './names.ts';
 import { ocspAnswer } from './ocsp.ts';
 import { checkPair, type FilePair, type Known, OwnFiles } from './own-files.ts';
 
@@ -165,13 +175,14 @@ export class Certificates implements Identities {
 
   /** Shows the proof of RFC 8737 for a name until it is taken back; false when there are too many. */
   challenge(name: string, authorization: string): boolean {
-    if (this.challenges.size >= CHALLENGES_MAX && !this.challenges.has(name)) return false;
-    this.challenges.set(name, challengeIdentity(name, authorization, this.wall()));
+    const asked = challengeName(name);
+    if (this.challenges.size >= CHALLENGES_MAX && !this.challenges.has(asked)) return false;
+    this.challenges.set(asked, challengeIdentity(name, authorization, this.wall()));
     return true;
   }
 
   unchallenge(name: string): void {
-    this.challenges.delete(name);
+    this.challenges.delete(challengeName(name));
   }
 
   /** A certificate that another authority gave is kept, and shown from now on; answers what is wrong with it. */
@@ -315,6 +326,11 @@ export class Certificates implements Identities {
     });
     return known;
   }
+}
+
+/** What SNI has for it: no address stands there (RFC 8738 §6). */
+function challengeName(name: string): string {
+  return isAddress(name) ? reverseName(name) : name;
 }
 
 function obtainedName(label: string): string {
