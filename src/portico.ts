@@ -14,16 +14,16 @@ import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
-import { openAccounts, type StoredAccounts } from './resources/accounts/accounts.ts';
+import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
-import { Rules } from './resources/accounts/rules/rules.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, securedOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
+import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
@@ -34,6 +34,7 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { openServerAccounts } from './signing-in.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
@@ -142,7 +143,8 @@ export class Portico implements AsyncDisposable {
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
       const credentials = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
       const exposed = beyondLoopback(config) !== null;
-      accounts = await openAccounts({ engine, turn, log, rules: new Rules(config.rules), exposed });
+      const reach = () => server!.wayOut();
+      accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
       const { history } = config.topics;
       topics = await openTopics({
         engine,
@@ -318,12 +320,17 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
       if ('beside' in listens) continue;
       const hosts = given.hosts ?? config.hosts;
       const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
-      plans.push({ protocol, listens, hosts, limits, beside, port: portOf(config, protocol, listens) });
+      const proxies = proxiesOf(given.proxyProtocol);
+      plans.push({ protocol, listens, hosts, limits, beside, proxies, port: portOf(config, protocol, listens) });
       if (listens.on === 'tcp' && given.path !== undefined)
-        plans.push({ protocol, listens, hosts: [], limits, beside, port: 0, path: given.path });
+        plans.push({ protocol, listens, hosts: [], limits, beside, proxies, port: 0, path: given.path });
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+function proxiesOf(entries: readonly string[] | undefined): TrustedProxies | undefined {
+  return entries === undefined ? undefined : new TrustedProxies(entries);
 }
 
 /** Those that have no port of their own and are spoken on this one's. */
@@ -434,7 +441,7 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
 }
 
 function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {
-  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls }) => {
+  return config.shared.map(({ port, hosts = config.hosts, protocols, fallback, tls, proxyProtocol }) => {
     const planOf = (name: string): ListenerPlan<Resources> => {
       const protocol = PROTOCOLS.find((candidate) => candidate.name === name)!;
       const listens = protocol.listens.find(isStream)!;
@@ -448,6 +455,7 @@ function sharedPlansOf(config: Config, credentials: Credentials | null = null): 
       port,
       plans: named === undefined && otherwise !== null ? [...plans, otherwise] : plans,
       fallback: otherwise,
+      proxies: proxiesOf(proxyProtocol),
       ...(tls && credentials !== null ? { secured: securedOf(config, protocols, credentials) } : {}),
     };
   });

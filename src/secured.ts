@@ -8,6 +8,7 @@ import type { ClientCertificates, Identities, TlsPolicy } from './core/tls.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
 import { Certificates } from './security/certificates.ts';
+import { TrustedProxies } from './server/proxy-header.ts';
 import type { ListenerPlan, SharedPlan, TlsPlan } from './server/server.ts';
 
 /** The certificates of a configuration, made where there are none yet. */
@@ -77,7 +78,10 @@ export function tlsPlansOf(config: Config, credentials: Credentials): TlsPlan<Re
   }
   return [...ports.values()].map((entries) => {
     const { hosts, port } = entries[0]!.plan;
-    return { hosts, port, plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
+    const plans = entries.map(({ plan }) => plan);
+    const named = plans.flatMap(({ protocol }) => config.protocols[protocol.name]?.proxyProtocol ?? []);
+    const proxies = named.length === 0 ? undefined : new TrustedProxies(named);
+    return { hosts, port, plans, policy: policyOf(entries, credentials), proxies };
   });
 }
 
