@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
 import { originEntryProblem } from './protocols/http/guard.ts';
@@ -13,6 +14,7 @@ import { PROTOCOLS } from './protocols.ts';
 import { readRule } from './resources/accounts/rules/language.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { nameOf, rangeOf } from './security/names.ts';
+import { proxyEntryProblem } from './server/proxy-header.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
 
@@ -20,6 +22,17 @@ const port = z
   .int('a port is a number')
   .min(0, 'a port is at least 0, which takes a free one')
   .max(65_535, 'a port is at most 65535');
+
+/** Proxies that begin each connection with a header of the PROXY protocol: addresses, ranges, `unix`. */
+const proxyProtocol = z
+  .array(
+    z.string().superRefine((entry, context) => {
+      const problem = proxyEntryProblem(entry);
+      if (problem !== null) context.addIssue(problem);
+    }),
+  )
+  .min(1, 'names at least one proxy')
+  .optional();
 
 const listener = z.strictObject({
   /** TCP port; 0 for a free one. */
@@ -30,6 +43,7 @@ const listener = z.strictObject({
   hosts: z.array(z.string().min(1, 'a host is not empty')).min(1, 'name at least one host').optional(),
   /** A Unix socket to listen on as well. */
   path: z.string().min(1, 'a path is not empty').optional(),
+  proxyProtocol,
   /** False: does not listen. */
   enabled: z.boolean().optional(),
   /** Its port with TLS, where it has one. */
@@ -151,6 +165,26 @@ export const certificates = z.strictObject({
       }),
     )
     .default([]),
+  /** Certificates that another authority gives by ACME, and that are renewed by themselves. */
+  acme: z
+    .array(
+      z.strictObject({
+        names: z.array(certificateName).min(1, 'name at least one').max(100, 'has at most 100 names'),
+        directory: z.url('is the URL of a directory').default('https://acme-v02.api.letsencrypt.org/directory'),
+        /** `mailto:ann@example.com`. */
+        contact: z.array(z.string().min(1)).default([]),
+        /** That you agree to the terms of the authority. */
+        termsAgreed: z.literal(true, 'is true: the authority has terms, and they are yours to agree to'),
+        proof: z.enum(['http-01', 'tls-alpn-01'], 'is `http-01` or `tls-alpn-01`').default('http-01'),
+        /** What the authority gave to bind the account (RFC 8555 §7.3.4). */
+        external: z.strictObject({ kid: z.string().min(1), key: z.string().min(1) }).optional(),
+        /** A file in PEM of whoever issued the ACME server's own certificate. */
+        authorities: z.string().min(1).optional(),
+      }),
+    )
+    .default([]),
+  /** Where the ACME server looks for proofs: 80 and 443 but where neighbours cannot listen there. */
+  proofPorts: z.strictObject({ http: port.default(80), tls: port.default(443) }).default({ http: 80, tls: 443 }),
   /** Of clients that sign in with a certificate. */
   clients: z
     .strictObject({
@@ -171,6 +205,7 @@ const sharedPort = z.strictObject({
   protocols: z.array(protocolName).min(1, 'name at least one protocol'),
   /** Who gets a client that is silent for 300 ms or that nobody recognises; without it, such a client is reset. */
   fallback: protocolName.optional(),
+  proxyProtocol,
   /** TLS as well, for who begins with it: the same protocols within, by ALPN or first bytes. */
   tls: z.boolean().default(false),
 });
@@ -191,7 +226,7 @@ export const schema = z.strictObject({
   /** By the protocol's name. */
   protocols: z.partialRecord(protocolName, listener).default({}),
   /** Whose certificates this server shows, and what its own authority may speak for. */
-  certificates: certificates.default({ names: [], ranges: [], files: [], clients: { authorities: [], revoked: [] } }),
+  certificates: certificates.prefault({}),
   /** Ports on which the first bytes of a client choose the protocol. */
   shared: z.array(sharedPort).default([]),
   /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */
@@ -232,6 +267,8 @@ export const schema = z.strictObject({
         .optional(),
     })
     .default({ hosts: [], origins: [], routes: {}, sites: [], redirectToHttps: false }),
+  /** Who may sign in, and how. */
+  accounts: accountsSchema.default({ plaintext: 'refuse', issuers: [] }),
   /** What accounts may do, beside the rules that `portico rule` makes: `allow @devices publish topics/devices/{account}/#`. */
   rules: z
     .array(
@@ -429,7 +466,8 @@ function pathOf(words: readonly string[]): string[] | null {
 
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
 function readValue(path: readonly string[], text: string): unknown {
-  if (['hosts', 'allow', 'origins'].includes(path.at(-1)!)) return text.split(',').map((part) => part.trim());
+  if (['hosts', 'allow', 'origins', 'proxyProtocol'].includes(path.at(-1)!))
+    return text.split(',').map((part) => part.trim());
   if (path.at(-1) === 'data' || path.at(-1) === 'path' || (path.at(-1) === 'control' && text !== 'false')) return text;
   if (text === 'true' || text === 'false') return text === 'true';
   return /^\d+$/.test(text) ? Number(text) : text;

@@ -8,6 +8,7 @@ import type { ClientCertificates, Identities, TlsPolicy } from './core/tls.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { Resources } from './resources/resources.ts';
 import { Certificates } from './security/certificates.ts';
+import { TrustedProxies } from './server/proxy-header.ts';
 import type { ListenerPlan, SharedPlan, TlsPlan } from './server/server.ts';
 
 /** The certificates of a configuration, made where there are none yet. */
@@ -16,13 +17,25 @@ export function openCertificates(config: Config, log: Log): Certificates {
   return new Certificates({
     data: config.storage === 'memory' ? null : config.data,
     hostname: hostname(),
-    names: [...names, ...config.http.hosts.filter((host) => !host.startsWith('*'))],
+    names,
+    hosts: config.http.hosts,
+    url: plainUrlOf(config),
     ranges,
     files,
     clientAuthorities: clients.authorities,
     revocationLists: clients.revoked,
     log,
   });
+}
+
+/** Where revocation lists and the responder are reached without TLS, if that is known and always the same. */
+function plainUrlOf(config: Config): string {
+  const { enabled, port } = config.protocols.http1 ?? {};
+  const listens = PROTOCOLS.find(({ name }) => name === 'http1')!.listens.find(({ on }) => on === 'tcp');
+  if (enabled === false || listens === undefined || !('port' in listens)) return '';
+  const standing = config.ports === 'standard' ? listens.standardPort : config.ports === 'ephemeral' ? 0 : listens.port;
+  const known = port ?? standing;
+  return known === 0 ? '' : `http://localhost${known === 80 ? '' : `:${known}`}`;
 }
 
 /** Whose certificates are shown, and who judges those of clients. */
@@ -65,7 +78,10 @@ export function tlsPlansOf(config: Config, credentials: Credentials): TlsPlan<Re
   }
   return [...ports.values()].map((entries) => {
     const { hosts, port } = entries[0]!.plan;
-    return { hosts, port, plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
+    const plans = entries.map(({ plan }) => plan);
+    const named = plans.flatMap(({ protocol }) => config.protocols[protocol.name]?.proxyProtocol ?? []);
+    const proxies = named.length === 0 ? undefined : new TrustedProxies(named);
+    return { hosts, port, plans, policy: policyOf(entries, credentials), proxies };
   });
 }
 

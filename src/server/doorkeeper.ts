@@ -78,6 +78,16 @@ export class Doorkeeper {
     if (visitor !== undefined) visitor.open--;
   }
 
+  /** One that was let in turns out to be another's. When that one is not let in, it stays counted as it was. */
+  moved(from: Address | null, to: Address | null, now: Instant): Refusal | null {
+    this.left(from);
+    const refusal = this.admit(to, now);
+    if (refusal === null) return null;
+    this.open++;
+    this.visitor(from, now).open++;
+    return refusal;
+  }
+
   /** A connection from there broke its protocol. */
   failed(remote: Address | null, now: Instant): void {
     if (remote === null || isLoopback(remote.host)) return;

@@ -3,8 +3,8 @@
 import type { Caller } from '../core/caller.ts';
 import type { Fault } from '../core/fault.ts';
 import type { Log, LogFields } from '../core/log.ts';
-import { type Address, addressText } from '../core/peer.ts';
-import { type Cause, REVOKED, SHUTDOWN, type Why } from '../core/pipe.ts';
+import { type Address, addressText, type Peer } from '../core/peer.ts';
+import { type Cause, type Pipe, REVOKED, SHUTDOWN, type Why } from '../core/pipe.ts';
 import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
@@ -47,6 +47,8 @@ export interface Known {
   readonly openedAt: Instant;
   /** The doorkeeper let it in and counts it; false for what a session of ours opened. */
   readonly admitted: boolean;
+  /** As whose it was let in; null for nobody's in particular. */
+  from: Address | null;
   /** Ends what its session opened. */
   readonly ended: (cause: Cause) => void;
   /** `receivedBytes` and `sentBytes` of the pipe when memory was last measured. */
@@ -119,17 +121,36 @@ export class Registry implements PipeEvents {
   /** Whether one more connection from an address may come in. */
   admit(remote: Address | null): boolean {
     const why = this.shut ? 'the server is shutting down' : this.doorkeeper.admit(remote, this.turn.clock.now);
-    if (why === null) return true;
+    return why === null || this.refused(why, remote);
+  }
+
+  private refused(why: string, remote: Address | null): false {
     this.figures.refused++;
     this.logRated('info', `refused ${why}`, 'a connection was refused', { why, from: addressText(remote) });
     return false;
   }
 
   /** A connection that was admitted stands. */
-  opened(pipe: StreamPipe, protocol: string, ended: (cause: Cause) => void = () => {}): void {
+  opened(
+    pipe: StreamPipe,
+    protocol: string,
+    ended: (cause: Cause) => void = () => {},
+    from: Address | null = pipe.peer.remote,
+  ): void {
     this.figures.opened++;
-    this.add(pipe, protocol, true, ended);
+    this.add(pipe, protocol, true, ended, from);
     this.connectionLog?.opened(pipe, protocol);
+  }
+
+  /** A proxy has said for whom its connection is: false when that one is not let in. */
+  comesFrom(pipe: Pipe, peer: Peer): boolean {
+    const known = this.pipes.get(pipe.id);
+    if (known === undefined) return false;
+    known.pipe.peer = peer;
+    const why = this.doorkeeper.moved(known.from, peer.remote, this.turn.clock.now);
+    if (why !== null) return this.refused(why, peer.remote);
+    known.from = peer.remote;
+    return true;
   }
 
   /** A connection that a session of ours opened. */
@@ -157,13 +178,21 @@ export class Registry implements PipeEvents {
     for (const { pipe } of this.pipes.values()) yield [pipe.id, pipe.kernel()];
   }
 
-  private add(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): void {
-    this.pipes.set(pipe.id, this.know(pipe, protocol, admitted, ended));
+  private add(
+    pipe: StreamPipe,
+    protocol: string,
+    admitted: boolean,
+    ended: (cause: Cause) => void,
+    from = pipe.peer.remote,
+  ): void {
+    const known = this.know(pipe, protocol, admitted, ended);
+    known.from = from;
+    this.pipes.set(pipe.id, known);
   }
 
   private know(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): Known {
     const openedAt = this.turn.clock.now;
-    const known = { pipe, protocol, openedAt, admitted, ended, received: 0, sent: 0 };
+    const known: Known = { pipe, protocol, openedAt, admitted, ended, from: null, received: 0, sent: 0 };
     if (pipe.protocol === '') pipe.protocol = protocol;
     if (this.tap !== null) tapPipe(known, this.tap);
     return known;
@@ -185,7 +214,7 @@ export class Registry implements PipeEvents {
     const known = this.pipes.get(pipe.id);
     if (known === undefined) return;
     this.pipes.delete(pipe.id);
-    if (known.admitted) this.doorkeeper.left(pipe.peer.remote);
+    if (known.admitted) this.doorkeeper.left(known.from);
     if (known.admitted) this.connectionLog?.ended(pipe, cause, this.turn.clock.now - known.openedAt);
     known.ended(cause);
     if (this.pipes.size === 0) for (const then of this.emptied.splice(0)) then();

@@ -7,7 +7,7 @@ import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log, LogFields } from '../core/log.ts';
 import { carryPipe } from '../core/message-pipe.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
-import type { Address } from '../core/peer.ts';
+import type { Address, Peer } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
 import type { Alternative, Host, Listens, Protocol } from '../core/protocol.ts';
@@ -23,6 +23,7 @@ import type { ServerAccessLog } from './access-log.ts';
 import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
 import { beginsTls, type HandshakeFigures, HelloSession } from './hello.ts';
+import { PROXY_HEADER, ProxyHeaderSession, TrustedProxies } from './proxy-header.ts';
 import { OPEN_MAX, OPEN_MAX_OF_PORTS, SessionReach } from './reach.ts';
 import { type Choice, RecognisingSession } from './recognise.ts';
 import { REGISTRY_LIMITS, Registry, type RegistryLimits } from './registry.ts';
@@ -39,6 +40,8 @@ export interface ListenerPlan<Resources> {
   readonly path?: string;
   /** Of the protocol's limits, those that are not the default. */
   readonly limits?: Readonly<Record<string, number>>;
+  /** Those who begin with a header of the PROXY protocol; nobody does when absent. */
+  readonly proxies?: TrustedProxies | undefined;
   /** Who else is spoken to there, when first bytes say so. */
   readonly beside?: readonly ListenerPlan<Resources>[];
 }
@@ -50,6 +53,7 @@ export interface SharedPlan<Resources> {
   readonly plans: readonly ListenerPlan<Resources>[];
   /** Who gets those that are silent for 300 ms or that nobody recognises; null resets them. */
   readonly fallback: ListenerPlan<Resources> | null;
+  readonly proxies?: TrustedProxies | undefined;
   /** Who shakes hands there is spoken to by these. */
   readonly secured?: Pick<TlsPlan<Resources>, 'plans' | 'policy'>;
 }
@@ -60,6 +64,8 @@ export interface TlsPlan<Resources> {
   readonly port: number;
   readonly plans: readonly ListenerPlan<Resources>[];
   readonly policy: TlsPolicy;
+  /** Their header comes before the handshake. */
+  readonly proxies?: TrustedProxies | undefined;
 }
 
 /** A listener that stands. */
@@ -181,29 +187,34 @@ export class Server<Resources> {
     const listens = streamListens(plan);
     const shared = this.sharedHost(plan);
     const inputMax = this.inputMaxOfAll([plan, ...(plan.beside ?? [])]);
-    const door = this.door(name, inputMax, (pipe) => listens.pipe(pipe, this.host(shared, pipe)));
+    const door = this.door(name, inputMax, (pipe) => listens.pipe(pipe, this.host(shared, pipe)), plan.proxies);
     this.stand(
       name,
       path === undefined ? await openTcp({ name, hosts, port }, door) : [await openUnix(name, path, door)],
     );
   }
 
-  private async listenShared({ hosts, port, plans, fallback, secured }: SharedPlan<Resources>): Promise<void> {
+  private async listenShared({ hosts, port, plans, fallback, secured, proxies }: SharedPlan<Resources>): Promise<void> {
     const makes: Choice[] = plans.map((plan) => this.alternative(plan));
     const at = fallback === null ? -1 : plans.indexOf(fallback);
     const otherwise = makes[at] ?? null;
     if (secured !== undefined) makes.push(this.tlsChoice(secured));
     const inputMax = this.inputMaxOfAll([...plans, ...(secured?.plans ?? [])]);
-    const door = this.door('shared', inputMax, (pipe) => {
-      return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
-    });
+    const door = this.door(
+      'shared',
+      inputMax,
+      (pipe) => {
+        return new RecognisingSession(pipe, this.turn.clock, makes, otherwise);
+      },
+      proxies,
+    );
     this.stand('shared', await openTcp({ name: 'shared', hosts, port }, door));
   }
 
   private async listenTls(plan: TlsPlan<Resources>): Promise<void> {
     const { name } = plan.plans[0]!.protocol;
     const { make } = this.tlsChoice(plan);
-    const door = this.door(name, this.inputMaxOfAll(plan.plans), make);
+    const door = this.door(name, this.inputMaxOfAll(plan.plans), make, plan.proxies);
     const opened = await openTcp({ name, hosts: plan.hosts, port: plan.port }, door);
     this.listeners.push(...opened);
     for (const { address } of opened) this.standing.push({ protocol: name, on: 'tls', address, path: null });
@@ -241,13 +252,23 @@ export class Server<Resources> {
   }
 
   /** What is done with the connections of one listener. */
-  private door(protocol: string, inputMax: number, accept: (pipe: Pipe) => Session): StreamDoor {
-    const { registry } = this;
+  private door(protocol: string, inputMax: number, make: (pipe: Pipe) => Session, proxies = NO_PROXIES): StreamDoor {
+    const { registry, turn } = this;
+    // A proxy comes for many: it is the clients that it names who are counted.
+    const from = (remote: Address | null) => (proxies.has(remote) ? null : remote);
+    const came = (pipe: Pipe, peer: Peer) => registry.comesFrom(pipe, peer);
     return {
       ...this.making(inputMax),
-      admit: (remote) => registry.admit(remote),
-      opened: (pipe) => registry.opened(pipe, protocol, (cause) => this.ended(pipe.id, cause)),
-      accept,
+      admit: (remote) => registry.admit(from(remote)),
+      opened: (pipe) => {
+        const { remote } = pipe.peer;
+        if (proxies.has(remote)) pipe.protocol = PROXY_HEADER;
+        registry.opened(pipe, protocol, (cause) => this.ended(pipe.id, cause), from(remote));
+      },
+      accept: (pipe) => {
+        if (!proxies.has(pipe.peer.remote)) return make(pipe);
+        return new ProxyHeaderSession(pipe, turn.clock, { protocol, came, make });
+      },
     };
   }
 
@@ -311,6 +332,8 @@ export class Server<Resources> {
     this.reaches.delete(pipe);
   }
 }
+
+const NO_PROXIES = new TrustedProxies([]);
 
 const NO_ROUTES: ExchangeHandler = (exchange) => exchange.reset(0);
 

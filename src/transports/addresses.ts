@@ -1,5 +1,5 @@
-// Which addresses may be reached from here on a peer's behalf.
-import { BlockList, isIP } from 'node:net';
+// Which addresses may be reached from here on a peer's behalf, and ranges of addresses for whoever has to know one of them.
+import { BlockList, isIP, SocketAddress } from 'node:net';
 
 export interface OutboundPolicy {
   /** Names, addresses, `address/bits` ranges and paths of Unix sockets that may be reached although they are private. */
@@ -74,6 +74,43 @@ export class AddressPolicy {
     const family = familyOf(address);
     return this.allowed.check(address, family) || !this.refused.check(address, family);
   }
+}
+
+/** What is wrong with an address, or a range as `10.0.0.0/8`; null when nothing is. */
+export function rangeProblem(entry: string): string | null {
+  const [address = '', bits, more] = entry.split('/');
+  const version = address.includes('%') ? 0 : isIP(address);
+  const most = version === 6 ? 128 : 32;
+  if (version === 0 || more !== undefined || !/^\d{1,3}$/.test(bits ?? '0') || Number(bits ?? 0) > most)
+    return `${entry} is neither an address nor a range as 10.0.0.0/8`;
+  return null;
+}
+
+/** Addresses and ranges, of which `rangeProblem` had nothing to say. */
+export class AddressRanges {
+  private readonly list = new BlockList();
+
+  constructor(entries: readonly string[]) {
+    for (const entry of entries) {
+      const [address = '', bits] = entry.split('/');
+      if (bits === undefined) this.list.addAddress(address, familyOf(address));
+      else this.list.addSubnet(address, Number(bits), familyOf(address));
+    }
+  }
+
+  /** An IPv4 address that is written in IPv6 is in a range of IPv4. */
+  has(address: string): boolean {
+    return isIP(address) > 0 && !address.includes('%') && this.list.check(address, familyOf(address));
+  }
+}
+
+/** An address as the system writes it (RFC 5952); IPv4 within IPv6 is IPv4. Null when it is none of that version. */
+export function canonicalAddress(text: string, version: 4 | 6): string | null {
+  if (isIP(text) !== version || text.includes('%')) return null;
+  if (version === 4) return text;
+  const { address } = new SocketAddress({ address: text, family: 'ipv6' });
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address);
+  return mapped === null ? address : mapped[1]!;
 }
 
 function familyOf(address: string): 'ipv4' | 'ipv6' {
