@@ -6,12 +6,14 @@ import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
 import type { CertificateFigure } from './security/certificates.ts';
+import type { HandshakeFigures } from './server/hello.ts';
 import type { Registry } from './server/registry.ts';
 
 export interface MetricsSource {
   readonly version: string;
   readonly registry: Registry;
   readonly topics: () => Readonly<TopicFigures>;
+  readonly handshakes: () => Readonly<HandshakeFigures>;
   readonly certificates: () => readonly CertificateFigure[];
   readonly mayRead: (caller: Caller) => boolean;
 }
@@ -46,7 +48,7 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics, certificates }: MetricsSource): Promise<Metrics> {
+async function makeMetrics({ version, registry, topics, certificates, handshakes }: MetricsSource): Promise<Metrics> {
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
   const made = new Made();
   const registers = [made];
@@ -91,6 +93,16 @@ async function makeMetrics({ version, registry, topics, certificates }: MetricsS
     collect() {
       this.reset();
       for (const { protocol } of registry.list()) this.inc({ protocol });
+    },
+  });
+  new Counter({
+    name: 'portico_tls_handshakes_total',
+    help: 'TLS handshakes by what they came to; plain: what was no TLS at all.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(handshakes())) this.inc({ result }, count);
     },
   });
   counter('topics_published_total', 'Messages that were taken.', () => topics().published);
