@@ -107,7 +107,7 @@ function both(one: Fields, other: Fields): Fields {
 /** The upgrade to WebSocket, on every path where something is spoken over one. */
 function addSockets<Resources>(
   router: Router,
-  { protocols, hostOf, carry }: WebOptions<Resources>,
+  { protocols, hostOf, carry, guard }: WebOptions<Resources>,
   host: UpgradeHost,
 ): void {
   const channels: Channel[] = [];
@@ -126,6 +126,8 @@ function addSockets<Resources>(
     }
   }
   const handler = webSocketUpgrade(channels, host);
+  // While there are no accounts strangers are told so at once.
+  const anyone = (exchange: Exchange) => !guard.accounts.open && signsIn(channels, exchange);
   for (const path of new Set(channels.flatMap(({ paths }) => paths)))
-    router.add({ path, only: { upgrade: 'websocket' }, anyone: (exchange) => signsIn(channels, exchange), handler });
+    router.add({ path, only: { upgrade: 'websocket' }, anyone, handler });
 }

@@ -166,8 +166,12 @@ export class SocketPipe extends StreamPipe {
     this.cause = HANDSHAKE;
     const slow = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
     socket.once('close', () => clearTimeout(slow));
+    // Whoever ends before it is done has changed its mind.
+    const early = () => void socket.destroy();
+    socket.once('end', early);
     socket.once(policy.role === 'server' ? 'secure' : 'secureConnect', () => {
       clearTimeout(slow);
+      socket.off('end', early);
       const facts = factsOf(socket, policy);
       if (facts === null) {
         socket.destroy();

@@ -692,7 +692,7 @@ export abstract class Connection implements Session {
       const told = this.sender.tellRoom(clock, this.limits.streamQueueBytes / 4);
       if (told === 0) break;
     }
-    if (this.pipe.queued > 0 && this.sendAt === NEVER) this.wrote(clock);
+    if (this.pipe.queued > 0 && this.sendAt === NEVER && !this.over) this.wrote(clock);
     if (this.leaving && this.streams.size === 0 && !this.over) this.end();
   }
 
@@ -796,7 +796,7 @@ export abstract class Connection implements Session {
 
   protected end(): void {
     this.over = true;
-    this.earliest = this.headAt = this.settingsAt = this.idleAt = NEVER;
+    this.earliest = this.headAt = this.settingsAt = this.idleAt = this.sendAt = NEVER;
     this.pipe.end();
   }
 

@@ -44,8 +44,12 @@ export interface SignInParts {
 export interface ForeignTokens {
   /** Whether it looks like one that it can read. */
   knows(token: string): boolean;
-  /** Who it is of, at once or later through `done`; the account may be unknown here. */
-  check(token: string, wall: number, done: (found: ForeignToken | null) => void): ForeignToken | null | undefined;
+  /** Who it is of: at once, null for nobody; or `busy`; or, after undefined, by `done`. The account may be unknown here. */
+  check(
+    token: string,
+    wall: number,
+    done: (found: ForeignToken | null) => void,
+  ): ForeignToken | null | undefined | 'busy';
 }
 
 export interface ForeignToken {
@@ -106,7 +110,7 @@ export class SignIns {
     const attempt = { name, peer, protocol, waiter, token };
     switch (credentials.kind) {
       case 'password':
-        if (credentials.password.startsWith(TOKEN_PREFIX)) return this.byToken(attempt, credentials.password);
+        if (this.isToken(credentials.password)) return this.byToken(attempt, credentials.password);
         return this.byPassword(attempt, credentials.password, credentials.code ?? '');
       case 'token':
         return this.byToken(attempt, credentials.token);
@@ -117,6 +121,11 @@ export class SignIns {
       case 'scram':
         return this.byScram(attempt, credentials.proven);
     }
+  }
+
+  /** What stands in place of a password. */
+  private isToken(password: string): boolean {
+    return password.startsWith(TOKEN_PREFIX) || this.parts.foreign?.knows(password) === true;
   }
 
   // ---- passwords ---------------------------------------------------------------------------------------------------
@@ -286,6 +295,7 @@ export class SignIns {
     const found = foreign.check(text, this.parts.store.wall, (later) =>
       this.tell(attempt, this.foreignCaller(attempt, later)),
     );
+    if (found === 'busy') return this.refuse(attempt, 'jwt', BUSY);
     return found === undefined ? null : this.foreignCaller(attempt, found);
   }
 

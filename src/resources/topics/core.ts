@@ -5,6 +5,7 @@ import { OK, type Waiter } from '../../core/outcome.ts';
 import type { AttachOptions, Match, Message, Subscriber, TopicFigures } from './contract.ts';
 import { sizeOf } from './message.ts';
 import type { Replay } from './replay.ts';
+import { LATER } from './retained-walk.ts';
 import type { Subscription } from './subscriptions.ts';
 
 /** A stored message that durable subscribers wait for; its record goes when none does any more. */
@@ -19,8 +20,8 @@ export interface Stored {
 /** Retained values for a new subscription, given before all that is live. */
 export interface Feed {
   readonly subscription: Subscription;
-  /** The next that is still to be given, or null at the end. */
-  peek(): { message: Message; match: Match } | null;
+  /** The next that is still to be given; null at the end; LATER when it pumps by itself in another turn. */
+  peek(): { message: Message; match: Match } | null | typeof LATER;
   next(): void;
 }
 
@@ -247,6 +248,7 @@ export class Core {
   /** One value of a feed; false when there is no room. */
   private feed(feed: Feed): boolean {
     const next = feed.peek();
+    if (next === LATER) return false;
     if (next === null) {
       if (this.feeds[0] === feed) this.feeds.shift();
       return true;

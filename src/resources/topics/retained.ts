@@ -1,17 +1,21 @@
 // Retained values: the last one of each topic that has one, found by name or by filter.
 import type { Message } from './contract.ts';
 
-interface Node {
-  readonly children: Map<string, Node>;
+export interface RetainedNode {
+  readonly children: Map<string, RetainedNode>;
   message: Message | null;
+  /** Which of all changes set it. */
+  changed: number;
 }
 
 export class RetainedValues {
   size = 0;
-  private readonly root: Node = { children: new Map(), message: null };
+  /** How often something was set. */
+  changes = 0;
+  readonly root: RetainedNode = { children: new Map(), message: null, changed: 0 };
 
   get(topic: string): Message | null {
-    let node: Node | undefined = this.root;
+    let node: RetainedNode | undefined = this.root;
     for (const level of topic.split('/')) if ((node = node.children.get(level)) === undefined) return null;
     return node.message;
   }
@@ -20,16 +24,17 @@ export class RetainedValues {
     let node = this.root;
     for (const level of message.topic.split('/')) {
       let next = node.children.get(level);
-      if (next === undefined) node.children.set(level, (next = { children: new Map(), message: null }));
+      if (next === undefined) node.children.set(level, (next = { children: new Map(), message: null, changed: 0 }));
       node = next;
     }
     if (node.message === null) this.size++;
     node.message = message;
+    node.changed = ++this.changes;
   }
 
   delete(topic: string): boolean {
     const levels = topic.split('/');
-    const path: Node[] = [];
+    const path: RetainedNode[] = [];
     let node = this.root;
     for (const level of levels) {
       path.push(node);
@@ -57,7 +62,7 @@ export class RetainedValues {
   }
 }
 
-function walk(node: Node, levels: readonly string[], at: number, visit: (message: Message) => void): void {
+function walk(node: RetainedNode, levels: readonly string[], at: number, visit: (message: Message) => void): void {
   if (at === levels.length) {
     if (node.message !== null) visit(node.message);
     return;
@@ -73,7 +78,7 @@ function walk(node: Node, levels: readonly string[], at: number, visit: (message
   }
 }
 
-function everything(node: Node, first: boolean, visit: (message: Message) => void): void {
+function everything(node: RetainedNode, first: boolean, visit: (message: Message) => void): void {
   if (node.message !== null) visit(node.message);
   for (const [name, child] of node.children) if (!first || !name.startsWith('$')) everything(child, false, visit);
 }

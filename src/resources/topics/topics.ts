@@ -437,7 +437,7 @@ export class OpenTopics extends Turned implements Topics {
     if (after === undefined) core.live(filter, this.log.head);
     const handling = options.retained ?? 'always';
     if (handling === 'always' || (handling === 'when-new' && isNew)) {
-      const feed = retainedFeed(subscription, this.values, this.turn.clock.wall);
+      const feed = retainedFeed(subscription, this.values, this.turn);
       if (feed !== null) core.addFeed(feed);
     }
     if (after === undefined) return;
