@@ -11,6 +11,7 @@ import type { Certificates } from '../security/certificates.ts';
 import { nameOf } from '../security/names.ts';
 import { showCertificates } from './cert-show.ts';
 import { addPlaceFlags, configured, type PlaceFlags } from './configured.ts';
+import { orders } from './order.ts';
 import { bold, complain, dim, EXIT, fail, red, yellow } from './output.ts';
 
 export interface CertFlags extends PlaceFlags {
@@ -163,13 +164,15 @@ function issue(given: readonly string[], flags: IssueFlags): Promise<void> {
   });
 }
 
-function client(account: string, flags: IssueFlags): Promise<void> {
-  return within(flags, (certificates) => {
-    give(
-      certificates.issue({ names: [], purpose: 'client', by: 'command', account, ...daysOf(flags) }),
-      { account },
-      flags,
-    );
+/** The account is opened by this one certificate, not by whatever names it: so a later account of that name is not. */
+function client(given: string, flags: IssueFlags): Promise<void> {
+  return orders(flags, async (order) => {
+    const { name: account } = (await order('account.show', { name: given })).account as { readonly name: string };
+    await within(flags, async (certificates) => {
+      const issued = certificates.issue({ names: [], purpose: 'client', by: 'command', account, ...daysOf(flags) });
+      await order('account.certificate', { name: account, add: `sha256:${issued.fingerprint}` });
+      give(issued, { account }, flags);
+    });
   });
 }
 
@@ -205,11 +208,22 @@ function renew(what: string, flags: CertFlags): Promise<void> {
   });
 }
 
+/** What a certificate had opened ends at once; where there is no such account any more, it opens none. */
+function closeTo(account: string, named: string, flags: CertFlags): Promise<void> {
+  return orders(flags, async (order) => {
+    const { accounts } = await order('account.list', { opened: named });
+    const [found] = accounts as readonly { readonly name: string }[];
+    if (found?.name === account) await order('account.certificate', { name: account, remove: named });
+  });
+}
+
 function revoke(given: string, flags: CertFlags): Promise<void> {
   const serial = given.replaceAll(':', '').toLowerCase();
-  return within(flags, ({ authority }) => {
+  return within(flags, async ({ authority }) => {
     if (!authority.issued.revoke(serial, Date.now()))
       fail(`no certificate with serial number ${given} was issued here; portico cert list has all`, EXIT.failed);
+    const { account, fingerprint } = authority.issued.get(serial)!;
+    if (account !== undefined && fingerprint !== undefined) await closeTo(account, `sha256:${fingerprint}`, flags);
     print(flags.json, { revoked: serial }, `${serial} is revoked\n`);
   });
 }

@@ -1,6 +1,6 @@
 // The local authority: a root that signs nothing but its intermediates, and the intermediate that signs what is issued here.
 // What it speaks for stands in the root as name constraints and never grows. It knows no server and no protocol.
-import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Log } from '../core/log.ts';
 import {
   acmeIdentifier,
@@ -73,6 +73,8 @@ export interface IssuePlan {
 
 export interface Issued {
   readonly serial: string;
+  /** SHA-256 of its DER, in hexadecimal. */
+  readonly fingerprint: string;
   /** Its own first, then its issuer's. */
   readonly chain: string;
   readonly key: string;
@@ -191,11 +193,13 @@ export class Authority {
     );
     const hex = serial.toString('hex');
     const { names, purpose, by, account, isKept } = plan;
+    const fingerprint = hash('sha256', bytes, 'hex');
     const record = { serial: hex, purpose, by, names, from, to, issuer: intermediate.id };
     if (isKept === false) this.remember(hex);
-    else this.issued.add(account === undefined ? record : { ...record, account });
+    else this.issued.add(account === undefined ? record : { ...record, account, fingerprint });
     return {
       serial: hex,
+      fingerprint,
       chain: pem('CERTIFICATE', bytes) + intermediate.pem,
       key: own === null ? '' : keyPem(own),
       from,

@@ -11,8 +11,9 @@ export interface IssuedRecord {
   /** By what it was asked for: the server itself, the command, an ACME account. */
   readonly by: 'self' | 'command' | 'acme';
   readonly names: readonly string[];
-  /** Of a client's certificate. */
+  /** Of a client's certificate: whose it is, and SHA-256 of its DER in hexadecimal. */
   readonly account?: string;
+  readonly fingerprint?: string;
   readonly from: number;
   readonly to: number;
   /** The issuer's key, by its hash. */

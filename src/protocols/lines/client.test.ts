@@ -4,6 +4,7 @@ import { DENIED, GONE, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { Pipe } from '../../core/pipe.ts';
 import { Recorder } from '../../core/pipe-suite.ts';
 import { NO_EVENTS } from '../../core/stream-pipe.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { linkPipes } from '../../sim/pipes.ts';
 import { World } from '../../sim/world.ts';
 import { LinesClient, type LinesClientOptions, type ReceivedMessage } from './client.ts';
@@ -163,7 +164,10 @@ test('leaving says goodbye', () => {
 const SERVER = { host: '192.0.2.1', port: 7000 };
 
 async function datagrams(loss = 0): Promise<{ bench: Bench; client: LinesDatagramClient; said: string[] }> {
-  const bench = await Bench.open();
+  // Beyond loopback only who is granted something without a name is heard.
+  const accounts = new FewAccounts();
+  accounts.anonymous = true;
+  const bench = await Bench.open({ accounts });
   bench.serveDatagrams(SERVER);
   bench.network.options = { loss };
   const said: string[] = [];

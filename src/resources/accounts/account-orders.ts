@@ -194,9 +194,14 @@ function shown(account: Account): Fields {
   return { ...shownAccount(account.record), tokens: labels };
 }
 
-/** A slice by name, `after` one of them. */
+/** A slice by name, `after` one of them; or whom a certificate opens. */
 async function list({ store }: Desk, order: Order): Promise<Fields> {
   const after = textIfAny(order, 'after') ?? '';
+  const opened = textIfAny(order, 'opened');
+  if (opened !== null) {
+    const account = store.certificates.get(opened);
+    return { accounts: account === undefined ? [] : [shown(account)], more: false };
+  }
   const names = [...store.byName.keys()].filter((name) => name > after).sort();
   const some = names.slice(0, LISTED_MAX);
   return { accounts: some.map((name) => shown(store.byName.get(name)!)), more: some.length < names.length };
