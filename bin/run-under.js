@@ -1,5 +1,6 @@
 // Replaces this process, as far as a child can: same streams, same signals, same exit code, under the right Node.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { findNode, missingNode } from './find-node.js';
 
 /**
@@ -21,6 +22,8 @@ export function runUnder(args) {
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
     process.removeAllListeners(signal);
+    // The first process of a container is not ended by its own signals.
+    process.exitCode = 128 + constants.signals[signal];
     process.kill(process.pid, signal);
   });
 }

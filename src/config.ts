@@ -165,6 +165,26 @@ export const certificates = z.strictObject({
       }),
     )
     .default([]),
+  /** Certificates that another authority gives by ACME, and that are renewed by themselves. */
+  acme: z
+    .array(
+      z.strictObject({
+        names: z.array(certificateName).min(1, 'name at least one').max(100, 'has at most 100 names'),
+        directory: z.url('is the URL of a directory').default('https://acme-v02.api.letsencrypt.org/directory'),
+        /** `mailto:ann@example.com`. */
+        contact: z.array(z.string().min(1)).default([]),
+        /** That you agree to the terms of the authority. */
+        termsAgreed: z.literal(true, 'is true: the authority has terms, and they are yours to agree to'),
+        proof: z.enum(['http-01', 'tls-alpn-01'], 'is `http-01` or `tls-alpn-01`').default('http-01'),
+        /** What the authority gave to bind the account (RFC 8555 §7.3.4). */
+        external: z.strictObject({ kid: z.string().min(1), key: z.string().min(1) }).optional(),
+        /** A file in PEM of whoever issued the ACME server's own certificate. */
+        authorities: z.string().min(1).optional(),
+      }),
+    )
+    .default([]),
+  /** Where the ACME server looks for proofs: 80 and 443 but where neighbours cannot listen there. */
+  proofPorts: z.strictObject({ http: port.default(80), tls: port.default(443) }).default({ http: 80, tls: 443 }),
   /** Of clients that sign in with a certificate. */
   clients: z
     .strictObject({
@@ -206,7 +226,7 @@ export const schema = z.strictObject({
   /** By the protocol's name. */
   protocols: z.partialRecord(protocolName, listener).default({}),
   /** Whose certificates this server shows, and what its own authority may speak for. */
-  certificates: certificates.default({ names: [], ranges: [], files: [], clients: { authorities: [], revoked: [] } }),
+  certificates: certificates.prefault({}),
   /** Ports on which the first bytes of a client choose the protocol. */
   shared: z.array(sharedPort).default([]),
   /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */

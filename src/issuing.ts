@@ -19,14 +19,14 @@ import type {
 } from './resources/certificates/contract.ts';
 import { IssueError } from './security/authority.ts';
 import { ACME_ALPN, type Certificates } from './security/certificates.ts';
-import { addressBytes, isAddress, LOCAL_ZONE, nameOf } from './security/names.ts';
+import { isAddress, LOCAL_ZONE, nameOf, reverseName } from './security/names.ts';
 import { acmeProofProblem, readCertificate, readRequest } from './security/reading.ts';
 import { AddressPolicy } from './transports/addresses.ts';
 import { peerChain } from './transports/peer-chain.ts';
 
 export interface IssuingOptions {
   /** A way out whose rules are those of `policy`. */
-  readonly reach: Reach;
+  readonly reach: () => Reach;
   readonly policy: AddressPolicy;
   readonly turn: { readonly clock: Clock };
   /** Where proofs are looked for: 80 and 443 by RFC 8555 §8.3 and RFC 8737 §3, others for tests. */
@@ -46,12 +46,11 @@ export function proofPolicy(certificates: Certificates, allow: readonly string[]
 export class Issuing implements CertificateResource {
   private readonly own: Certificates;
   private readonly options: IssuingOptions;
-  private readonly asker: Asker;
+  private asker: Asker | null = null;
 
   constructor(own: Certificates, options: IssuingOptions) {
     this.own = own;
     this.options = options;
-    this.asker = new Asker(options.reach, options.turn);
   }
 
   nameOf(text: string): string | null {
@@ -113,6 +112,10 @@ export class Issuing implements CertificateResource {
     this.own.remember(name, line);
   }
 
+  rewrite(name: string, lines: readonly string[]): void {
+    this.own.rewrite(name, lines);
+  }
+
   prove(
     kind: ProofKind,
     name: string,
@@ -137,7 +140,7 @@ export class Issuing implements CertificateResource {
   }
 
   close(): void {
-    this.asker.close();
+    this.asker?.close();
   }
 
   /** RFC 8555 §8.3; for an address, that is asked itself (RFC 8738 §4). */
@@ -145,8 +148,10 @@ export class Issuing implements CertificateResource {
     const { http: port } = this.options.ports;
     const authority = `${name.includes(':') ? `[${name}]` : name}${port === 80 ? '' : `:${port}`}`;
     const url = `http://${authority}/.well-known/acme-challenge/${token}`;
+    this.asker ??= new Asker(this.options.reach(), this.options.turn);
+    const { asker } = this;
     const told = await this.each(name, (host) =>
-      this.asker.ask(url, { at: { host, port }, bytesMax: PROOF_BYTES_MAX, withinMs: PROOF_MS }),
+      asker.ask(url, { at: { host, port }, bytesMax: PROOF_BYTES_MAX, withinMs: PROOF_MS }),
     );
     if (told.status !== 200) return wrong(`${url} answered with ${told.status}`);
     return told.body.toString('latin1').trimEnd() === authorization
@@ -206,13 +211,6 @@ class ProofError extends Error {
 
 function wrong(text: string): ProofProblem {
   return { kind: 'incorrectResponse', text };
-}
-
-/** `1.0.0.127.in-addr.arpa` (RFC 1034 §5.2.1, RFC 3596 §2.5). */
-export function reverseName(address: string): string {
-  const bytes = addressBytes(address)!;
-  if (bytes.length === 4) return `${[...bytes].reverse().join('.')}.in-addr.arpa`;
-  return `${[...Buffer.from(bytes).toString('hex')].reverse().join('.')}.ip6.arpa`;
 }
 
 // ---- routes --------------------------------------------------------------------------------------------------------

@@ -5,12 +5,14 @@ import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
+import type { CertificateFigure } from './security/certificates.ts';
 import type { Registry } from './server/registry.ts';
 
 export interface MetricsSource {
   readonly version: string;
   readonly registry: Registry;
   readonly topics: () => Readonly<TopicFigures>;
+  readonly certificates: () => readonly CertificateFigure[];
   readonly mayRead: (caller: Caller) => boolean;
 }
 
@@ -44,7 +46,7 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics }: MetricsSource): Promise<Metrics> {
+async function makeMetrics({ version, registry, topics, certificates }: MetricsSource): Promise<Metrics> {
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
   const made = new Made();
   const registers = [made];
@@ -104,5 +106,15 @@ async function makeMetrics({ version, registry, topics }: MetricsSource): Promis
     'The memory that the process may use before load is shed.',
     () => registry.memoryBytesMax,
   );
+  new Gauge({
+    name: 'portico_certificate_expiry_seconds',
+    help: 'When a certificate expires, in seconds since 1970.',
+    labelNames: ['names', 'issuer'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { names, issuer, expires } of certificates()) this.set({ names, issuer }, expires / 1_000);
+    },
+  });
   return made;
 }

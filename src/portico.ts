@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
+import { Certified, certifiedNames } from './certified.ts';
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import type { Control } from './control/control.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
@@ -20,8 +21,7 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, credentialsOf, openCertificates, securedOf, tlsPlansOf } from './secured.ts';
-import type { Certificates } from './security/certificates.ts';
+import { type Credentials, credentialsOf, securedOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
@@ -90,7 +90,7 @@ export class Portico implements AsyncDisposable {
   private readonly bridges: readonly Bridge[];
   private readonly openControl: Control | null;
   private readonly sites: Sites;
-  private readonly certificates: Certificates | null;
+  private readonly certified: Certified | null;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -102,10 +102,10 @@ export class Portico implements AsyncDisposable {
     log: Log,
     control: Control | null,
     sites: Sites,
-    certificates: Certificates | null,
+    certified: Certified | null,
   ) {
     this.config = config;
-    this.certificates = certificates;
+    this.certified = certified;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
@@ -137,10 +137,11 @@ export class Portico implements AsyncDisposable {
     let accounts: StoredAccounts | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
-    let certificates: Certificates | null = null;
+    let certified: Certified | null = null;
     try {
-      if (givenCredentials === undefined) certificates = openCertificates(config, log);
-      const credentials = givenCredentials ?? credentialsOf(certificates);
+      if (givenCredentials === undefined)
+        certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
+      const credentials = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
       const exposed = beyondLoopback(config) !== null;
       const reach = () => server!.wayOut();
       accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
@@ -155,7 +156,9 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = serverOf(config, turn, log, native, { accounts, topics }, (exchange) => routes(exchange));
+      server = serverOf(config, turn, log, native, resourcesOf(accounts, topics, certified), (exchange) =>
+        routes(exchange),
+      );
       const { registry } = server;
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
@@ -163,9 +166,10 @@ export class Portico implements AsyncDisposable {
       const { standing } = server;
       const httpsPort = () =>
         standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
+      certified?.begin();
       const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,
@@ -174,9 +178,9 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certificates);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified);
     } catch (error) {
-      certificates?.close();
+      certified?.close();
       sites?.close();
       await server?.close();
       await topics?.close();
@@ -231,7 +235,7 @@ export class Portico implements AsyncDisposable {
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
-    this.certificates?.close();
+    this.certified?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
     await this.openTopics.close();
@@ -368,6 +372,10 @@ export function plannedPorts(config: Config): PlannedPort[] {
   ];
 }
 
+function resourcesOf(accounts: StoredAccounts, topics: Topics, certified: Certified | null): Resources {
+  return certified === null ? { accounts, topics } : { accounts, topics, certificates: certified.issuing };
+}
+
 /** What is served over HTTP, by the protocols that are not turned off. */
 function routesOf(
   config: Config,
@@ -376,8 +384,10 @@ function routesOf(
   sites: Sites,
   httpsPort: () => number | null,
   accounts: StoredAccounts,
+  certified: Certified | null,
 ): ExchangeHandler {
-  const { hosts, origins, routes, redirectToHttps, hsts } = config.http;
+  const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
+  const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -385,7 +395,7 @@ function routesOf(
     protocols: PROTOCOLS.filter(({ name }) => config.protocols[name]?.enabled !== false),
     hostOf: (protocol) => server.hostOf(protocol, limitsOf(config, protocol.name)),
     carry: (messages, name, make) => server.carry(messages, name, make),
-    guard: { accounts, hosts: [...hosts, ...config.http.sites.flatMap((site) => site.hosts ?? [])], origins },
+    guard: { accounts, hosts, origins },
     routes,
     overTls: hsts === undefined ? null : hstsFields(hsts),
     first: (exchange) => {
@@ -394,12 +404,14 @@ function routesOf(
     },
     own: [
       ...sites.routes,
+      ...(certified?.routes ?? []),
       {
         path: '/metrics',
         handler: metricsHandler({
           version: VERSION,
           registry: server.registry,
           topics: () => topics.figures,
+          certificates: () => certified?.certificates.figures() ?? [],
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
         }),
       },

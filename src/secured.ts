@@ -17,13 +17,25 @@ export function openCertificates(config: Config, log: Log): Certificates {
   return new Certificates({
     data: config.storage === 'memory' ? null : config.data,
     hostname: hostname(),
-    names: [...names, ...config.http.hosts.filter((host) => !host.startsWith('*'))],
+    names,
+    hosts: config.http.hosts,
+    url: plainUrlOf(config),
     ranges,
     files,
     clientAuthorities: clients.authorities,
     revocationLists: clients.revoked,
     log,
   });
+}
+
+/** Where revocation lists and the responder are reached without TLS, if that is known and always the same. */
+function plainUrlOf(config: Config): string {
+  const { enabled, port } = config.protocols.http1 ?? {};
+  const listens = PROTOCOLS.find(({ name }) => name === 'http1')!.listens.find(({ on }) => on === 'tcp');
+  if (enabled === false || listens === undefined || !('port' in listens)) return '';
+  const standing = config.ports === 'standard' ? listens.standardPort : config.ports === 'ephemeral' ? 0 : listens.port;
+  const known = port ?? standing;
+  return known === 0 ? '' : `http://localhost${known === 80 ? '' : `:${known}`}`;
 }
 
 /** Whose certificates are shown, and who judges those of clients. */

@@ -15,7 +15,17 @@ import { lockHolder } from '../storage/sqlite/lock.ts';
 import { controlTurn, unreachable } from './control-call.ts';
 
 export interface Finding {
-  readonly check: 'node' | 'native' | 'configuration' | 'data' | 'disk' | 'server' | 'ports' | 'clock' | 'descriptors';
+  readonly check:
+    | 'node'
+    | 'native'
+    | 'configuration'
+    | 'data'
+    | 'disk'
+    | 'server'
+    | 'ports'
+    | 'clock'
+    | 'descriptors'
+    | 'certificates';
   readonly result: 'ok' | 'warn' | 'fail';
   readonly text: string;
   /** What to do; where nothing is to be done there is none. */

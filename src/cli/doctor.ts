@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { type Config, checkConfig } from '../config.ts';
 import { plannedPorts } from '../portico.ts';
 import { addPlaceFlags, configured, type PlaceFlags } from './configured.ts';
+import { checkCertificates } from './doctor-certificates.ts';
 import {
   askStatus,
   checkClock,
@@ -61,6 +62,7 @@ async function* examine(flags: DoctorFlags): AsyncGenerator<Finding> {
   yield* await checkPorts(plannedPorts(config), status);
   yield* guarded('clock', () => [checkClock(config, new Date())]);
   yield* checkDescriptors(config);
+  yield* guarded('certificates', () => checkCertificates(config, Date.now()));
 }
 
 /** What this system cannot tell is said, and stops nothing. */

@@ -75,6 +75,13 @@ export function makeCertificate(plan: CertificatePlan, key: KeyObject): Buffer {
   return signed(body, key);
 }
 
+/** A request for a certificate (RFC 2986), whose names stand in the extension that it asks for. */
+export function makeRequest(names: readonly string[], key: KeyObject): Buffer {
+  const extensions = sequence(subjectAltName(names, true));
+  const attribute = sequence(oid(OIDS.extensionRequest), setOf(extensions));
+  return signed(sequence(integer(0), sequence(), spkiOf(key), der(contextOf(0), attribute)), key);
+}
+
 export interface Revoked {
   readonly serial: Uint8Array;
   readonly at: number;

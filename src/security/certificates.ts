@@ -1,5 +1,6 @@
 // The certificates of a server: its own authority's, those that are kept as files, and those that another authority gave, in
 // one choice by the name that a client asks for. Everything that is due is renewed here.
+import { createHash } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../core/log.ts';
@@ -9,7 +10,17 @@ import { Authority, challengeIdentity, type Issued, type IssuePlan, renewalOf } 
 import { newKey } from './certificate.ts';
 import { OwnClientCertificates } from './client-certificates.ts';
 import { FolderKeeping, type Keeping, MemoryKeeping } from './keeping.ts';
-import { Constraints, covers, isAddress, LOCAL_ZONE, machineNames, nameOf, type Range, rangeOf } from './names.ts';
+import {
+  Constraints,
+  covers,
+  isAddress,
+  LOCAL_ZONE,
+  machineNames,
+  nameOf,
+  type Range,
+  rangeOf,
+  reverseName,
+} from './names.ts';
 import { ocspAnswer } from './ocsp.ts';
 import { checkPair, type FilePair, type Known, OwnFiles } from './own-files.ts';
 
@@ -20,6 +31,8 @@ export interface CertificatesOptions {
   readonly hostname: string;
   /** Further names that the server answers to, and that the authority may speak for. */
   readonly names?: readonly string[];
+  /** Names that it answers to as well, as far as the authority may speak for them. */
+  readonly hosts?: readonly string[];
   /** Ranges of addresses beside the loopback that a new root may speak for. */
   readonly ranges?: readonly string[];
   readonly files?: readonly FilePair[];
@@ -66,7 +79,7 @@ export class Certificates implements Identities {
   private readonly clients: OwnClientCertificates;
   private readonly wall: () => number;
   private server: Known;
-  /** Of another authority, by what they were asked for. */
+  /** Of another authority, by the names that they were asked for. */
   private readonly obtained = new Map<string, Known>();
   private readonly onDemand = new Map<string, OnDemand>();
   private readonly onDemandKey = newKey();
@@ -162,20 +175,32 @@ export class Certificates implements Identities {
 
   /** Shows the proof of RFC 8737 for a name until it is taken back; false when there are too many. */
   challenge(name: string, authorization: string): boolean {
-    if (this.challenges.size >= CHALLENGES_MAX && !this.challenges.has(name)) return false;
-    this.challenges.set(name, challengeIdentity(name, authorization, this.wall()));
+    const asked = challengeName(name);
+    if (this.challenges.size >= CHALLENGES_MAX && !this.challenges.has(asked)) return false;
+    this.challenges.set(asked, challengeIdentity(name, authorization, this.wall()));
     return true;
   }
 
   unchallenge(name: string): void {
-    this.challenges.delete(name);
+    this.challenges.delete(challengeName(name));
   }
 
-  /** A certificate that another authority gave is shown from now on; answers what is wrong with it. */
-  obtain(certificate: string, key: string): Known | string {
-    const checked = checkPair(certificate, key, this.wall());
-    if (typeof checked !== 'string') this.obtained.set(checked.names.join(' '), checked);
-    return checked;
+  /** A certificate that another authority gave is kept, and shown from now on; answers what is wrong with it. */
+  obtain(label: string, certificate: string, key: string): Known | string {
+    const known = checkPair(certificate, key, this.wall());
+    if (typeof known === 'string') return known;
+    this.keeping.write(obtainedName(label), known.identity.certificate + known.identity.key);
+    this.obtained.set(label, known);
+    return known;
+  }
+
+  /** Shows what was obtained under this label before; null when there is nothing that can be shown. */
+  obtainedBefore(label: string): Known | null {
+    const text = this.keeping.read(obtainedName(label)) ?? '';
+    const known = checkPair(text, text, this.wall());
+    if (typeof known === 'string') return null;
+    this.obtained.set(label, known);
+    return known;
   }
 
   /** Lines that last, in the order in which they were remembered. */
@@ -185,6 +210,11 @@ export class Certificates implements Identities {
 
   remember(name: string, line: string): void {
     this.keeping.append(`${name}.log`, line);
+  }
+
+  /** These lines in place of all that were remembered. */
+  rewrite(name: string, lines: readonly string[]): void {
+    this.keeping.write(`${name}.log`, lines.map((line) => `${line}\n`).join(''));
   }
 
   /** What is shown to clients, with its end. */
@@ -265,9 +295,9 @@ export class Certificates implements Identities {
 
   /** The names that the server's own certificate is for: of those wanted, what the authority may speak for. */
   private wantedNames(): string[] {
-    const { hostname, names = [] } = this.options;
+    const { hostname, names = [], hosts = [] } = this.options;
     const wanted = ['localhost', LOCAL_ZONE, `*.${LOCAL_ZONE}`, ...machineNames(hostname), '127.0.0.1', '::1'];
-    for (const name of names) {
+    for (const name of [...names, ...hosts]) {
       const known = nameOf(name);
       if (known !== null) wanted.push(known);
     }
@@ -293,7 +323,8 @@ export class Certificates implements Identities {
     const names = this.wantedNames();
     const issued = this.authority.issue({ names, purpose: 'server', by: 'self' }, wall);
     this.keeping.write('server.pem', issued.chain + issued.key);
-    const known = checkPair(issued.chain, issued.key, wall);
+    // Whether it is valid now is for clients to say: the clock of this machine may be wrong.
+    const known = checkPair(issued.chain, issued.key, Number.NaN);
     if (typeof known === 'string') throw new Error(`the server’s own certificate is of no use: ${known}`);
     this.options.log.info('issued the server’s certificate', {
       names: names.join(' '),
@@ -301,6 +332,15 @@ export class Certificates implements Identities {
     });
     return known;
   }
+}
+
+/** What SNI has for it: no address stands there (RFC 8738 §6). */
+function challengeName(name: string): string {
+  return isAddress(name) ? reverseName(name) : name;
+}
+
+function obtainedName(label: string): string {
+  return `obtained-${createHash('sha256').update(label).digest('hex').slice(0, 16)}.pem`;
 }
 
 function first<Item>(items: Iterable<Item>): Item | undefined {

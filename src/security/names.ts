@@ -91,6 +91,13 @@ export function addressText(bytes: Uint8Array): string {
   return from < 0 ? hex(groups) : `${hex(groups.slice(0, from))}::${hex(groups.slice(from + length))}`;
 }
 
+/** `1.0.0.127.in-addr.arpa` (RFC 1034 §5.2.1, RFC 3596 §2.5). */
+export function reverseName(address: string): string {
+  const bytes = addressBytes(address)!;
+  if (bytes.length === 4) return `${[...bytes].reverse().join('.')}.in-addr.arpa`;
+  return `${[...Buffer.from(bytes).toString('hex')].reverse().join('.')}.ip6.arpa`;
+}
+
 /** `10.0.0.0/8`, or one address; null when it is neither. */
 export function rangeOf(text: string): Range | null {
   const [address = '', bits] = text.split('/');

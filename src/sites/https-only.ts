@@ -5,8 +5,11 @@ import type { Peer } from '../core/peer.ts';
 import { answerNothing } from '../protocols/http/answers.ts';
 import { splitTarget } from '../protocols/http/target.ts';
 
-/** Asked by those who cannot come with TLS: authorities that check a name (RFC 8555 §8.3), and who watches over this server. */
-const PLAIN_PATHS = /^\/(?:\.well-known\/acme-challenge\/|healthz$)/;
+/**
+ * Asked by those who cannot come with TLS: authorities that check a name (RFC 8555 §8.3), who is about to check a certificate
+ * (RFC 5280 §8), and who watches over this server.
+ */
+const PLAIN_PATHS = /^\/(?:\.well-known\/acme-challenge\/|(?:ocsp|crl|certificates)(?:\/|$)|healthz$)/;
 
 export interface Hsts {
   readonly maxAgeSeconds: number;

@@ -95,18 +95,18 @@ export function base64url(text: string): Buffer | null {
 }
 
 /** The members of a public key, in the order of RFC 7638 §3.2. */
-const MEMBERS: Readonly<Record<string, readonly string[]>> = {
-  EC: ['crv', 'kty', 'x', 'y'],
-  OKP: ['crv', 'kty', 'x'],
-  RSA: ['e', 'kty', 'n'],
-};
+const MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['EC', ['crv', 'kty', 'x', 'y']],
+  ['OKP', ['crv', 'kty', 'x']],
+  ['RSA', ['e', 'kty', 'n']],
+]);
 
 const RSA_BITS_LEAST = 2_048;
 const RSA_BITS_MOST = 8_192;
 
 /** The public half of a key, with nothing but its members; or why it is not taken. */
 export function readKey(jwk: Jwk): { key: KeyObject; jwk: Jwk } | Refused {
-  const members = MEMBERS[jwk.kty];
+  const members = MEMBERS.get(jwk.kty);
   const bad = (detail: string): Refused => ({ fault: faults.badPublicKey, detail });
   if (members === undefined) return bad('keys are of type EC, OKP or RSA');
   const own: Record<string, unknown> = {};
@@ -132,7 +132,7 @@ export function readKey(jwk: Jwk): { key: KeyObject; jwk: Jwk } | Refused {
 
 /** SHA-256 over the members of a key, as base64url (RFC 7638). */
 export function thumbprint(jwk: Jwk): string {
-  const members = MEMBERS[jwk.kty]!.map((name) => `${JSON.stringify(name)}:${JSON.stringify(jwk[name])}`);
+  const members = MEMBERS.get(jwk.kty)!.map((name) => `${JSON.stringify(name)}:${JSON.stringify(jwk[name])}`);
   return createHash('sha256')
     .update(`{${members.join(',')}}`)
     .digest('base64url');

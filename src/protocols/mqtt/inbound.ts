@@ -98,7 +98,7 @@ export class Copies {
     if (five) slab[at++] = 0;
     copyBytes(input, payloadStart, payloadEnd, slab, at);
     this.used = at + payloadEnd - payloadStart;
-    return slab.subarray(from, this.used);
+    return new Uint8Array(slab.buffer, from, this.used - from);
   }
 
   private slabFor(size: number): Buffer {
@@ -119,7 +119,7 @@ export class Copies {
 
 function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   // Below some tens of bytes the loop beats the call into the engine.
-  if (end - start > 32) to.set(from.subarray(start, end), at);
+  if (end - start > 24 && Buffer.isBuffer(from)) from.copy(to, at, start, end);
   else for (let index = start; index < end; index++) to[at++] = from[index]!;
 }
 

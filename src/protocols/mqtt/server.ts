@@ -22,22 +22,19 @@ import { isTopicName, MQTT_SLOTS } from '../../resources/topics/names.ts';
 import type { AuthExchange, Authenticator, AuthStep } from './authenticator.ts';
 import type { PacketReader } from './codec.ts';
 import { sessionFaults } from './faults.ts';
-import { Copies, TopicNames } from './inbound.ts';
+import { TopicNames } from './inbound.ts';
 import type { limits } from './limits.ts';
 import { CONNACK_CODES, PUBLISH_CODES, REASON_TEXTS, SUBSCRIBE_CODES, UNSUBSCRIBE_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON, SUBACK_FAILURE, type SubscriptionRequest, V5, V31, V311 } from './packets.ts';
 import type { PropertyValues } from './properties.ts';
 import { certificateShown, methodRefused, passwordShown, REFUSED, willOf } from './server-connect.ts';
+import { publicationOf } from './server-publication.ts';
 import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.ts';
 import { Answer, RETAINED, resumptionOf, sharedOf } from './subscriptions.ts';
 
 export type MqttHost = Host<Resources, typeof limits>;
 
-/** Small payloads of all connections. */
-const copies = new Copies();
-
 const NO_DATA = new Uint8Array(0);
-const NO_PROPERTIES: readonly string[] = [];
 
 /** Four bytes of ones: for ever (MQTT 5.0 §3.1.2.11.2). */
 const FOR_EVER = 0xffff_ffff;
@@ -287,7 +284,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   publish(reader: PacketReader, sequence: number): void {
     const topic = this.topicOf(reader);
     if (topic === null) return;
-    const { properties, qos } = reader;
+    const { properties } = reader;
     if (topic === '' || (properties.responseTopic !== null && !isTopicName(properties.responseTopic))) {
       this.refusePublish(sequence, REASON.topicNameInvalid, '');
       return;
@@ -297,39 +294,13 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       this.refusePublish(sequence, REASON.payloadFormatInvalid, sessionFaults.payloadFormat.text);
       return;
     }
-    const small = !reader.retain && payloadEnd - payloadStart <= 1_024;
-    const frame = small && !reader.hasProperties ? this.frameOf(reader) : null;
-    const publication: Publication & { expiryMs?: number; once?: number } = {
-      topic,
-      payload:
-        frame !== null
-          ? frame.subarray(frame.length - payloadEnd + payloadStart)
-          : small
-            ? copies.of(bytes, payloadStart, payloadEnd)
-            : reader.keep(payloadStart, payloadEnd),
-      contentType: properties.contentType ?? '',
-      text: properties.payloadFormat === 1,
-      properties: properties.user.length === 0 ? NO_PROPERTIES : properties.user,
-      responseTopic: properties.responseTopic ?? '',
-      correlation: properties.correlation,
-      retain: reader.retain,
-      assurance: qos,
-      from: this.attachment,
-      frames: frame === null ? undefined : this.connectPacket!.version === V5 ? [undefined, frame] : [frame, undefined],
-    };
-    if (properties.messageExpiry >= 0) publication.expiryMs = properties.messageExpiry * 1_000;
-    if (qos === 2) publication.once = reader.packetId;
+    const five = this.connectPacket!.version === V5;
+    const publication = publicationOf(reader, topic, five, this.attachment);
     this.began();
     // A server that knows that nobody matches may say so (MQTT 5.0 §3.4.2.1).
-    const matched = sequence < 0 || this.connectPacket!.version !== V5 || this.topics.matching(topic) > 0;
+    const matched = sequence < 0 || !five || this.topics.matching(topic) > 0;
     const token = sequence < 0 ? SENT : (sequence * 2 + (matched ? 1 : 0)) * KINDS + PUBLISHED;
     this.topics.publish(this.caller!, publication, this, token);
-  }
-
-  /** What goes to others of its version is what came, but for the flags and the packet identifier. */
-  private frameOf({ bytes, topicStart, topicEnd, payloadStart, payloadEnd }: PacketReader): Uint8Array | null {
-    const five = this.connectPacket!.version === V5;
-    return copies.frame(bytes, topicStart, topicEnd, payloadStart, payloadEnd, five);
   }
 
   /** The topic of a PUBLISH, by its name or its alias; '' when nothing can be published to it, null after a fault. */
