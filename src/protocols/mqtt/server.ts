@@ -13,7 +13,6 @@ import type {
   Gap,
   Match,
   Message,
-  Publication,
   SubscribeOptions,
   Subscriber,
   Topics,
