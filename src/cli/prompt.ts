@@ -12,6 +12,11 @@ export async function newPassword(fromStdin: boolean, whose: string): Promise<st
   return password;
 }
 
+/** A password that is known: the first line of standard input where that is asked for, else asked for once. */
+export function knownPassword(fromStdin: boolean, whose: string): Promise<string> {
+  return fromStdin ? firstLine() : hidden(`password for ${whose}: `);
+}
+
 async function firstLine(): Promise<string> {
   let text = '';
   process.stdin.setEncoding('utf8');
