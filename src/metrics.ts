@@ -49,7 +49,8 @@ function answer(exchange: Exchange, type: string, text: string): void {
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
 async function makeMetrics({ version, registry, topics, certificates, handshakes }: MetricsSource): Promise<Metrics> {
-  const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
+  const library = await import('prom-client');
+  const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = library;
   const made = new Made();
   const registers = [made];
   collectDefaultMetrics({ register: made });
@@ -95,16 +96,6 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
       for (const { protocol } of registry.list()) this.inc({ protocol });
     },
   });
-  new Counter({
-    name: 'portico_tls_handshakes_total',
-    help: 'TLS handshakes by what they came to; plain: what was no TLS at all.',
-    labelNames: ['result'],
-    registers,
-    collect() {
-      this.reset();
-      for (const [result, count] of Object.entries(handshakes())) this.inc({ result }, count);
-    },
-  });
   counter('topics_published_total', 'Messages that were taken.', () => topics().published);
   counter('topics_delivered_total', 'Deliveries to subscribers.', () => topics().delivered);
   counter('topics_dropped_total', 'Deliveries that a slow subscriber lost.', () => topics().dropped);
@@ -118,6 +109,26 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
     'The memory that the process may use before load is shed.',
     () => registry.memoryBytesMax,
   );
+  addTls(library, registers, { certificates, handshakes });
+  return made;
+}
+
+/** What handshakes came to, and how long certificates last. */
+function addTls(
+  { Counter, Gauge }: Pick<typeof import('prom-client'), 'Counter' | 'Gauge'>,
+  registers: Metrics[],
+  { certificates, handshakes }: Pick<MetricsSource, 'certificates' | 'handshakes'>,
+): void {
+  new Counter({
+    name: 'portico_tls_handshakes_total',
+    help: 'TLS handshakes by what they came to; plain: what was no TLS at all.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(handshakes())) this.inc({ result }, count);
+    },
+  });
   new Gauge({
     name: 'portico_certificate_expiry_seconds',
     help: 'When a certificate expires, in seconds since 1970.',
@@ -128,5 +139,4 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
       for (const { names, issuer, expires } of certificates()) this.set({ names, issuer }, expires / 1_000);
     },
   });
-  return made;
 }
