@@ -368,6 +368,17 @@ describe('the audit', () => {
     for (const secret of [PASSWORD, 'a wrong guess', String(token).slice(12)]) assert.ok(!all.includes(secret));
   });
 
+  test('has a change before that is answered', async () => {
+    const house = await withAnn();
+    let answered = false;
+    void house.desk.order({ do: 'account.add', name: 'bob' }, 'command').then(() => {
+      answered = true;
+    });
+    while (!answered) await house.pass(1);
+    await house.crash();
+    assert.ok((await house.audit()).some(({ who, what }) => who === 'bob' && what === 'account.add'));
+  });
+
   test('counts what repeats, and what is too much to be told apart', async () => {
     const house = await withAnn();
     for (let time = 0; time < 30; time++) await house.password('ann', 'a wrong guess', STRANGER);
