@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { type Heard, SECRET, SECRET_TOPIC, say, startVictim, type Victim } from './victim.ts';
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
@@ -49,10 +50,10 @@ let plain: Victim;
 let trusting: Victim;
 
 before(async () => {
-  plain = await startVictim({ shared: [{ port: 0, protocols: ['http1', 'mqtt', 'lines'] }] });
+  plain = await startVictim({ shared: [{ port: 0, protocols: ['http1', 'mqtt', 'lines'], tls: true }] });
   trusting = await startVictim({
     protocols: { http1: TRUSTING, lines: TRUSTING, mqtt: { ...TRUSTING, path } },
-    shared: [{ port: 0, protocols: ['http1', 'mqtt', 'lines'], ...TRUSTING }],
+    shared: [{ port: 0, protocols: ['http1', 'mqtt', 'lines'], tls: true, ...TRUSTING }],
   });
 });
 after(async () => {
@@ -135,4 +136,42 @@ test('the connections that stand are those of the clients, counted as theirs', a
   const found = trusting.portico.connections().find(({ remote }) => remote.startsWith('203.0.113.7'));
   assert.deepEqual([found?.remote, found?.protocol], ['203.0.113.7:40123', 'http1']);
   socket.destroy();
+});
+
+/** Shakes hands behind a header, or without one, and asks; '' when nothing comes. */
+function secured(port: number, header: string | Uint8Array, said: string): Promise<string> {
+  return new Promise((resolve) => {
+    const plain = connect(port, '127.0.0.1');
+    let text = '';
+    const done = () => {
+      plain.destroy();
+      resolve(text);
+    };
+    plain.on('error', done);
+    plain.on('close', done);
+    if (header.length > 0) plain.write(header);
+    const tls = connectTls({ socket: plain, servername: 'localhost', rejectUnauthorized: false }, () =>
+      tls.write(said),
+    );
+    tls.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    tls.on('error', done);
+    tls.on('end', done);
+  });
+}
+
+test('with TLS the header comes before the handshake, and the client is a stranger all the same', async () => {
+  const ports = [trusting.port('https'), trusting.port('shared')];
+  for (const port of ports) {
+    for (const [what, header] of FORGED) {
+      assert.match(await secured(port, header, get(`/topics/${SECRET_TOPIC}`)), /^HTTP\/1\.1 401 /, what);
+      assert.match(await secured(port, header, get('/healthz')), /^HTTP\/1\.1 200 /, what);
+    }
+    assert.equal(await secured(port, '', get('/healthz')), '');
+    // Within TLS it is not looked for.
+    assert.match(await secured(port, FORGED[0]![1], FORGED[0]![1] + get('/healthz')), /^(?:HTTP\/1\.1 400 |$)/);
+  }
+  for (const port of [plain.port('https'), plain.port('shared')])
+    assert.equal(await secured(port, FORGED[0]![1], get('/healthz')), '');
 });

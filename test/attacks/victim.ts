@@ -2,6 +2,7 @@
 // told: for the tests of attacks.
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
+import { OPERATOR } from '../../src/core/caller.ts';
 import { Portico, type StartOptions } from '../../src/portico.ts';
 import type { Message } from '../../src/resources/topics/contract.ts';
 
@@ -19,7 +20,7 @@ export interface Victim extends AsyncDisposable {
 
 export async function startVictim(options: StartOptions = {}): Promise<Victim> {
   const portico = await Portico.start({ ports: 'ephemeral', storage: 'memory', ...options });
-  const caller = { account: 'owner', scopes: null, origin: 'local', epoch: 0 } as const;
+  const caller = OPERATOR;
   const settled = (begin: (waiter: { settled(token: number, outcome: number): void }) => void) =>
     new Promise<number>((resolve) => begin({ settled: (_token, outcome) => resolve(outcome) }));
   const secret = { topic: SECRET_TOPIC, payload: Buffer.from(SECRET), retain: true, assurance: 1 } as const;
@@ -57,13 +58,14 @@ export interface Heard {
 }
 
 /**
- * Sends these bytes in one write and hears until the server ends the connection, until `enough`, or for 400 ms without a
- * byte.
+ * Sends these bytes in one write and hears until the server ends the connection, until `enough`, or for a time without
+ * a byte.
  */
 export function say(
   port: number,
   bytes: string | Uint8Array,
   enough: (text: string) => boolean = () => false,
+  quietMs = QUIET_MS,
 ): Promise<Heard> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1' });
@@ -73,7 +75,7 @@ export function say(
       socket.destroy();
       resolve({ text, ended });
     };
-    let timer = setTimeout(() => done(false), QUIET_MS);
+    let timer = setTimeout(() => done(false), quietMs);
     socket.on('connect', () => socket.write(bytes));
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
@@ -82,7 +84,7 @@ export function say(
         return;
       }
       clearTimeout(timer);
-      timer = setTimeout(() => done(false), QUIET_MS);
+      timer = setTimeout(() => done(false), quietMs);
     });
     socket.on('end', () => done(true));
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -110,7 +112,11 @@ export async function request(
   port: number,
   start: string,
   fields: Readonly<Record<string, string>> | readonly (readonly [string, string])[] = {},
-  { body = '', host = `localhost:${port}` }: { body?: string; host?: string | null } = {},
+  {
+    body = '',
+    host = `localhost:${port}`,
+    quietMs = QUIET_MS,
+  }: { body?: string; host?: string | null; quietMs?: number } = {},
 ): Promise<Answer> {
   const given = Array.isArray(fields) ? fields : Object.entries(fields);
   const lines = [`${start} HTTP/1.1`, ...(host === null ? [] : [`Host: ${host}`])];
@@ -118,7 +124,7 @@ export async function request(
   if (body !== '') lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
   const upgrades = given.some(([name]) => name.toLowerCase() === 'connection');
   if (!upgrades) lines.push('Connection: close');
-  const { text } = await say(port, `${lines.join('\r\n')}\r\n\r\n${body}`, isWhole);
+  const { text } = await say(port, `${lines.join('\r\n')}\r\n\r\n${body}`, isWhole, quietMs);
   const end = text.indexOf('\r\n\r\n');
   assert.ok(end > 0, `no answer but ${JSON.stringify(text)}`);
   const [first, ...rest] = text.slice(0, end).split('\r\n');
