@@ -45,6 +45,7 @@ export function placeOf(text: string): Place & { readonly scheme: string } {
     topic,
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
+    token: '',
   };
 }
 

@@ -12,6 +12,11 @@ export async function newPassword(fromStdin: boolean, whose: string): Promise<st
   return password;
 }
 
+/** The password of somebody who has one. There is a terminal. */
+export function askPassword(whose: string): Promise<string> {
+  return hidden(`password for ${whose}: `);
+}
+
 async function firstLine(): Promise<string> {
   let text = '';
   process.stdin.setEncoding('utf8');
