@@ -112,6 +112,10 @@ export class Issuing implements CertificateResource {
     this.own.remember(name, line);
   }
 
+  rewrite(name: string, lines: readonly string[]): void {
+    this.own.rewrite(name, lines);
+  }
+
   prove(
     kind: ProofKind,
     name: string,

@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { Portico } from '../src/portico.ts';
 import { missing, run } from './clients.ts';
+import { runCommand } from './server-process.ts';
 
 const PASSWORD = 'correct horse';
 let portico: Portico;
@@ -163,6 +164,19 @@ test('curl signs in', { skip: missing('curl') }, async () => {
   assert.equal(await status('-u', `ann:${PASSWORD}`, '-T', '/etc/hostname'), '201');
   assert.equal(await status('-H', `Authorization: Bearer ${token}`), '200');
   assert.equal(await status(), '401');
+});
+
+test('portico pub signs in, with a password of the environment', async () => {
+  const place = (name: string, path: string) => `${portico.urls[name]}${path}`.replace('://', '://ann@');
+  for (const url of [place('mqtt', '/a'), place('http', '/topics/a'), place('lines', '/a')]) {
+    const args = ['pub', url, 'hello'];
+    const right = await runCommand(args, '', { environment: { PORTICO_PASSWORD: token } });
+    assert.equal(right.code, 0, `${url} ${right.errors}`);
+  }
+  const wrong = await runCommand(['pub', place('mqtt', '/a'), 'hello'], '', {
+    environment: { PORTICO_PASSWORD: 'wrong' },
+  });
+  assert.notEqual(wrong.code, 0);
 });
 
 test('lines: NAME with a password or a token; datagrams have no way to sign in', async () => {

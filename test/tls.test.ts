@@ -13,6 +13,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import { WebSocket } from 'ws';
 import type { Identities, Identity } from '../src/core/tls.ts';
+import { HttpClient } from '../src/exports/http.ts';
 import { Portico, type StartOptions } from '../src/portico.ts';
 import { missing, run } from './clients.ts';
 
@@ -349,4 +350,23 @@ test('one port takes everything, with TLS and without', { skip: missing('curl') 
   const mqtt = await shaken(at, { ALPNProtocols: ['mqtt'] });
   assert.equal(mqtt.alpnProtocol, 'mqtt');
   mqtt.destroy();
+});
+
+test('our own client verifies, and asks over HTTP/2 where the server speaks it', async () => {
+  const { portico, port } = await started();
+  await using _ = portico;
+  const url = `https://127.0.0.1:${port('https')}`;
+  using client = new HttpClient({ tls: { authorities: ours.pem } });
+  const put = await client.fetch(`${url}/topics/client`, { method: 'PUT', body: '21.5' });
+  assert.equal(put.status, 201);
+  const all = await Promise.all(Array.from({ length: 100 }, () => client.fetch(`${url}/topics/client`)));
+  const texts = await Promise.all(all.map((response) => response.text()));
+  assert.ok(texts.every((text) => text === '21.5'));
+  assert.equal(client.figures.connections, 1, 'all of them on one connection');
+  using plain = new HttpClient({ tls: { authorities: ours.pem }, http2: false });
+  assert.equal(await (await plain.fetch(`${url}/topics/client`)).text(), '21.5');
+  await Promise.all(Array.from({ length: 10 }, async () => (await plain.fetch(`${url}/healthz`)).text()));
+  assert.ok(plain.figures.connections > 1);
+  using stranger = new HttpClient({ tls: { authorities: others.pem } });
+  await assert.rejects(stranger.fetch(url));
 });

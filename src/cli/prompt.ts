@@ -12,9 +12,9 @@ export async function newPassword(fromStdin: boolean, whose: string): Promise<st
   return password;
 }
 
-/** The password of somebody who has one. There is a terminal. */
-export function askPassword(whose: string): Promise<string> {
-  return hidden(`password for ${whose}: `);
+/** A password that is known: the first line of standard input where that is asked for, else asked for once. */
+export function knownPassword(fromStdin: boolean, whose: string): Promise<string> {
+  return fromStdin ? firstLine() : hidden(`password for ${whose}: `);
 }
 
 async function firstLine(): Promise<string> {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { isLoopback } from '../core/peer.ts';
 import type { Place } from './channel.ts';
 import { complain, EXIT, fail } from './output.ts';
-import { askPassword } from './prompt.ts';
+import { knownPassword } from './prompt.ts';
 
 export interface SignInFlags {
   readonly user?: string;
@@ -52,7 +52,7 @@ async function chosen(place: Pick<Place, 'user' | 'password'>, flags: SignInFlag
   if (user === '' || PORTICO_PASSWORD !== '') return { user, password: user === '' ? '' : PORTICO_PASSWORD, token: '' };
   // Without a terminal the name alone is given, which is enough where there are no accounts yet.
   const asks = flags.user !== undefined && process.stdin.isTTY;
-  return { user, password: asks ? await askPassword(user) : '', token: '' };
+  return { user, password: asks ? await knownPassword(false, user) : '', token: '' };
 }
 
 /** The field of HTTP for a URL that is not of topics; null where nobody signs in. */

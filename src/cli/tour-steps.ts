@@ -51,10 +51,13 @@ export type TourStep =
       readonly native: string;
       readonly filter: string;
     }
+  /** Nobody listens for it. */
   | { readonly step: 'skipped'; readonly by: string; readonly why: string }
+  /** The server, or the client, would not. */
+  | { readonly step: 'refused'; readonly by: string; readonly what: 'subscribe' | 'publish'; readonly why: string }
   | { readonly step: 'subscribed'; readonly by: string; readonly connection: TourConnection | null }
   | PublishedStep
-  | { readonly step: 'end'; readonly published: number; readonly missing: number };
+  | { readonly step: 'end'; readonly published: number; readonly missing: number; readonly refused: number };
 
 export interface PublishedStep {
   readonly step: 'published';
@@ -86,6 +89,9 @@ export interface TourPlan {
   readonly from: readonly string[];
   /** Tells apart this tour from others on the same server. */
   readonly mark: string;
+  /** Who signs in; '' for nobody. */
+  readonly user: string;
+  readonly password: string;
 }
 
 /** How long a message may take to arrive. */
@@ -106,19 +112,32 @@ export class Tour {
   private datagrams: { at: number; frame: Omit<TourFrame, 'ms'> }[] = [];
   private published = 0;
   private missing = 0;
+  private refused = 0;
 
   constructor(plan: TourPlan) {
     this.plan = plan;
   }
 
-  /** The steps, each when it is asked for. Throws an Error for a person when a client cannot do its part. */
+  /** The steps, each when it is asked for. */
   async *steps(): AsyncGenerator<TourStep, undefined> {
     const { status, own } = this.plan;
     const { portico, native } = status;
     yield { step: 'server', own, portico, native, filter: this.filter };
-    for (const stop of STOPS) yield await this.subscribe(stop);
-    for (const stop of this.publishers) yield await this.publish(stop);
-    yield { step: 'end', published: this.published, missing: this.missing };
+    for (const stop of STOPS) yield await this.orRefused(stop, 'subscribe', this.subscribe(stop));
+    for (const stop of this.publishers) yield await this.orRefused(stop, 'publish', this.publish(stop));
+    const { published, missing, refused } = this;
+    yield { step: 'end', published, missing, refused };
+  }
+
+  private async orRefused(stop: Stop, what: 'subscribe' | 'publish', step: Promise<TourStep>): Promise<TourStep> {
+    try {
+      return await step;
+    } catch (error) {
+      const { feed } = this.plan;
+      if (feed.over !== '') throw error;
+      this.refused++;
+      return { step: 'refused', by: stop.name, what, why: error instanceof Error ? error.message : String(error) };
+    }
   }
 
   close(): void {
@@ -145,7 +164,7 @@ export class Tour {
     const { host, port } = found.address;
     // Who listens everywhere is reached here.
     const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-    return { scheme, host: here, port, topic: '', user: '', password: '', token: '' };
+    return { scheme, host: here, port, topic: '', user: this.plan.user, password: this.plan.password, token: '' };
   }
 
   private open(stop: Stop, place: StopPlace, isSeen: boolean): Promise<Channel> {
@@ -163,9 +182,14 @@ export class Tour {
     }
     const channel = await this.open(stop, place, false);
     const own: Subscribed = { stop, channel, came: new Map(), connection: null };
-    this.subscribed.push(own);
     const message = ({ payload }: Shown) => void own.came.set(payload.toString(), performance.now());
-    await channel.subscribe(this.filter, { after: null, qos: 1 }, { message, gap: () => {} });
+    try {
+      await channel.subscribe(this.filter, { after: null, qos: 1 }, { message, gap: () => {} });
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
+    this.subscribed.push(own);
     if (stop.isConnection) {
       // An address may have it as it is written in a URL.
       const find = () => this.newest((seen) => seen.frames.some((frame) => mentions(frame, this.plan.mark)));
@@ -197,7 +221,12 @@ export class Tour {
     this.datagrams = [];
     const began = performance.now();
     const channel = await this.open(stop, this.placeOf(stop)!, true);
-    await channel.publish(topic, Buffer.from(payload), { retain: false, qos: 1, contentType: '' });
+    try {
+      await channel.publish(topic, Buffer.from(payload), { retain: false, qos: 1, contentType: '' });
+    } catch (error) {
+      channel.close();
+      throw error;
+    }
     const acknowledgedMs = stop.acknowledges ? performance.now() - began : null;
     await this.arrived(payload);
     const subscribers = await feed.why(topic);

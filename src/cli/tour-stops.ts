@@ -5,7 +5,7 @@ import type { Direction } from '../core/tap.ts';
 import { connect } from '../exports/websocket.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import type { Channel, Place, Shown } from './channel.ts';
-import { authorityOf, httpChannel, pathOf } from './channel-http.ts';
+import { authorityOf, credentialsOf, httpChannel, pathOf } from './channel-http.ts';
 import { linesChannel } from './channel-lines.ts';
 import { mqttChannel } from './channel-mqtt.ts';
 import { sseChannel } from './channel-sse.ts';
@@ -160,7 +160,9 @@ class BareChannel implements Channel {
   }
 
   private async connect(topic: string, query: string): ReturnType<typeof connect> {
-    const socket = await connect(`ws://${authorityOf(this.place)}${pathOf(topic)}${query}`);
+    const socket = await connect(`ws://${authorityOf(this.place)}${pathOf(topic)}${query}`, {
+      headers: credentialsOf(this.place),
+    });
     this.sockets.push(socket);
     return socket;
   }

@@ -16,12 +16,14 @@ export function tourText(step: TourStep, number: number, of: number): string {
       return serverText(step);
     case 'skipped':
       return `  ${yellow('left out')}    ${step.by}: ${step.why}\n`;
+    case 'refused':
+      return `  ${red('refused')}     ${step.by} could not ${step.what}: ${visible(step.why)}\n`;
     case 'subscribed':
       return subscribedText(step.by, step.connection);
     case 'published':
       return publishedText(step, number, of);
     case 'end':
-      return endText(step.published, step.missing);
+      return endText(step.published, step.missing, step.refused);
   }
 }
 
@@ -115,10 +117,11 @@ function faultsText(faults: readonly string[]): string {
   return faults.map((fault) => row('fault', red(visible(fault)))).join('');
 }
 
-function endText(published: number, missing: number): string {
+function endText(published: number, missing: number, refused: number): string {
+  const no = refused === 0 ? '' : red(` ${refused} were refused.`);
   const how = missing === 0 ? green('all of them arrived everywhere') : red(`${missing} did not arrive`);
   return (
-    `\n${published} messages; ${how}. Watch your own: portico up, then portico watch.\n` +
+    `\n${published} messages; ${how}.${no} Watch your own: portico up, then portico watch.\n` +
     `${dim('→ what a client says, ← what the server says; times of frames count from when the publisher connected.')}\n`
   );
 }

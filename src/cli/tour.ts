@@ -9,6 +9,7 @@ import { Portico } from '../portico.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { controlPlace, controlTurn, unreachable } from './control-call.ts';
 import { complain, dim, EXIT, fail } from './output.ts';
+import { knownPassword } from './prompt.ts';
 import { TourFeed } from './tour-feed.ts';
 import { Tour, type TourStep } from './tour-steps.ts';
 import { STOPS } from './tour-stops.ts';
@@ -18,6 +19,8 @@ interface TourFlags extends PlaceFlags {
   readonly from?: string[];
   readonly wait: boolean;
   readonly json?: boolean;
+  readonly user?: string;
+  readonly passwordStdin?: boolean;
 }
 
 const PUBLISHERS = STOPS.filter(({ publishes }) => publishes).map(({ name }) => name);
@@ -27,6 +30,8 @@ export function addTour(program: Command): void {
   addPlaceFlags(own)
     .option('--from <protocol...>', `only messages of these: ${PUBLISHERS.join(', ')}`)
     .option('--no-wait', 'go on without Enter between two messages')
+    .option('--user <name>', 'who signs in; needed where there are accounts')
+    .option('--password-stdin', 'the password is the first line of standard input; it is asked for otherwise')
     .option('--json', 'print one JSON line a step')
     .addHelpText('after', '\nWithout --data, --config or --control it starts a Portico of its own, in memory.')
     .action((flags: TourFlags) => tour(flags));
@@ -43,6 +48,8 @@ async function tour(flags: TourFlags): Promise<void> {
   const from = flags.from ?? PUBLISHERS;
   const unknown = from.find((name) => !PUBLISHERS.includes(name));
   if (unknown !== undefined) fail(`--from ${unknown} is not known; there are ${PUBLISHERS.join(', ')}`, EXIT.usage);
+  const user = flags.user ?? '';
+  const password = user === '' ? '' : await knownPassword(flags.passwordStdin === true, user);
   const ground = await groundOf(flags);
   const turn = controlTurn();
   const feed = new TourFeed(ground.control, turn);
@@ -67,7 +74,7 @@ async function tour(flags: TourFlags): Promise<void> {
   }
   try {
     const mark = `tour-${randomBytes(4).toString('hex')}`;
-    made.tour = new Tour({ feed, turn, status, own: ground.own, from, mark });
+    made.tour = new Tour({ feed, turn, status, own: ground.own, from, mark, user, password });
     if (made.tour.publishers.length === 0) {
       complain(`that server listens for none of ${from.join(', ')}`);
       await end(EXIT.unavailable);
@@ -98,7 +105,7 @@ async function groundOf(flags: TourFlags): Promise<Ground> {
   }
 }
 
-/** Shows the steps, one screen at a time; answers how many messages did not arrive. */
+/** Shows the steps, one screen at a time; answers how much of it did not go well. */
 async function show(made: Tour, { json, wait }: TourFlags): Promise<number> {
   const isPaced = wait && json !== true && process.stdin.isTTY && process.stdout.isTTY;
   const of = made.publishers.length;
@@ -106,7 +113,7 @@ async function show(made: Tour, { json, wait }: TourFlags): Promise<number> {
   let missing = 0;
   const write = (step: TourStep) => {
     if (step.step === 'published') number++;
-    if (step.step === 'end') missing = step.missing;
+    if (step.step === 'end') missing = step.missing + step.refused;
     process.stdout.write(json === true ? `${JSON.stringify(step)}\n` : tourText(step, number, of));
   };
   for await (const step of made.steps()) {

@@ -1,4 +1,4 @@
-// `portico/http`: a client of HTTP/1.1 with the shapes of `fetch`. It is built on the same code that the server's tests
+// `portico/http`: a client of HTTP/1.1 and 2 with the shapes of `fetch`. It is built on the same code that the server's tests
 // hold against the RFCs; the connections, the pool and their bounds are the caller's to choose.
 import type { BodyReader } from '../core/exchange.ts';
 import type { Fault } from '../core/fault.ts';
@@ -7,9 +7,16 @@ import { type Bound, bindLimits } from '../core/limits.ts';
 import type { Cause } from '../core/pipe.ts';
 import { NEVER } from '../core/time.ts';
 import type { TlsPolicy } from '../core/tls.ts';
-import { type ClientExchange, type ClientRequest, UNKNOWN } from '../protocols/http1/client-exchange.ts';
+import { type ClientRequest, type SentRequest, UNKNOWN } from '../protocols/http/client.ts';
 import { clientLimits } from '../protocols/http1/client-limits.ts';
-import { HttpPool, type Origin, type PoolEvents, type PooledRequest } from '../protocols/http1/pool.ts';
+import {
+  HttpPool,
+  type MakeConnection,
+  type Origin,
+  type PoolEvents,
+  type PooledRequest,
+} from '../protocols/http1/pool.ts';
+import { Http2Client } from '../protocols/http2/client.ts';
 import { ConnectionError, dialWith, placeOf, policyFor, type TlsOptions, turn } from './loop.ts';
 
 export type { Bound } from '../core/limits.ts';
@@ -25,10 +32,17 @@ const HELD_BYTES = 65_536;
 
 export type Limits = Partial<Bound<typeof clientLimits>>;
 
+/** What is spoken beside HTTP/1.1, by ALPN. */
+const SPEAKS: Readonly<Record<string, MakeConnection>> = {
+  h2: (pipe, clocked, limits, events) => new Http2Client(pipe, clocked, limits, events),
+};
+
 export interface HttpClientOptions {
   /** Bounds other than the defaults: see `portico/http` in docs/library.md. */
   readonly limits?: Limits;
   readonly tls?: TlsOptions;
+  /** False: HTTP/1.1 alone; else servers that are reached over TLS choose (RFC 7301). */
+  readonly http2?: boolean;
 }
 
 /** What a body may be: whole, or in pieces, which are sent as fast as the server takes them. */
@@ -65,14 +79,16 @@ export interface FetchOptions {
 export class HttpClient {
   private readonly pool: HttpPool;
   private readonly tls: TlsOptions;
+  private readonly alpn: readonly string[];
   /** Policies by host: the pool tells connections apart by them. */
   private readonly policies = new Map<string, TlsPolicy>();
 
-  constructor({ limits = {}, tls = {} }: HttpClientOptions = {}) {
+  constructor({ limits = {}, tls = {}, http2 = true }: HttpClientOptions = {}) {
+    this.alpn = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
     const bound = bindLimits(clientLimits, limits as Record<string, number>);
     this.tls = tls;
     const inputMax = bound.requestLineBytesMax + bound.headBytesMax + 65_536;
-    this.pool = new HttpPool(dialWith(inputMax), turn, bound);
+    this.pool = new HttpPool(dialWith(inputMax), turn, bound, SPEAKS);
   }
 
   /** Connections that stand, and requests that wait for one. */
@@ -121,7 +137,7 @@ export class HttpClient {
     if (known !== undefined) return known;
     // What is forgotten costs a new connection, and no more.
     if (this.policies.size >= 1_024) this.policies.clear();
-    const policy = policyFor(host, this.tls);
+    const policy = { ...policyFor(host, this.tls), alpn: this.alpn };
     this.policies.set(host, policy);
     return policy;
   }
@@ -206,7 +222,7 @@ class Fetch implements PoolEvents, BodyReader {
   private readonly resolve: (response: Response) => void;
   private readonly reject: (error: unknown) => void;
   private pooled: PooledRequest | null = null;
-  private exchange: ClientExchange | null = null;
+  private exchange: SentRequest | null = null;
   private controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   private roomy: (() => void)[] = [];
   private isOver = false;
@@ -245,7 +261,7 @@ class Fetch implements PoolEvents, BodyReader {
 
   // ---- the request -------------------------------------------------------------------------------------------------
 
-  started(exchange: ClientExchange): void {
+  started(exchange: SentRequest): void {
     this.exchange = exchange;
   }
 
@@ -256,7 +272,7 @@ class Fetch implements PoolEvents, BodyReader {
     );
   }
 
-  private async upload(exchange: ClientExchange, body: AsyncIterable<Uint8Array>): Promise<void> {
+  private async upload(exchange: SentRequest, body: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const piece of body) {
       while (exchange.room === 0 && !this.isOver) await new Promise<void>((resolve) => this.roomy.push(resolve));
       if (this.isOver) return;

@@ -118,8 +118,7 @@ export class Authority {
   constructor(options: AuthorityOptions, wall: number) {
     this.options = options;
     const { keeping } = options;
-    const kept = keeping.read('root.pem') ?? keeping.create('root.pem', bundleOf(this.makeRoot(wall)));
-    this.root = signerOf(kept, 'root.pem');
+    this.root = this.openRoot(wall);
     if (keeping.read('root.crt') !== this.root.pem) keeping.write('root.crt', this.root.pem, true);
     this.issued = new IssuedLog(keeping, wall);
     this.refresh(wall);
@@ -234,6 +233,20 @@ export class Authority {
     );
     this.lists.set(id, { bytes, until: wall + DAY, count: revoked.length });
     return bytes;
+  }
+
+  /** The root that is kept; another one where there is none, or where the one that is kept is over. */
+  private openRoot(wall: number): Signer {
+    const { keeping, log } = this.options;
+    const kept = keeping.read('root.pem');
+    if (kept !== null) {
+      const root = signerOf(kept, 'root.pem');
+      if (root.facts.to > wall) return root;
+      log.warn('the root has expired and another one was made: portico trust', { expired: root.facts.subject });
+      keeping.write(`expired-${root.id.slice(0, 8)}.pem`, kept);
+      keeping.remove('root.pem');
+    }
+    return signerOf(keeping.create('root.pem', bundleOf(this.makeRoot(wall))), 'root.pem');
   }
 
   private remember(serial: string): void {

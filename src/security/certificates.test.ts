@@ -284,3 +284,48 @@ test('names in their one form', () => {
   ];
   for (const [text, form] of forms) assert.equal(nameOf(text), form, text);
 });
+
+test('what another process revokes and renews in the folder counts for who runs on it', async (t) => {
+  const data = mkdtempSync(join(folder, 'data-'));
+  const [server, command] = [open(t, { data }), open(t, { data })];
+  const client = command.issue({ names: [], purpose: 'client', by: 'command', account: 'ann' });
+  const chain = pemBlocks(client.chain, 'CERTIFICATE');
+  assert.equal(server.clientCertificates.refuse(chain), null);
+  command.authority.issued.revoke(client.serial, Date.now());
+  await until(() => server.clientCertificates.refuse(chain) !== null);
+  const before = server.pick('localhost', null, []);
+  command.renew();
+  await until(() => server.pick('localhost', null, [])?.key !== before?.key);
+  const own = issued('imported.example.org');
+  command.import(own.chain, own.key);
+  await until(() => namesOf(server.pick('imported.example.org', null, []))?.[0] === 'imported.example.org');
+});
+
+test('a clock that was wrong at first: the server starts all the same, and makes a root that is valid now', (t) => {
+  const data = mkdtempSync(join(folder, 'data-'));
+  const said: string[] = [];
+  const log: Log = { ...SILENT, warn: (text) => void said.push(text) };
+  let now = Date.UTC(1970, 0, 2);
+  const early = open(t, { data, wall: () => now });
+  assert.ok(early.pick('localhost', null, []) !== null);
+  now = Date.UTC(2026, 0, 1);
+  const late = open(t, { data, wall: () => now, log });
+  const facts = readCertificate(pemBlocks(late.pick('localhost', null, [])!.certificate, 'CERTIFICATE')[0]!)!;
+  assert.ok(facts.from < now && now < facts.to);
+  assert.match(said.join(), /the root has expired and another one was made/);
+  now = Date.UTC(2000, 0, 1);
+  assert.ok(open(t, { data, wall: () => now }).pick('localhost', null, []) !== null);
+});
+
+test('what another authority gave is shown, kept, and shown again by who starts on the folder', (t) => {
+  const data = mkdtempSync(join(folder, 'data-'));
+  const certificates = open(t, { data });
+  const { chain, key } = issued('acme.example.org');
+  assert.equal(typeof certificates.obtain('acme.example.org', chain, issued('x.example.org').key), 'string');
+  assert.notEqual(typeof certificates.obtain('acme.example.org', chain, key), 'string');
+  assert.deepEqual(namesOf(certificates.pick('acme.example.org', null, [])), ['acme.example.org']);
+  const again = open(t, { data });
+  assert.notEqual(again.obtainedBefore('acme.example.org'), null);
+  assert.equal(again.obtainedBefore('other.example.org'), null);
+  assert.deepEqual(namesOf(again.pick('acme.example.org', null, [])), ['acme.example.org']);
+});

@@ -8,7 +8,7 @@ import { type Cause, type Pipe, REVOKED, type Session, type Why } from '../core/
 import { type Clock, NEVER } from '../core/time.ts';
 import { answerProblem } from '../protocols/http/answers.ts';
 import { eachMember } from '../protocols/http/chars.ts';
-import { type ClientExchange, type ClientRequest, isIdempotent, UNKNOWN } from '../protocols/http1/client-exchange.ts';
+import { type ClientRequest, isIdempotent, type SentRequest, UNKNOWN } from '../protocols/http/client.ts';
 import { clientFaults } from '../protocols/http1/client-faults.ts';
 import type { HttpPool, PoolEvents, PooledRequest } from '../protocols/http1/pool.ts';
 import { joinLegs, Leg } from '../protocols/wire/proxy.ts';
@@ -68,7 +68,7 @@ class Passing implements PoolEvents {
   private readonly tried = new Set<Upstream>();
   private upstream: Upstream | null = null;
   private asked: PooledRequest | null = null;
-  private far: ClientExchange | null = null;
+  private far: SentRequest | null = null;
   /** The body may be written. */
   private hasBegun = false;
   private isHeld = false;
@@ -192,7 +192,7 @@ class Passing implements PoolEvents {
 
   // ---- what the pool and the upstream say --------------------------------------------------------------------------
 
-  started(far: ClientExchange): void {
+  started(far: SentRequest): void {
     this.far = far;
     this.hasBegun = false;
   }

@@ -110,8 +110,8 @@ export function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts | null {
   const certificate = client ? serverCertificate(socket) : clientCertificate(socket, policy);
   if (!client && certificate === null && policy.clientCertificate === 'required') return null;
   const alpn = socket.alpnProtocol || null;
-  // A client's list without a match; a server's is refused in the handshake, and who sends none is told by first bytes.
-  if (client && policy.alpn !== undefined && alpn === null) return null;
+  // A server's list without a match is refused in the handshake. Servers that know no ALPN speak HTTP/1.1 all the same.
+  if (client && alpn === null && policy.alpn?.includes('http/1.1') === false) return null;
   return {
     version: socket.getProtocol() ?? '',
     cipher: socket.getCipher().name,

@@ -1,6 +1,6 @@
 // A copy of the data folder, made while the server takes messages, is a data folder with all that was acknowledged before.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -40,12 +40,16 @@ test('backup under load, restore, and the messages are there', { timeout: 60_000
   await first.kill();
   assert.deepEqual(
     readdirSync(at('copy')).filter((name) => name !== 'blobs'),
-    ['portico.db'],
+    ['certificates', 'portico.db'],
   );
+  assert.equal(statSync(join(at('copy'), 'certificates')).mode & 0o777, 0o700);
+  assert.equal(statSync(join(at('copy'), 'certificates', 'root.pem')).mode & 0o777, 0o600);
   assert.equal(statSync(at('copy')).mode & 0o777, 0o700);
   assert.equal(statSync(join(at('copy'), 'portico.db')).mode & 0o777, 0o600);
 
   assert.equal((await runCommand(['restore', at('copy'), '--data', at('again')])).code, EXIT.ok);
+  const rootOf = (data: string) => readFileSync(join(at(data), 'certificates', 'root.pem'), 'utf8');
+  assert.equal(rootOf('again'), rootOf('data'));
   await using second = await startServer(['--data', at('again'), ...ports]);
   for (const number of acknowledged.slice(0, before)) {
     const { statusCode, body } = await request(`${second.urls.http}/topics/b/${number}`);

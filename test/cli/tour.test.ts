@@ -120,7 +120,7 @@ test('a tour of its own shows every protocol, and leaves nothing behind', { time
   // What the kernel says is there where it can be asked, and nowhere else.
   for (const { connection } of published)
     if (connection !== null) assert.equal(connection.kernel !== null, first.native === 'on');
-  assert.deepEqual(steps.at(-1), { step: 'end', published: 6, missing: 0 });
+  assert.deepEqual(steps.at(-1), { step: 'end', published: 6, missing: 0, refused: 0 });
   const after = readdirSync(tmpdir()).filter((name) => name.startsWith('portico-tour-'));
   assert.deepEqual(after, before);
 });
@@ -167,6 +167,54 @@ test('it tours a server that runs, and leaves out what does not listen there', {
     const [one, ...more] = publishedOf(steps);
     assert.deepEqual([one?.by, more.length], ['lines', 0]);
     assert.ok(one?.connection?.frames.some(({ summary }) => /^PUBB!/.test(summary)));
+    assert.equal(await server.stop(), 0);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('where there are accounts it signs in, and says who is refused', { timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-toured-'));
+  const place = ['--data', join(folder, 'data')];
+  try {
+    const made = await runCommand(['account', 'add', 'ann', '--password-stdin', ...place], 'a long password\n');
+    assert.equal(made.code, EXIT.ok, made.errors);
+    await using server = await startServer(place, { PORTICO_PORTS: 'ephemeral' });
+    const nobody = await runCommand(['tour', '--json', '--from', 'mqtt', ...place]);
+    assert.equal(nobody.code, EXIT.failed, nobody.errors);
+    const refused = stepsOf(nobody.output).filter((step) => step.step === 'refused');
+    assert.deepEqual(
+      refused.map(({ by, what }) => [by, what]),
+      [...ALL.map((by) => [by, 'subscribe']), ['mqtt', 'publish']],
+    );
+    for (const { why } of refused) assert.notEqual(why, '');
+    const args = [
+      'tour',
+      '--json',
+      '--from',
+      'http',
+      'ws',
+      'mqtt',
+      'lines',
+      '--user',
+      'ann',
+      '--password-stdin',
+      ...place,
+    ];
+    const ann = await runCommand(args, 'a long password\n');
+    const steps = stepsOf(ann.output);
+    assert.deepEqual(
+      publishedOf(steps).map(({ by }) => by),
+      ['http', 'ws', 'mqtt', 'lines'],
+      ann.output,
+    );
+    for (const { by, arrivals } of publishedOf(steps))
+      assert.deepEqual(
+        arrivals.filter(({ ms }) => ms === null),
+        [],
+        by,
+      );
+    for (const text of [ann.output, ann.errors]) assert.ok(!text.includes('a long password'));
     assert.equal(await server.stop(), 0);
   } finally {
     rmSync(folder, { recursive: true });

@@ -114,6 +114,22 @@ test('openssl ocsp asks over HTTP with a nonce, and fetches the list', {
   assert.match(fetched.out, /Portico Local Intermediate/);
 });
 
+test('Chromium opens what certutil was told to trust, also a name that is first asked for', {
+  skip: missing('chromium') || missing('certutil', '-H'),
+}, async () => {
+  const home = join(folder, 'home');
+  const store = join(home, '.pki/nssdb');
+  mkdirSync(store, { recursive: true });
+  await run('certutil', '-N', '-d', `sql:${store}`, '--empty-password');
+  const look = async (name: string) => {
+    const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--dump-dom'];
+    return (await run('env', `HOME=${home}`, 'chromium', ...flags, `https://${name}:${port}/healthz`)).out;
+  };
+  assert.doesNotMatch(await look('localhost'), /"status":"ok"/);
+  await run('certutil', '-A', '-d', `sql:${store}`, '-t', 'C,,', '-n', 'portico', '-i', root);
+  for (const name of ['localhost', 'fresh.localhost']) assert.match(await look(name), /"status":"ok"/, name);
+});
+
 test('certbot obtains a certificate by http-01, and renews it', { skip: missing('certbot') }, async () => {
   const places = ['config', 'work', 'logs'].flatMap((name) => [`--${name}-dir`, join(folder, 'certbot', name)]);
   const certbot = (...args: string[]) =>

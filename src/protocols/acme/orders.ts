@@ -69,9 +69,17 @@ interface AccountLine {
 export interface AccountLines {
   recall(name: string): readonly string[];
   remember(name: string, line: string): void;
+  rewrite(name: string, lines: readonly string[]): void;
 }
 
 const LINES = 'acme-accounts';
+/** So many lines, and two for each account, are kept before they are written anew. */
+const LINES_LEAST = 1_000;
+
+function lineOf({ id, jwk, contact, status }: Account): string {
+  const line: AccountLine = { id, jwk, contact, status };
+  return JSON.stringify(line);
+}
 
 export class Desk {
   private readonly limits: Bound<typeof rows>;
@@ -83,12 +91,17 @@ export class Desk {
   private readonly authorizations = new Map<string, { authorization: Authorization; order: Order }>();
   private readonly challenges = new Map<string, { challenge: Challenge; authorization: Authorization; order: Order }>();
   private readonly nonces = new Set<string>();
+  /** Lines of accounts that are kept, also those that later ones replace. */
+  private written = 0;
 
   constructor(limits: Bound<typeof rows>, lines: AccountLines, newId: () => string) {
     this.limits = limits;
     this.lines = lines;
     this.newId = newId;
-    for (const line of lines.recall(LINES)) this.recall(line);
+    for (const line of lines.recall(LINES)) {
+      this.recall(line);
+      this.written++;
+    }
   }
 
   // ---- nonces ------------------------------------------------------------------------------------------------------
@@ -131,9 +144,14 @@ export class Desk {
     this.keep(account);
   }
 
-  keep({ id, jwk, contact, status }: Account): void {
-    const line: AccountLine = { id, jwk, contact, status };
-    this.lines.remember(LINES, JSON.stringify(line));
+  keep(account: Account): void {
+    if (this.written < LINES_LEAST + 2 * this.accounts.size) {
+      this.lines.remember(LINES, lineOf(account));
+      this.written++;
+      return;
+    }
+    this.lines.rewrite(LINES, [...this.accounts.values()].map(lineOf));
+    this.written = this.accounts.size;
   }
 
   private put(account: Account): void {

@@ -3,60 +3,29 @@
 import type { BodyReader } from '../../core/exchange.ts';
 import type { Fault } from '../../core/fault.ts';
 import type { Fields } from '../../core/fields.ts';
-import { type Cause, ENDED, type Pipe, type Session } from '../../core/pipe.ts';
+import { type Cause, ENDED, type Pipe } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { isToken } from '../http/chars.ts';
+import {
+  type AnswerEvents,
+  type ClientRequest,
+  isIdempotent,
+  type Progress,
+  type SentRequest,
+  UNKNOWN,
+} from '../http/client.ts';
 import { shownName } from './field-names.ts';
 
-/** The length of a body whose end is not known before: it is sent in chunks. */
-export const UNKNOWN = -1;
-
-export interface ClientRequest {
-  readonly method: string;
-  /** A path with its query; `*`; with CONNECT, and to a proxy, the other forms of RFC 9112 §3.2. */
-  readonly target: string;
-  /** Host, and the port where it is not the scheme's own. */
-  readonly authority: string;
-  /** Host, Connection, Upgrade, Expect and what frames the body are the client's own to write. */
-  readonly fields: Fields;
-  /** The whole body, which must not change any more. */
-  readonly body?: Uint8Array | null;
-  /** Instead of `body`: how many bytes will be written, or UNKNOWN. */
-  readonly length?: number;
-  /** Waits for 100 (Continue) before the body is sent. */
-  readonly expectContinue?: boolean;
-  /** What the connection is to become: `websocket`. The answer may be an ordinary one all the same. */
-  readonly upgrade?: string;
-  /** How long nothing may move, instead of the limit `silenceMs`; NEVER for streams and long polls. */
-  readonly silenceMs?: number;
-}
-
-/** Nothing of the request was sent: it can be sent again whatever it is. */
-export const UNSENT = 'unsent';
-/**
- * It was sent on a connection that had answered before, and no byte of its answer came: the server closed an idle
- * connection at the wrong moment. It can be sent again if doing it twice is as doing it once (RFC 9110 §9.2.2).
- */
-export const UNANSWERED = 'unanswered';
-/** It may have been acted on. */
-export const BEGUN = 'begun';
-export type Progress = typeof UNSENT | typeof UNANSWERED | typeof BEGUN;
-
-/** What a caller is told, in this order. */
-export interface AnswerEvents {
-  /** The head is out and the body may be written: at once, or with 100 (Continue), or after having waited for it. */
-  begun?(clock: Clock): void;
-  /** There is room again after `room` was 0. */
-  writable?(clock: Clock): void;
-  /** An interim answer (1xx). */
-  inform?(status: number, fields: Fields): void;
-  /** The head of the answer; answers who reads its body, or null to have it discarded. */
-  answered(status: number, reason: string, fields: Fields): BodyReader | null;
-  /** 101, or 2xx to CONNECT: the pipe is the session's that is answered. Without it such an answer is a fault. */
-  upgraded?(pipe: Pipe, status: number, fields: Fields): Session;
-  /** Exactly once, the last call ever: ENDED without a fault when request and answer were both whole. */
-  over(cause: Cause, fault: Fault | null, progress: Progress): void;
-}
+export {
+  type AnswerEvents,
+  BEGUN,
+  type ClientRequest,
+  isIdempotent,
+  type Progress,
+  UNANSWERED,
+  UNKNOWN,
+  UNSENT,
+} from '../http/client.ts';
 
 /** What an exchange needs of its connection. */
 export interface Line {
@@ -74,13 +43,6 @@ const SENDING = 2;
 const SENT = 3;
 /** The server has answered before the body was whole, and does not want the rest. */
 const STOPPED = 4;
-
-/** Methods of which twice is as once (RFC 9110 §9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
-
-export function isIdempotent(method: string): boolean {
-  return IDEMPOTENT.has(method);
-}
 
 /** What the client writes itself. */
 const OWN = new Set(['host', 'connection', 'upgrade', 'expect', 'content-length', 'transfer-encoding', 'keep-alive']);
@@ -119,7 +81,7 @@ export function checkRequest(request: ClientRequest): void {
   headOf(request);
 }
 
-export class ClientExchange {
+export class ClientExchange implements SentRequest {
   readonly request: ClientRequest;
   readonly events: AnswerEvents;
   /** A byte of an answer to it has come. */

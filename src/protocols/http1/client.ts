@@ -4,9 +4,10 @@ import { BAD, MORE } from '../../bytes/reader.ts';
 import type { Fault } from '../../core/fault.ts';
 import type { Fields } from '../../core/fields.ts';
 import type { Bound } from '../../core/limits.ts';
-import { type Cause, ENDED, FAULT, type Pipe, RESET, type Session, type Why } from '../../core/pipe.ts';
+import { type Cause, ENDED, FAULT, type Pipe, RESET, type Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { eachMember } from '../http/chars.ts';
+import type { ClientConnection, ConnectionEvents } from '../http/client.ts';
 import {
   type AnswerEvents,
   BEGUN,
@@ -24,12 +25,7 @@ import { ChunkReader, COMPLETE, DATA, HeadReader } from './codec.ts';
 import { faults } from './faults.ts';
 import { CHUNKED, LENGTH, NO_BODY, UNTIL_END } from './framing.ts';
 
-export interface ConnectionEvents {
-  /** All requests are answered and another may be sent. */
-  idle(): void;
-  /** Takes no more requests: it ended, is ending, or has become something else. Exactly once. */
-  closed(cause: Cause, fault: Fault | null): void;
-}
+export type { ConnectionEvents } from '../http/client.ts';
 
 /** Before the server's own deadline, so that a request does not meet the closing connection on its way. */
 const BEFORE_CLOSING_MS = 1_000;
@@ -37,7 +33,8 @@ const BEFORE_CLOSING_MS = 1_000;
 /** A request of which no more than this is on its way is out; of a larger one the server may still be taking. */
 const UPLOAD_LEAST = 65_536;
 
-export class Http1Client implements Session, Line {
+export class Http1Client implements ClientConnection, Line {
+  readonly isParallel = false;
   readonly pipe: Pipe;
   private readonly limits: Bound<typeof clientLimits>;
   private readonly events: ConnectionEvents;

@@ -3,14 +3,14 @@
 // dial is handed in.
 import type { Fault } from '../../core/fault.ts';
 import type { Bound } from '../../core/limits.ts';
-import type { Cause } from '../../core/pipe.ts';
+import type { Cause, Pipe } from '../../core/pipe.ts';
 import type { Reach } from '../../core/reach.ts';
 import type { Clock } from '../../core/time.ts';
 import type { TlsPolicy } from '../../core/tls.ts';
+import type { ClientConnection, ConnectionEvents, SentRequest } from '../http/client.ts';
 import { Http1Client } from './client.ts';
 import {
   type AnswerEvents,
-  type ClientExchange,
   type ClientRequest,
   checkRequest,
   isIdempotent,
@@ -29,7 +29,7 @@ export interface Origin {
 
 export interface PoolEvents extends Omit<AnswerEvents, 'over'> {
   /** It was given a connection, or another one: what follows is of this exchange. */
-  started?(exchange: ClientExchange): void;
+  started?(exchange: SentRequest): void;
   /**
    * Exactly once, the last call ever; without a cause when there was no connection to be had, and then `why` says it.
    */
@@ -39,12 +39,21 @@ export interface PoolEvents extends Omit<AnswerEvents, 'over'> {
 /** A request in the pool's hands. */
 export interface PooledRequest {
   /** Null before it is given a connection. */
-  readonly exchange: ClientExchange | null;
+  readonly exchange: SentRequest | null;
   cancel(): void;
 }
 
+/** Makes the session of a connection by what was agreed on it. */
+export type MakeConnection = (
+  pipe: Pipe,
+  turn: { readonly clock: Clock },
+  limits: Bound<typeof clientLimits>,
+  events: ConnectionEvents,
+) => ClientConnection;
+
 export class HttpPool {
   private readonly dial: Reach['dial'];
+  private readonly speaks: Readonly<Record<string, MakeConnection>>;
   private readonly turn: { readonly clock: Clock };
   private readonly limits: Bound<typeof clientLimits>;
   /** By host and port, and by policy. Those without connections and requests are not kept. */
@@ -53,7 +62,14 @@ export class HttpPool {
   private waiting = 0;
   private closed = false;
 
-  constructor(dial: Reach['dial'], turn: { readonly clock: Clock }, limits: Bound<typeof clientLimits>) {
+  /** @param speaks what else than HTTP/1.1 is spoken, by the name of ALPN (RFC 7301) */
+  constructor(
+    dial: Reach['dial'],
+    turn: { readonly clock: Clock },
+    limits: Bound<typeof clientLimits>,
+    speaks: Readonly<Record<string, MakeConnection>> = {},
+  ) {
+    this.speaks = speaks;
     this.dial = dial;
     this.turn = turn;
     this.limits = limits;
@@ -92,7 +108,7 @@ export class HttpPool {
     this.origins.set(key, places);
     let place = places.find(({ of }) => of.tls === origin.tls);
     if (place === undefined) {
-      place = { of: origin, clients: new Set(), idle: [], waiting: [], dialling: 0 };
+      place = { of: origin, clients: new Set(), idle: [], waiting: [], dialling: 0, isParallel: false };
       places.push(place);
     }
     return place;
@@ -112,6 +128,13 @@ export class HttpPool {
         return;
       }
     const { limits } = this;
+    if (place.isParallel) {
+      const roomy = [...place.clients].find((client) => client.isParallel && client.hasRoom);
+      if (roomy !== undefined) {
+        asked.start(roomy);
+        return;
+      }
+    }
     if (limits.pipelineMax > 1) {
       const roomy = [...place.clients].find((client) => client.hasRoom && client.open < limits.pipelineMax);
       if (roomy !== undefined && isIdempotent(asked.request.method) && asked.request.length === undefined) {
@@ -132,6 +155,7 @@ export class HttpPool {
   /** Dials for those who wait, within the bounds. */
   private grow(place: OriginPool): void {
     const { originConnectionsMax, connectionsMax } = this.limits;
+    if (place.isParallel && place.dialling > 0) return;
     while (place.dialling < place.waiting.length && place.clients.size + place.dialling < originConnectionsMax) {
       // Making room may have let another origin grow: the bounds are looked at again.
       if (this.connections < connectionsMax) this.open(place);
@@ -148,6 +172,13 @@ export class HttpPool {
         client.close();
         return true;
       }
+    for (const places of this.origins.values())
+      for (const { clients } of places)
+        for (const client of clients) {
+          if (!client.isParallel || !client.isIdle) continue;
+          client.close();
+          return true;
+        }
     return false;
   }
 
@@ -160,10 +191,12 @@ export class HttpPool {
       of.tls,
       (pipe) => {
         place.dialling--;
-        const client: Http1Client = new Http1Client(pipe, this.turn, this.limits, {
+        const make = this.speaks[pipe.peer.tls?.alpn ?? ''] ?? makeHttp1;
+        const client: ClientConnection = make(pipe, this.turn, this.limits, {
           idle: () => this.idle(place, client),
           closed: () => this.gone(place, client),
         });
+        place.isParallel = client.isParallel;
         place.clients.add(client);
         if (this.closed) client.close();
         else this.idle(place, client);
@@ -182,7 +215,16 @@ export class HttpPool {
     );
   }
 
-  private idle(place: OriginPool, client: Http1Client): void {
+  private idle(place: OriginPool, client: ClientConnection): void {
+    if (client.isParallel) {
+      for (let next = place.waiting[0]; next !== undefined && client.hasRoom; next = place.waiting[0]) {
+        place.waiting.shift();
+        this.waiting--;
+        next.start(client);
+      }
+      if (client.isIdle && this.isWanted()) client.close();
+      return;
+    }
     const asked = place.waiting.shift();
     if (asked !== undefined) {
       this.waiting--;
@@ -201,7 +243,7 @@ export class HttpPool {
     return false;
   }
 
-  private gone(place: OriginPool, client: Http1Client): void {
+  private gone(place: OriginPool, client: ClientConnection): void {
     if (!place.clients.delete(client)) return;
     this.connections--;
     const at = place.idle.indexOf(client);
@@ -239,16 +281,20 @@ export class HttpPool {
   }
 }
 
+const makeHttp1: MakeConnection = (pipe, turn, limits, events) => new Http1Client(pipe, turn, limits, events);
+
 interface OriginPool {
   readonly of: Origin;
-  readonly clients: Set<Http1Client>;
-  readonly idle: Http1Client[];
+  readonly clients: Set<ClientConnection>;
+  readonly idle: ClientConnection[];
   readonly waiting: Asked[];
   dialling: number;
+  /** One connection is enough, as far as is known. */
+  isParallel: boolean;
 }
 
 class Asked implements PooledRequest, AnswerEvents {
-  exchange: ClientExchange | null = null;
+  exchange: SentRequest | null = null;
   /** Where it waits, or was given a connection. */
   place: OriginPool | null = null;
   readonly origin: Origin;
@@ -268,7 +314,7 @@ class Asked implements PooledRequest, AnswerEvents {
     if (upgraded !== undefined) this.upgraded = (pipe, status, fields) => upgraded.call(events, pipe, status, fields);
   }
 
-  start(client: Http1Client): void {
+  start(client: ClientConnection): void {
     this.exchange = client.send(this.request, this, (exchange) => {
       this.exchange = exchange;
       this.events.started?.(exchange);

@@ -135,7 +135,7 @@ export abstract class Connection implements Session {
   /** A header block is whole. */
   protected abstract head(id: number, ends: boolean, input: Uint8Array, start: number, end: number, clock: Clock): void;
   /** Whether the stream could have been opened by now, by either end. */
-  protected abstract isIdle(id: number): boolean;
+  protected abstract neverOpened(id: number): boolean;
   protected abstract prioritised(id: number, text: string): Fault | null;
   protected abstract wentAway(last: number, code: number, clock: Clock): void;
   /** The peer answered our ping. */
@@ -144,6 +144,11 @@ export abstract class Connection implements Session {
   /** What the turn holds beside the streams. */
   protected gatherMore(_clock: Clock): void {}
   abstract get clock(): Clock;
+
+  /** It has ended, and all its streams with it. */
+  get isOver(): boolean {
+    return this.over;
+  }
 
   // ---- input -------------------------------------------------------------------------------------------------------
 
@@ -290,7 +295,7 @@ export abstract class Connection implements Session {
   }
 
   private dataForNobody(id: number): Fault | null {
-    if (this.isIdle(id)) return faults.streamIdle;
+    if (this.neverOpened(id)) return faults.streamIdle;
     const kind = this.closedAs(id);
     return kind === BY_US ? null : kind === BY_PEER ? faults.streamHalfClosed : faults.streamEnded;
   }
@@ -445,7 +450,7 @@ export abstract class Connection implements Session {
       return null;
     }
     const stream = this.streams.get(id);
-    if (stream === undefined) return this.isIdle(id) ? faults.streamIdle : null;
+    if (stream === undefined) return this.neverOpened(id) ? faults.streamIdle : null;
     if (more === 0) return faults.streamWindowZero;
     if (stream.sendWindow + more > WINDOW_MAX) return faults.streamWindowOverflow;
     this.widen(stream, more);
@@ -463,12 +468,12 @@ export abstract class Connection implements Session {
   private readReset(id: number, input: Uint8Array, from: number, to: number, clock: Clock): Fault | null {
     if (id === 0) return faults.streamZero;
     if (to - from !== 4) return faults.frameSize;
-    if (this.isIdle(id)) return faults.streamIdle;
+    if (this.neverOpened(id)) return faults.streamIdle;
     // A reset of what is over already costs as much as one of what is not.
     if (!this.resets.take(clock.now)) return faults.resets;
     const stream = this.streams.get(id);
     if (stream === undefined) return null;
-    this.close(stream, BY_PEER);
+    this.closeStream(stream, BY_PEER);
     const wire = u32(input, from);
     this.guard(stream, () => stream.lost(RESET, wire, clock));
     return null;
@@ -574,19 +579,29 @@ export abstract class Connection implements Session {
     this.closedKinds[at] = kind;
   }
 
-  protected close(stream: Stream, kind: Closed): void {
+  protected closeStream(stream: Stream, kind: Closed): void {
     stream.drop();
     this.remember(stream.id, kind);
     this.streams.delete(stream.id);
-    if (this.streams.size > 0) return;
-    this.idleAt = this.clock.now + this.limits.idleMs;
-    if (this.leaving) this.pipe.flush();
+    if (this.streams.size === 0) {
+      this.idleAt = this.clock.now + this.limits.idleMs;
+      if (this.leaving) this.pipe.flush();
+    }
+    this.streamGone();
   }
+
+  /** Closes a stream of which the other end will hear nothing. */
+  protected forget(stream: Stream): void {
+    this.closeStream(stream, BY_US);
+  }
+
+  /** There may be room for another stream. */
+  protected streamGone(): void {}
 
   /** Both ends of a stream may be over. */
   settle(stream: Stream): void {
     if (stream.closed || !stream.localEnded || !stream.inputDone) return;
-    this.close(stream, BY_ENDS);
+    this.closeStream(stream, BY_ENDS);
     stream.lost(ENDED, 0, this.clock);
   }
 
@@ -594,7 +609,7 @@ export abstract class Connection implements Session {
   reset(stream: Stream, wire: number, cause: Cause): void {
     if (stream.closed) return;
     writeNumber(this.pipe.out, RST_STREAM, stream.id, wire);
-    this.close(stream, BY_US);
+    this.closeStream(stream, BY_US);
     this.lostOnes.push({ stream, cause, wire });
     this.wrote(this.clock);
   }
@@ -603,7 +618,7 @@ export abstract class Connection implements Session {
   stopInput(stream: Stream): void {
     if (stream.closed) return;
     writeNumber(this.pipe.out, RST_STREAM, stream.id, NO_ERROR);
-    this.close(stream, BY_US);
+    this.closeStream(stream, BY_US);
     this.wrote(this.clock);
     stream.lost(ENDED, 0, this.clock);
   }
@@ -621,7 +636,7 @@ export abstract class Connection implements Session {
       this.remember(id, BY_US);
       return;
     }
-    this.close(stream, BY_US);
+    this.closeStream(stream, BY_US);
     this.guard(stream, () => stream.lost(FAULT, fault.wire, clock));
   }
 

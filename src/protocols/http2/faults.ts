@@ -86,5 +86,6 @@ export const faults = faultTable('http2', {
   slowBody: stream(ENHANCE_YOUR_CALM, 'RFC 9113 §10.5', 'The body arrives too slowly.'),
   slowReader: connection(NO_ERROR, 'RFC 9113 §10.5', 'What is sent is not taken.'),
   slowStream: stream(ENHANCE_YOUR_CALM, 'RFC 9113 §10.5', 'No window is given to what waits to be sent.'),
+  silence: stream(NO_ERROR, 'RFC 9113 §5.4', 'The server is silent for too long.'),
   incomplete: connection(NO_ERROR, 'RFC 9113 §5.4', 'The connection ended within a frame or a request.'),
 });

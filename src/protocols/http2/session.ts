@@ -83,7 +83,7 @@ export class Http2Session extends Connection {
     return at + PREFACE.length;
   }
 
-  protected isIdle(id: number): boolean {
+  protected neverOpened(id: number): boolean {
     return id > this.lastStream || id % 2 === 0;
   }
 

@@ -13,7 +13,6 @@ import type {
   Gap,
   Match,
   Message,
-  Publication,
   SubscribeOptions,
   Subscriber,
   Topics,
@@ -27,8 +26,8 @@ import type { limits } from './limits.ts';
 import { CONNACK_CODES, PUBLISH_CODES, REASON_TEXTS, SUBSCRIBE_CODES, UNSUBSCRIBE_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON, SUBACK_FAILURE, type SubscriptionRequest, V5, V31, V311 } from './packets.ts';
 import type { PropertyValues } from './properties.ts';
+import { certificateShown, methodRefused, passwordShown, REFUSED, willOf } from './server-connect.ts';
 import { publicationOf } from './server-publication.ts';
-import { certificateShown, methodRefused, passwordShown, REFUSED } from './server-sign-in.ts';
 import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.ts';
 import { Answer, RETAINED, resumptionOf, sharedOf } from './subscriptions.ts';
 
@@ -276,21 +275,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   private arm(): void {
     const { will } = this.connectPacket!;
     if (will === null || this.gone) return;
-    const { properties, topic, payload, qos, retain } = will;
-    const publication: Publication = {
-      topic,
-      payload,
-      contentType: properties.contentType ?? '',
-      text: properties.payloadFormat === 1,
-      properties: properties.user,
-      responseTopic: properties.responseTopic ?? '',
-      correlation: properties.correlation,
-      retain,
-      assurance: qos,
-      ...(properties.messageExpiry < 0 ? {} : { expiryMs: properties.messageExpiry * 1_000 }),
-    };
-    const delayMs = Math.max(0, properties.willDelay) * 1_000;
-    this.topics.arm(this.attachment!, this.caller!, { publication, delayMs });
+    this.topics.arm(this.attachment!, this.caller!, willOf(will));
   }
 
   // ---- PUBLISH -----------------------------------------------------------------------------------------------------

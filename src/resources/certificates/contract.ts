@@ -61,4 +61,5 @@ export interface Certificates {
   /** Lines that last, for whoever has accounts of a protocol to keep. */
   recall(name: string): readonly string[];
   remember(name: string, line: string): void;
+  rewrite(name: string, lines: readonly string[]): void;
 }

@@ -1,7 +1,8 @@
-// What a CONNECT shows of who it is from, and what a client is told that was not let in. It checks nothing.
+// What a CONNECT shows of who it is from, what a client is told that was not let in, and the will. It checks nothing.
 import { isUtf8, utf8 } from '../../bytes/reader.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { Credentials, SignInRefusal } from '../../resources/accounts/contract.ts';
+import type { Will } from '../../resources/topics/contract.ts';
 import { CONNACK_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON } from './packets.ts';
 
@@ -33,4 +34,21 @@ export function passwordShown({ username, password }: ConnectRead): Credentials 
 export function methodRefused(outcome: Outcome): number {
   const code = CONNACK_CODES[outcome];
   return code === REASON.clientIdentifierNotValid ? REASON.notAuthorized : code;
+}
+
+/** The will of a CONNECT (MQTT 5.0 §3.1.3.2), which is the topics' to publish. */
+export function willOf({ properties, topic, payload, qos, retain }: NonNullable<ConnectRead['will']>): Will {
+  const publication = {
+    topic,
+    payload,
+    contentType: properties.contentType ?? '',
+    text: properties.payloadFormat === 1,
+    properties: properties.user,
+    responseTopic: properties.responseTopic ?? '',
+    correlation: properties.correlation,
+    retain,
+    assurance: qos,
+    ...(properties.messageExpiry < 0 ? {} : { expiryMs: properties.messageExpiry * 1_000 }),
+  };
+  return { publication, delayMs: Math.max(0, properties.willDelay) * 1_000 };
 }
