@@ -1,6 +1,7 @@
 // Accounts in a simulated world: who is let in, who stands, what is remembered after a crash.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { FULL } from '../../core/outcome.ts';
 import { isSignInRefusal } from './contract.ts';
 import { House, inTls, LOCAL, peerOf, STRANGER } from './testing/house.ts';
@@ -368,6 +369,17 @@ describe('the audit', () => {
     for (const secret of [PASSWORD, 'a wrong guess', String(token).slice(12)]) assert.ok(!all.includes(secret));
   });
 
+  test('has a change before that is answered', async () => {
+    const house = await withAnn();
+    let answered = false;
+    void house.desk.order({ do: 'account.add', name: 'bob' }, 'command').then(() => {
+      answered = true;
+    });
+    while (!answered) await house.pass(1);
+    await house.crash();
+    assert.ok((await house.audit()).some(({ who, what }) => who === 'bob' && what === 'account.add'));
+  });
+
   test('counts what repeats, and what is too much to be told apart', async () => {
     const house = await withAnn();
     for (let time = 0; time < 30; time++) await house.password('ann', 'a wrong guess', STRANGER);
@@ -398,6 +410,50 @@ describe('the audit', () => {
     assert.equal((await house.order('account.show', { name: 7 })).ok, false);
     assert.ok(!JSON.stringify(await house.do('account.show', { name: 'ann' })).includes('argon2id$'));
   });
+});
+
+test('whatever is ordered is answered, and what is stored can be read again', { timeout: 60_000 }, async () => {
+  const house = await withAnn();
+  const orders = [
+    ...['add', 'list', 'show', 'passwd', 'disable', 'expire', 'group', 'key', 'certificate', 'totp'].map(
+      (each) => `account.${each}`,
+    ),
+    ...['token.add', 'token.list', 'token.revoke', 'audit.list', 'rule.add', 'rule.list', 'rule.remove', 'can'],
+  ];
+  const value = fc.oneof(
+    fc.constantFrom('ann', 'bob', PASSWORD, 'ci', 'allow ann read topics/#', 1, true, null),
+    fc.anything({ maxDepth: 1 }),
+  );
+  const fields = [
+    'name',
+    'account',
+    'label',
+    'password',
+    'groups',
+    'add',
+    'remove',
+    'expires',
+    'off',
+    'none',
+    'rule',
+    'after',
+  ];
+  const order = fc.record(
+    { do: fc.constantFrom(...orders), ...Object.fromEntries(fields.map((field) => [field, value])) },
+    { requiredKeys: ['do'] },
+  );
+  await fc.assert(
+    fc.asyncProperty(order, async (given) => {
+      const answer = await house.settle(house.desk.order(given, 'command'));
+      assert.equal(typeof answer.ok, 'boolean');
+      JSON.stringify(answer);
+    }),
+    { numRuns: 300 },
+  );
+  assert.deepEqual(house.world.bugs, []);
+  const before = await house.do('account.list');
+  await house.crash();
+  assert.deepEqual(await house.do('account.list'), before);
 });
 
 test('callers of one sign-in after another are told apart by nothing that a refusal says', async () => {

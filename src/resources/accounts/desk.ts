@@ -38,7 +38,7 @@ export class Desk {
       const outcome = answer.ok ? 'ok' : answer.outcome;
       const detail = textOr(order, 'label') || textOr(order, 'rule');
       const noted = { who, what: order.do, by, from, protocol: '', outcome };
-      this.accounts.audit.note(detail === '' ? noted : { ...noted, detail });
+      await this.accounts.audit.note(detail === '' ? noted : { ...noted, detail });
     }
     return answer;
   }
