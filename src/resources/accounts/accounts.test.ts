@@ -350,6 +350,13 @@ describe('tokens', () => {
     assert.equal(house.accounts.store.tokens.size, 0);
   });
 
+  test('of one label that are made at once are one', async () => {
+    const house = await withAnn();
+    const order = { do: 'token.add', account: 'ann', label: 'ci' };
+    const answers = await house.settle(Promise.all([house.desk.order(order, 'a'), house.desk.order(order, 'b')]));
+    assert.deepEqual(answers.map(({ ok }) => ok).sort(), [false, true]);
+  });
+
   test('can be revoked by themselves, for one that was found somewhere', async () => {
     const house = await withAnn();
     const { token } = await house.do('token.add', { account: 'ann', label: 'ci' });
