@@ -339,6 +339,24 @@ describe('tokens', () => {
     assert.ok(!JSON.stringify(tokens).includes(String(token).slice(12)));
   });
 
+  test('are bounded, and all of them go with their account', async () => {
+    const house = await withAnn();
+    const add = (label: number) => house.desk.order({ do: 'token.add', account: 'ann', label: `t${label}` }, 'command');
+    const labels = Array.from({ length: 400 }, (_, label) => label);
+    for (const { ok } of await house.settle(Promise.all(labels.map(add)))) assert.ok(ok);
+    assert.equal((await house.settle(add(400))).ok, false);
+    await house.do('account.remove', { name: 'ann' });
+    await house.crash();
+    assert.equal(house.accounts.store.tokens.size, 0);
+  });
+
+  test('of one label that are made at once are one', async () => {
+    const house = await withAnn();
+    const order = { do: 'token.add', account: 'ann', label: 'ci' };
+    const answers = await house.settle(Promise.all([house.desk.order(order, 'a'), house.desk.order(order, 'b')]));
+    assert.deepEqual(answers.map(({ ok }) => ok).sort(), [false, true]);
+  });
+
   test('can be revoked by themselves, for one that was found somewhere', async () => {
     const house = await withAnn();
     const { token } = await house.do('token.add', { account: 'ann', label: 'ci' });
