@@ -13,6 +13,8 @@ export interface Scene {
   serve(command: string, args: readonly string[], ready: Ready): Promise<Served>;
   /** Compiles `load/<name>.c` once and runs it on the core of the load; the figure is what it counted a second. */
   load(name: string, options: Readonly<Record<string, string | number>>): Promise<Measured>;
+  /** Runs a program that is installed on the core of the load; answers what it printed. */
+  ask(command: string, args: readonly string[]): Promise<string>;
   /** Runs a load until it says `ready`, then `during`, then lets it end. */
   hold(name: string, options: Readonly<Record<string, string | number>>, during: () => Promise<void>): Promise<void>;
 }

@@ -1,14 +1,15 @@
-// `npm run bench -- mqtt|websocket|sse|http|http2|storage`: Portico and its peers in alternating rounds, medians and ratios.
+// `npm run bench -- mqtt|websocket|sse|http|http2|tls|storage`: Portico and its peers in alternating rounds, medians and ratios.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { loadNative } from '../src/native/native.ts';
 import { Compiler } from './compile.ts';
 import { type Entrant, type Line, type Loaded, type Measured, median, type Timing, type Workload } from './contest.ts';
 import { end, endAll, MissingError, runLoad, serve } from './processes.ts';
 import { figure, type Result, table } from './table.ts';
 
-const BENCHES = ['mqtt', 'websocket', 'sse', 'http', 'http2', 'storage'];
+const BENCHES = ['mqtt', 'websocket', 'sse', 'http', 'http2', 'tls', 'storage'];
 const USAGE = `usage: npm run bench -- ${BENCHES.join('|')} [--rounds n] [--run ms] [--quick] [--only text] [--skip text]
                         [--policy durable|none] [--profile folder] [--json]
   --rounds n   rounds, each of everybody in turn; 3, and 1 with --quick
@@ -62,6 +63,7 @@ async function measure(workload: Workload, entrant: Entrant, timing: Timing): Pr
         const loaded = JSON.parse(await runLoad(compiler.program(name), words(all))) as Loaded;
         return { value: loaded.perSecond, loaded };
       },
+      ask: (command: string, args: readonly string[]) => runLoad(command, args),
       hold: async (name: string, options: Readonly<Record<string, string | number>>, during: () => Promise<void>) => {
         await runLoad(compiler.program(name), words(options), during);
       },
@@ -110,7 +112,7 @@ function resultsOf(bench: string, workload: Workload, figures: ReadonlyMap<strin
       peer: name,
       peerValue,
       ratio: ratio === null ? null : Math.round(ratio * 1_000) / 1_000,
-      native: false,
+      native: loadNative('auto') !== null,
       policy: workload.policy,
     };
     const spread = [Math.min(...own.map(({ value }) => value)), Math.max(...own.map(({ value }) => value))] as const;

@@ -6,12 +6,14 @@ import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
 import type { CertificateFigure } from './security/certificates.ts';
+import type { HandshakeFigures } from './server/hello.ts';
 import type { Registry } from './server/registry.ts';
 
 export interface MetricsSource {
   readonly version: string;
   readonly registry: Registry;
   readonly topics: () => Readonly<TopicFigures>;
+  readonly handshakes: () => Readonly<HandshakeFigures>;
   readonly certificates: () => readonly CertificateFigure[];
   readonly mayRead: (caller: Caller) => boolean;
 }
@@ -46,8 +48,9 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics, certificates }: MetricsSource): Promise<Metrics> {
-  const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = await import('prom-client');
+async function makeMetrics({ version, registry, topics, certificates, handshakes }: MetricsSource): Promise<Metrics> {
+  const library = await import('prom-client');
+  const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = library;
   const made = new Made();
   const registers = [made];
   collectDefaultMetrics({ register: made });
@@ -106,6 +109,26 @@ async function makeMetrics({ version, registry, topics, certificates }: MetricsS
     'The memory that the process may use before load is shed.',
     () => registry.memoryBytesMax,
   );
+  addTls(library, registers, { certificates, handshakes });
+  return made;
+}
+
+/** What handshakes came to, and how long certificates last. */
+function addTls(
+  { Counter, Gauge }: Pick<typeof import('prom-client'), 'Counter' | 'Gauge'>,
+  registers: Metrics[],
+  { certificates, handshakes }: Pick<MetricsSource, 'certificates' | 'handshakes'>,
+): void {
+  new Counter({
+    name: 'portico_tls_handshakes_total',
+    help: 'TLS handshakes by what they came to; plain: what was no TLS at all.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [result, count] of Object.entries(handshakes())) this.inc({ result }, count);
+    },
+  });
   new Gauge({
     name: 'portico_certificate_expiry_seconds',
     help: 'When a certificate expires, in seconds since 1970.',
@@ -116,5 +139,4 @@ async function makeMetrics({ version, registry, topics, certificates }: MetricsS
       for (const { names, issuer, expires } of certificates()) this.set({ names, issuer }, expires / 1_000);
     },
   });
-  return made;
 }

@@ -410,6 +410,7 @@ function routesOf(
         handler: metricsHandler({
           version: VERSION,
           registry: server.registry,
+          handshakes: () => server.handshakes,
           topics: () => topics.figures,
           certificates: () => certified?.certificates.figures() ?? [],
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),

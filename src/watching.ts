@@ -17,6 +17,7 @@ import type { Topics } from './resources/topics/contract.ts';
 import { isTopicFilter, matches } from './resources/topics/names.ts';
 import type { Registry } from './server/registry.ts';
 import type { Server } from './server/server.ts';
+import { helloDissector } from './transports/hello-dissect.ts';
 
 /** Whoever may open the data folder sees all of it. */
 const OWNER = { account: '', scopes: null, origin: 'local', epoch: 0 } as const;
@@ -90,6 +91,7 @@ function countOf(registry: Registry): Record<string, number> {
 
 /** The dissector of a protocol by the name that its connections go by; null when nobody can read them. */
 function dissectorOf(name: string, direction: Direction, joinedLate: boolean): Dissector | null {
+  if (name === 'tls') return helloDissector(direction, joinedLate);
   const [outer = '', carried] = name.split('/');
   // A connection of our own: what comes in is what its server says.
   if (outer === 'reach' && carried !== undefined)

@@ -185,6 +185,7 @@ export const nghttpd: Entrant = {
 
 export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttp2 = script('node:http2', 'node-http2.ts', 'Node', node, () => process.version.slice(1));
+export const nodeHttps = script('node:https', 'node-https.ts', 'Node', node, () => process.version.slice(1));
 export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
 export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
   bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { FrameSaid, Greeting, Said, WatchAsk } from '../control/words.ts';
 import type { Piece } from '../core/tap.ts';
+import type { SecuredSeen } from '../inspector/seen.ts';
 import { PROTOCOLS } from '../protocols.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { askControl, controlPlace, durationOf } from './control-call.ts';
@@ -111,6 +112,8 @@ function textOf(said: Exclude<Said, Greeting>): string {
       return `${head} ${green(said.late ? 'stands' : 'opened')}  from ${said.from} over ${said.carrier} to ${said.to}\n`;
     case 'layer':
       return `${head} ${green('speaks')}  ${visible(protocol)}\n`;
+    case 'secured':
+      return `${head} ${green('secured')} ${securedText(said)}\n`;
     case 'frame':
       return `${head} ${frameText(said)}`;
     case 'fault':
@@ -124,6 +127,12 @@ function textOf(said: Exclude<Said, Greeting>): string {
     case 'kernel':
       return `${head} ${green('kernel')}  ${kernelText(said.kernel)}\n`;
   }
+}
+
+function securedText({ version, cipher, alpn, serverName, resumed, certificate }: SecuredSeen): string {
+  const name = serverName === null ? '' : ` for ${visible(serverName)}`;
+  const spoken = alpn === null ? '' : `, ALPN ${visible(alpn)}`;
+  return `${version} ${cipher}${name}${spoken}${resumed ? ', resumed' : ''}${certificate ? ', with a certificate' : ''}`;
 }
 
 function frameText({ direction, size, summary, pieces, bytes }: FrameSaid): string {

@@ -23,6 +23,8 @@ export interface TlsFacts {
   readonly cipher: string;
   readonly alpn: string | null;
   readonly serverName: string | null;
+  /** It goes on with a session of before. */
+  readonly resumed?: boolean;
   /** The client's certificate in DER when it gave one that was verified. */
   readonly certificate: Uint8Array | null;
 }

@@ -251,6 +251,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     this.peer = peer;
     this.securing = false;
+    this.tap?.secured?.(this.id, peer, this.turn.clock.now);
     this.session = this.maker?.(this) ?? this.successor ?? this.session;
     this.maker = null;
     this.successor = null;

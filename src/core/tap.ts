@@ -16,6 +16,8 @@ export interface Tap {
    * begin at these offsets of all that crossed the pipe; some of those that came in may have been told before.
    */
   layer(pipe: number, protocol: string, inAt: number, outAt: number, at: Instant): void;
+  /** TLS was put on it: `peer.tls` says what the handshake established. */
+  secured?(pipe: number, peer: Peer, at: Instant): void;
   fault(pipe: number, fault: Fault, at: Instant): void;
   /** What a request did: verb, resource path, outcome. */
   effect(pipe: number, verb: string, path: string, outcome: Outcome, at: Instant): void;

@@ -9,7 +9,7 @@ import type { Direction, KernelFigures, Tap } from '../core/tap.ts';
 import type { Clock, Instant } from '../core/time.ts';
 import { type Dissectors, Lane, type LaneFrame } from './lane.ts';
 import { ByteRing } from './ring.ts';
-import { clip, clipPieces, type OpenedSeen, type Seen } from './seen.ts';
+import { clip, clipPieces, type OpenedSeen, type SecuredSeen, type Seen } from './seen.ts';
 
 export interface RecorderOptions {
   readonly dissectors: Dissectors;
@@ -49,7 +49,7 @@ export const RECORDER_BOUNDS: RecorderBounds = {
 /** A connection under watch. */
 interface Watched {
   readonly id: number;
-  readonly peer: Peer;
+  peer: Peer;
   readonly from: string;
   readonly openedAt: number;
   readonly late: boolean;
@@ -132,6 +132,17 @@ export class Recorder implements Tap {
       from += size;
     }
     if (from < end) this.passOver(of, direction, end - from, at);
+  }
+
+  secured(pipe: number, peer: Peer, at: Instant): void {
+    const of = this.watched.get(pipe);
+    const { tls } = peer;
+    if (of === undefined || tls === null) return;
+    const { version, cipher, alpn, serverName, resumed = false } = tls;
+    const certificate = tls.certificate !== null;
+    const news: News<SecuredSeen> = { event: 'secured', version, cipher, alpn, serverName, resumed, certificate };
+    of.peer = peer;
+    this.add({ kind: 'news', of, at, news });
   }
 
   layer(pipe: number, protocol: string, inAt: number, outAt: number, at: Instant): void {

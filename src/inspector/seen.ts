@@ -23,6 +23,18 @@ export interface LayerSeen extends Told {
   readonly event: 'layer';
 }
 
+/** TLS stands on the connection from now on; what the library said of the handshake. */
+export interface SecuredSeen extends Told {
+  readonly event: 'secured';
+  readonly version: string;
+  readonly cipher: string;
+  readonly alpn: string | null;
+  readonly serverName: string | null;
+  readonly resumed: boolean;
+  /** The client gave a certificate that was verified. */
+  readonly certificate: boolean;
+}
+
 export interface FrameSeen extends Told {
   readonly event: 'frame';
   readonly direction: Direction;
@@ -68,7 +80,16 @@ export interface SkippedSeen extends Told {
   readonly bytes: number;
 }
 
-export type Seen = OpenedSeen | LayerSeen | FrameSeen | FaultSeen | EffectSeen | ClosedSeen | KernelSeen | SkippedSeen;
+export type Seen =
+  | OpenedSeen
+  | LayerSeen
+  | SecuredSeen
+  | FrameSeen
+  | FaultSeen
+  | EffectSeen
+  | ClosedSeen
+  | KernelSeen
+  | SkippedSeen;
 
 /** A value is shown up to so many characters, and a frame up to so many pieces. */
 const VALUE_MOST = 512;

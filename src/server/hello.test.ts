@@ -9,6 +9,7 @@ import type { Pipe, Session } from '../core/pipe.ts';
 import { type PipesUnderTest, pipeSuite, Recorder, SUITE_BOUNDS } from '../core/pipe-suite.ts';
 import { NO_EVENTS, type StreamPipe } from '../core/stream-pipe.ts';
 import { type ClientHello, readClientHello } from '../transports/client-hello.ts';
+import { helloDissector } from '../transports/hello-dissect.ts';
 import { dial, type PipeMaking } from '../transports/socket-pipe.ts';
 import { listenStream } from '../transports/tcp.ts';
 import { HelloSession } from './hello.ts';
@@ -31,7 +32,7 @@ async function open() {
   const turn = new TurnLoop(NODE_LOOP, (error) => void bugs.push(error));
   const making: PipeMaking = { turn, bounds: { ...SUITE_BOUNDS, inputMax: 40_000 }, events: NO_EVENTS };
   const pipes: StreamPipe[] = [];
-  const figures = { done: 0, failed: 0, plain: 0 };
+  const figures = { done: 0, resumed: 0, failed: 0, plain: 0 };
   let make!: (pipe: Pipe) => Session;
   const choice = (alpn: string | null) => ({
     name: 'suite',
@@ -186,7 +187,7 @@ test('what is no TLS is told so, what is garbage hurts nobody, and both are coun
   assert.match(told, /^HTTP\/1\.1 400 Bad Request\r\n/);
   assert.match(told, new RegExp(`https://127\\.0\\.0\\.1:${port}/`));
   assert.equal(await speak(port, Buffer.from('EHLO somebody\r\n')), '');
-  assert.deepEqual(figures, { done: 0, failed: 0, plain: 2 });
+  assert.deepEqual(figures, { done: 0, resumed: 0, failed: 0, plain: 2 });
   // An alert, and the end.
   const garbage = Buffer.concat([Buffer.from([22, 3, 1, 0, 5]), Buffer.from('hello')]);
   assert.equal((await speak(port, garbage)).charCodeAt(0), 21);
@@ -209,4 +210,26 @@ test('what is no TLS is told so, what is garbage hurts nobody, and both are coun
   good.destroy();
   assert.deepEqual(bugs, []);
   await close();
+});
+
+test('for those who watch, a hello says what it says, and its bytes are not shown', async () => {
+  const hello = await helloOf({ servername: 'a.test', ALPNProtocols: ['h2'] });
+  for (const size of [1, 7, hello.length]) {
+    const dissector = helloDissector('in', false);
+    const found = [];
+    for (let at = 0; at < hello.length; at += size)
+      found.push(...dissector.push(hello, at, Math.min(hello.length, at + size)));
+    assert.equal(found.length, 1);
+    const { label, value, hidden, start, end, pieces } = found[0]!;
+    assert.deepEqual([label, value, hidden, start, end], ['ClientHello', 'a.test h2', true, 0, hello.length]);
+    assert.deepEqual(
+      pieces!.map((piece) => `${piece.label}: ${piece.value}`),
+      ['server name: a.test', 'ALPN: h2', 'versions: TLS 1.3, TLS 1.2'],
+    );
+  }
+  const late = helloDissector('in', true).push(hello, 0, hello.length);
+  assert.deepEqual(
+    late.map(({ label, hidden }) => [label, hidden]),
+    [['bytes', true]],
+  );
 });

@@ -19,6 +19,8 @@ export interface SecuredChoice extends Choice {
 /** How many handshakes of a port came to what. */
 export interface HandshakeFigures {
   done: number;
+  /** Done, by going on with a session of before. */
+  resumed: number;
   failed: number;
   /** What was no TLS at all. */
   plain: number;
@@ -69,7 +71,8 @@ export class HelloSession implements Session {
   private secured(pipe: Pipe, clock: Clock): Session {
     const { choices, figures } = this.door;
     this.securing = false;
-    figures.done++;
+    if (pipe.peer.tls?.resumed === true) figures.resumed++;
+    else figures.done++;
     const alpn = pipe.peer.tls?.alpn ?? null;
     const named = alpn === null ? undefined : choices.find((choice) => choice.alpn === alpn);
     if (named !== undefined) return begin(pipe, named);

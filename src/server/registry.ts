@@ -237,7 +237,9 @@ export class Registry implements PipeEvents {
 
   *list(): Generator<ConnectionInfo> {
     const { now } = this.turn.clock;
-    for (const { pipe, protocol, openedAt } of this.pipes.values())
+    for (const { pipe, protocol: listener, openedAt } of this.pipes.values()) {
+      // On a port of several it is known since it was chosen.
+      const protocol = (listener === 'tls' || listener === 'shared') && pipe.protocol !== '' ? pipe.protocol : listener;
       yield {
         id: pipe.id,
         protocol,
@@ -245,6 +247,7 @@ export class Registry implements PipeEvents {
         queued: pipe.queued,
         forMs: now - openedAt,
       };
+    }
   }
 
   /** Says that the server leaves to those who ask, and goes on for as long as the limit has it. */

@@ -107,7 +107,7 @@ export class Server<Resources> {
   readonly registry: Registry;
   readonly standing: Standing[] = [];
   /** What handshakes came to. */
-  readonly handshakes: HandshakeFigures = { done: 0, failed: 0, plain: 0 };
+  readonly handshakes: HandshakeFigures = { done: 0, resumed: 0, failed: 0, plain: 0 };
   private readonly options: ServerOptions<Resources>;
   private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
@@ -214,7 +214,7 @@ export class Server<Resources> {
   private async listenTls(plan: TlsPlan<Resources>): Promise<void> {
     const { name } = plan.plans[0]!.protocol;
     const { make } = this.tlsChoice(plan);
-    const door = this.door(name, this.inputMaxOfAll(plan.plans), make, plan.proxies);
+    const door = this.door('tls', this.inputMaxOfAll(plan.plans), make, plan.proxies);
     const opened = await openTcp({ name, hosts: plan.hosts, port: plan.port }, door);
     this.listeners.push(...opened);
     for (const { address } of opened) this.standing.push({ protocol: name, on: 'tls', address, path: null });

@@ -117,6 +117,7 @@ export function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts | null {
     cipher: socket.getCipher().name,
     alpn,
     serverName: client ? (policy.serverName ?? null) : servernameOf(socket),
+    resumed: socket.isSessionReused(),
     certificate,
   };
 }
