@@ -117,3 +117,13 @@ test('a file is found by its name, in TypeScript or JSON, and must export someth
     rmSync(folder, { recursive: true });
   }
 });
+
+test('proxies that are trusted: addresses, ranges and those of a Unix socket, also by the environment', () => {
+  const { protocols } = checkConfig(environmentConfig({ PORTICO_PROTOCOLS_MQTT_PROXYPROTOCOL: '10.0.0.0/8, unix' }));
+  assert.deepEqual(protocols.mqtt?.proxyProtocol, ['10.0.0.0/8', 'unix']);
+  for (const proxyProtocol of [[], ['10.0.0/8'], ['proxy.example'], ['10.0.0.0/33']])
+    assert.throws(
+      () => checkConfig({ protocols: { mqtt: { proxyProtocol } } }),
+      (error: Error) => error.message.includes('protocols.mqtt.proxyProtocol'),
+    );
+});
