@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { loadNative } from '../src/native/native.ts';
 import { Compiler } from './compile.ts';
 import { type Entrant, type Line, type Loaded, type Measured, median, type Timing, type Workload } from './contest.ts';
 import { end, endAll, MissingError, runLoad, serve } from './processes.ts';
@@ -111,7 +112,7 @@ function resultsOf(bench: string, workload: Workload, figures: ReadonlyMap<strin
       peer: name,
       peerValue,
       ratio: ratio === null ? null : Math.round(ratio * 1_000) / 1_000,
-      native: false,
+      native: loadNative('auto') !== null,
       policy: workload.policy,
     };
     const spread = [Math.min(...own.map(({ value }) => value)), Math.max(...own.map(({ value }) => value))] as const;

@@ -3,7 +3,7 @@
 import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
-import type { Clock } from './core/time.ts';
+import type { Turn } from './core/turn.ts';
 import { certificateRoutes, Issuing, proofPolicy } from './issuing.ts';
 import type { Route } from './protocols/http/router.ts';
 import { Renewal } from './renewal.ts';
@@ -17,7 +17,7 @@ const PROOFS_MAX = 64;
 export interface CertifiedOptions {
   readonly config: Config;
   readonly log: Log;
-  readonly turn: { readonly clock: Clock };
+  readonly turn: Pick<Turn, 'clock' | 'bug'>;
   /** A way out, made when it is first needed: the server is not there yet. */
   readonly wayOut: (openMax?: number, policy?: AddressPolicy) => Reach;
 }

@@ -433,8 +433,8 @@ export async function readConfigFile(
 
 const PREFIX = 'PORTICO_';
 
-/** The file's name, the tests' seed and the password of commands; and what Kubernetes sets by itself where a service is called portico. */
-const NOT_KEYS = /^PORTICO_(?:CONFIG|SEED|PASSWORD|SERVICE_\w+|PORT|PORT_\d+_\w+)$/;
+/** The file's name, the tests' seed, who signs in by commands; and what Kubernetes sets where a service is called portico. */
+const NOT_KEYS = /^PORTICO_(?:CONFIG|SEED|USER|PASSWORD|TOKEN|SERVICE_\w+|PORT|PORT_\d+_\w+)$/;
 
 /** `PORTICO_LOG_LEVEL=debug` is `{ log: { level: 'debug' } }`; words are parted by `_` and matched to the schema's keys. */
 export function environmentConfig(environment: Readonly<Record<string, string | undefined>>): Record<string, unknown> {

@@ -6,7 +6,7 @@ import { Asker } from './asking.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import type { Reach } from './core/reach.ts';
-import type { Clock } from './core/time.ts';
+import type { Turn } from './core/turn.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
 import { collectBody } from './protocols/http/collect.ts';
 import type { Route } from './protocols/http/router.ts';
@@ -28,7 +28,7 @@ export interface IssuingOptions {
   /** A way out whose rules are those of `policy`. */
   readonly reach: () => Reach;
   readonly policy: AddressPolicy;
-  readonly turn: { readonly clock: Clock };
+  readonly turn: Pick<Turn, 'clock' | 'bug'>;
   /** Where proofs are looked for: 80 and 443 by RFC 8555 §8.3 and RFC 8737 §3, others for tests. */
   readonly ports: { readonly http: number; readonly tls: number };
 }
@@ -133,7 +133,8 @@ export class Issuing implements CertificateResource {
       })
       .then((problem) => {
         if (!isOver) settled(problem);
-      });
+      })
+      .catch((error: unknown) => this.options.turn.bug(error, 'acme'));
     return () => {
       isOver = true;
     };

@@ -26,7 +26,8 @@ export interface Running extends AsyncDisposable {
 export async function startServer(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Running> {
   const child = spawn(process.execPath, [MAIN, 'up', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
+    // Several stand side by side: of what no test names they take any free port.
+    env: { PORTICO_PORTS: 'ephemeral', ...process.env, ...environment },
   });
   const complaints: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => complaints.push(line));

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { type FetchOptions, HttpClient } from '../exports/http.ts';
 import { type Channel, type Place, type PublishOptions, Refusal, type Shown } from './channel.ts';
 import { complain } from './output.ts';
+import { authorizationOf } from './sign-in.ts';
 
 /** How long one request waits for messages, in seconds. */
 const WAIT_S = 25;
@@ -25,9 +26,9 @@ export function authorityOf({ host, port }: Place): string {
 }
 
 /** Who signs in, as a field. */
-export function credentialsOf({ user, password }: Place): Record<string, string> {
-  if (user === '' && password === '') return {};
-  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+export function credentialsOf(place: Place): Record<string, string> {
+  const authorization = authorizationOf(place);
+  return authorization === null ? {} : { authorization };
 }
 
 /** What may be otherwise later (RFC 9110 §15.6, RFC 6585 §4). */

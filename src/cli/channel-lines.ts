@@ -54,8 +54,9 @@ class LinesChannel implements Channel {
     this.closed.catch(() => {});
   }
 
-  async sign({ user, password }: Place): Promise<void> {
-    await this.answerTo(password === '' ? this.client.name(user) : this.client.name(user, password));
+  async sign({ user, password, token }: Place): Promise<void> {
+    const secret = token || password;
+    await this.answerTo(secret === '' ? this.client.name(user) : this.client.name(user, secret));
   }
 
   async publish(topic: string, payload: Buffer, { retain, qos, contentType }: PublishOptions): Promise<number | null> {

@@ -15,9 +15,10 @@ export function mqttChannel(place: Place, turn: TurnLoop): Promise<Channel> {
       null,
       { turn, ...MAKING },
       (pipe) => {
+        const secret = place.token || place.password;
         const options = {
           username: place.user === '' ? null : place.user,
-          password: place.password === '' ? null : Buffer.from(place.password),
+          password: secret === '' ? null : Buffer.from(secret),
         };
         channel.client = new Client(pipe, turn.clock, options, {
           connected: () => resolve(channel),

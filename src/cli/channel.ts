@@ -55,6 +55,8 @@ export interface Place {
   readonly topic: string;
   readonly user: string;
   readonly password: string;
+  /** In place of the password; '' for none. */
+  readonly token: string;
 }
 
 /** Retained values come at once; after so much silence there are no more. */

@@ -44,14 +44,9 @@ export function placeOf(text: string): Place & { readonly scheme: string } {
     port: url.port === '' ? known.port : Number(url.port),
     topic,
     user: decodeURIComponent(url.username),
-    password: passwordOf(url),
+    password: decodeURIComponent(url.password),
+    token: '',
   };
-}
-
-/** Every program of the machine reads arguments: a password, or a token, is better in the environment. */
-function passwordOf({ username, password }: URL): string {
-  if (password !== '' || username === '') return decodeURIComponent(password);
-  return process.env.PORTICO_PASSWORD ?? '';
 }
 
 /** On the web's schemes topics are below `/topics/`; `http:` URLs are those of any client, and must say it. */

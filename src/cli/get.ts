@@ -5,21 +5,22 @@ import { type Place, Refusal, type Shown } from './channel.ts';
 import { refusalOf } from './channel-http.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, EXIT, fail } from './output.ts';
+import { addSignIn, authorizationFor, type SignInFlags, signedIn } from './sign-in.ts';
 import { asJson, textOf } from './sub.ts';
 
-interface GetFlags {
+interface GetFlags extends SignInFlags {
   readonly head?: boolean;
   readonly json?: boolean;
 }
 
 export function addGet(program: Command): void {
-  program
+  const command = program
     .command('get')
     .description('print what is retained: portico get http://127.0.0.1:8080/topics/sensors/a')
     .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, or any http: URL')
     .option('--head', 'print the status and the fields of the answer (http: only)')
-    .option('--json', 'print one JSON line')
-    .action((url: string, flags: GetFlags) => get(url, flags));
+    .option('--json', 'print one JSON line');
+  addSignIn(command).action((url: string, flags: GetFlags) => get(url, flags));
 }
 
 async function get(url: string, flags: GetFlags): Promise<void> {
@@ -38,7 +39,7 @@ async function getValue(url: string, flags: GetFlags): Promise<void> {
   const place = placeOf(url);
   if (/[+#]/.test(place.topic))
     fail(`${place.topic} is a filter; get takes one topic. portico sub --retained-only prints all`, EXIT.usage);
-  const found = await retainedAt(place);
+  const found = await retainedAt(await signedIn(place, flags));
   if (found === null) fail(`nothing is retained at ${place.topic}`, EXIT.failed);
   if (flags.json === true) process.stdout.write(asJson(found));
   else await print(found.payload);
@@ -60,8 +61,11 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
   } catch {
     return fail(`${text} is not a URL; it is like http://127.0.0.1:8080/healthz`, EXIT.usage);
   }
+  const authorization = await authorizationFor(url, flags);
   const client = new HttpClient();
-  const response = await client.fetch(url, { method: flags.head === true ? 'HEAD' : 'GET' }).catch((error: unknown) => {
+  const method = flags.head === true ? 'HEAD' : 'GET';
+  const signs = authorization === null ? {} : { headers: { authorization } };
+  const response = await client.fetch(url, { method, ...signs }).catch((error: unknown) => {
     throw new Error(`${url.host} does not answer: ${(error as Error).message}`);
   });
   const { status, statusText, headers } = response;

@@ -5,9 +5,10 @@ import type { Command } from 'commander';
 import type { Channel, PublishOptions } from './channel.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
 import { EXIT, fail } from './output.ts';
+import { addSignIn, type SignInFlags, signedIn } from './sign-in.ts';
 import { numberOf, qosOf } from './sub.ts';
 
-interface PubFlags {
+interface PubFlags extends SignInFlags {
   readonly file?: string;
   readonly lines?: boolean;
   readonly retain?: boolean;
@@ -18,7 +19,7 @@ interface PubFlags {
 }
 
 export function addPub(program: Command): void {
-  program
+  const command = program
     .command('pub')
     .description('publish a message: portico pub mqtt://127.0.0.1/sensors/a 21.5')
     .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic')
@@ -29,8 +30,8 @@ export function addPub(program: Command): void {
     .option('--qos <0|1|2>', 'how surely it is to arrive', '1')
     .option('--count <n>', 'publish it so many times')
     .option('--content-type <type>', 'what the payload is, as in text/plain')
-    .option('--json', 'print one JSON line a message')
-    .action((url: string, payload: string | undefined, flags: PubFlags) => pub(url, payload, flags));
+    .option('--json', 'print one JSON line a message');
+  addSignIn(command).action((url: string, payload: string | undefined, flags: PubFlags) => pub(url, payload, flags));
 }
 
 async function pub(url: string, payload: string | undefined, flags: PubFlags): Promise<void> {
@@ -43,7 +44,7 @@ async function pub(url: string, payload: string | undefined, flags: PubFlags): P
     fail('--count goes with one message, not with --lines', EXIT.usage);
   const whole = flags.lines === true ? null : read(payload, flags.file);
   try {
-    const channel = await openChannel(place);
+    const channel = await openChannel(await signedIn(place, flags));
     if (whole !== null)
       for (let left = count; left > 0; left--) await send(channel, place.topic, whole, options, flags);
     else await sendLines(channel, place.topic, options, flags);

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { QUIET_MS, type Shown } from './channel.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, dim, EXIT, fail } from './output.ts';
+import { addSignIn, type SignInFlags, signedIn } from './sign-in.ts';
 
-interface SubFlags {
+interface SubFlags extends SignInFlags {
   readonly after?: string;
   readonly count?: string;
   readonly qos: string;
@@ -13,7 +14,7 @@ interface SubFlags {
 }
 
 export function addSub(program: Command): void {
-  program
+  const command = program
     .command('sub')
     .description("print messages: portico sub 'mqtt://127.0.0.1/sensors/#'")
     .argument('<url>', 'scheme://[user[:password]@]host[:port]/filter')
@@ -21,8 +22,8 @@ export function addSub(program: Command): void {
     .option('--count <n>', 'end after so many messages')
     .option('--qos <0|1|2>', 'how surely they are to arrive', '1')
     .option('--retained-only', 'print the values that are retained now, and end (not over tcp: and udp:)')
-    .option('--json', 'print one JSON line a message, with its cursor')
-    .action((url: string, flags: SubFlags) => sub(url, flags));
+    .option('--json', 'print one JSON line a message, with its cursor');
+  addSignIn(command).action((url: string, flags: SubFlags) => sub(url, flags));
 }
 
 /** Reads a QoS. Ends the command when it is none. */
@@ -49,7 +50,7 @@ async function sub(url: string, flags: SubFlags): Promise<void> {
       EXIT.usage,
     );
   try {
-    const channel = await openChannel(place);
+    const channel = await openChannel(await signedIn(place, flags));
     const stop = () => channel.close();
     const quiet = retainedOnly ? setTimeout(stop, QUIET_MS) : undefined;
     process.on('SIGINT', stop);

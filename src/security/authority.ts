@@ -96,6 +96,11 @@ export function renewalOf(from: number, to: number): number {
   return from + ((to - from) * 2) / 3;
 }
 
+/** By what a client's certificate names its account. */
+function accountUri(account: string): string {
+  return `urn:portico:account:${encodeURIComponent(account)}`;
+}
+
 /** Why something is not issued; the message says it to whoever asked. */
 export class IssueError extends Error {
   constructor(message: string) {
@@ -260,7 +265,7 @@ export class Authority {
     const title = isServer ? plan.names[0]! : (plan.account ?? '');
     const hasTitle = title !== '' && title.length <= 64;
     const isRsa = publicKey.asymmetricKeyType === 'rsa';
-    const uri = isServer ? undefined : `urn:portico:account:${encodeURIComponent(plan.account ?? '')}`;
+    const uri = isServer ? undefined : accountUri(plan.account ?? '');
     const { url } = this.options;
     const extensions = [
       basicConstraints(null),

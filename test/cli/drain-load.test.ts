@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import mqtt from 'mqtt';
 import { WebSocket } from 'ws';
-import { until } from '../clients.ts';
 import { type Running, startServer } from '../server-process.ts';
 
 /** What each publisher was told is taken. */
@@ -128,13 +127,13 @@ async function type(server: Running, taken: Taken): Promise<string> {
   return lines.at(-1)!;
 }
 
-/** A body that takes its time; answers the status of its answer. */
-async function upload(server: Running, half: { sent: boolean }): Promise<[number, string | undefined]> {
+/** A body of which the rest comes once the server is leaving; answers the status of its answer. */
+async function upload(server: Running, leaving: Promise<unknown>): Promise<[number, string | undefined]> {
   const request = http.request(`${server.urls.http}/topics/load/upload`, { method: 'POST' });
   for (let count = 0; count < 10; count++) {
     request.write('0123456789'.repeat(100));
-    if (count === 2) half.sent = true;
-    await pause(60);
+    if (count === 2) await leaving;
+    await pause(30);
   }
   request.end();
   const [answer] = (await once(request, 'response')) as [IncomingMessage];
@@ -165,12 +164,15 @@ test('SIGTERM under load: every protocol its goodbye, and nothing that was ackno
   try {
     await using server = await start();
     const taken: Taken = new Set();
-    const half = { sent: false };
+    let leave!: () => void;
+    const leaving = new Promise<void>((resolve) => {
+      leave = resolve;
+    });
     const posts = Promise.all([post(server, 'one', taken), post(server, 'two', taken)]);
     const mqttEnd = publish(server, taken);
     const jsonEnd = say(server, taken);
     const linesEnd = type(server, taken);
-    const uploaded = upload(server, half);
+    const uploaded = upload(server, leaving);
     const polled = ask(`${server.urls.http}/topics/quiet?wait=60`, { agent: new http.Agent() });
     const events = await fetch(`${server.urls.http}/topics/load/%23`, { headers: { accept: 'text/event-stream' } });
     const read = events.text();
@@ -182,7 +184,7 @@ test('SIGTERM under load: every protocol its goodbye, and nothing that was ackno
     slow.write('first half, ');
     const names = ['one-', 'two-', 'mqtt-', 'json-'];
     const took = (name: string) => [...taken].filter((text) => text.startsWith(name)).length;
-    await until(() => half.sent && names.every((name) => took(name) > 10), 'load');
+    while (names.some((name) => took(name) <= 10)) await pause(20);
     const since = performance.now();
     const stopped = server.stop();
     // Nobody new, while those are still at work.
@@ -192,6 +194,7 @@ test('SIGTERM under load: every protocol its goodbye, and nothing that was ackno
       const [error] = (await Promise.race([once(socket, 'error'), once(socket, 'connect')])) as [{ code?: string }?];
       assert.equal(error?.code, 'ECONNREFUSED', name);
     }
+    leave();
     slow.end('second half');
     slow.resume();
     assert.equal((await slowAnswer)[0][':status'], 201);
@@ -223,7 +226,7 @@ test('SIGTERM under load: every protocol its goodbye, and nothing that was ackno
 });
 
 test('with notice, /healthz says 503 and all else goes on', { timeout: 30_000 }, async () => {
-  const environment = { PORTICO_LIMITS_NOTICEMS: '1500', PORTICO_PORTS: 'ephemeral' };
+  const environment = { PORTICO_LIMITS_NOTICEMS: '3000', PORTICO_PORTS: 'ephemeral' };
   await using server = await startServer(['--storage', 'memory'], environment);
   const health = () => ask(`${server.urls.http}/healthz`, { agent: new http.Agent() });
   assert.deepEqual((await health()).status, 200);

@@ -276,3 +276,19 @@ test('leaving ends all leases', async () => {
   served.leave();
   assert.equal(bench.house.topics.figures.attached, 0);
 });
+
+test('leases end when nobody is let in any more', async () => {
+  const accounts = new FewAccounts();
+  accounts.anonymous = true;
+  const { peer, served } = await field({ accounts });
+  const a = peer(1);
+  a.says('SUB! a');
+  assert.match(a.hears().join(''), /^\+OK/);
+  assert.equal(served.figures.leases, 1);
+  accounts.anonymous = false;
+  accounts.permissions = { ...accounts.permissions, epoch: 8 };
+  accounts.revoke('nobody');
+  assert.equal(served.figures.leases, 0);
+  a.says('SUB! a');
+  assert.match(a.hears().join(''), /^-ERR UNKNOWN SUB! /);
+});

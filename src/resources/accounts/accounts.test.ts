@@ -1,6 +1,7 @@
 // Accounts in a simulated world: who is let in, who stands, what is remembered after a crash.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { FULL } from '../../core/outcome.ts';
 import { isSignInRefusal } from './contract.ts';
 import { House, inTls, LOCAL, peerOf, STRANGER } from './testing/house.ts';
@@ -338,6 +339,24 @@ describe('tokens', () => {
     assert.ok(!JSON.stringify(tokens).includes(String(token).slice(12)));
   });
 
+  test('are bounded, and all of them go with their account', async () => {
+    const house = await withAnn();
+    const add = (label: number) => house.desk.order({ do: 'token.add', account: 'ann', label: `t${label}` }, 'command');
+    const labels = Array.from({ length: 400 }, (_, label) => label);
+    for (const { ok } of await house.settle(Promise.all(labels.map(add)))) assert.ok(ok);
+    assert.equal((await house.settle(add(400))).ok, false);
+    await house.do('account.remove', { name: 'ann' });
+    await house.crash();
+    assert.equal(house.accounts.store.tokens.size, 0);
+  });
+
+  test('of one label that are made at once are one', async () => {
+    const house = await withAnn();
+    const order = { do: 'token.add', account: 'ann', label: 'ci' };
+    const answers = await house.settle(Promise.all([house.desk.order(order, 'a'), house.desk.order(order, 'b')]));
+    assert.deepEqual(answers.map(({ ok }) => ok).sort(), [false, true]);
+  });
+
   test('can be revoked by themselves, for one that was found somewhere', async () => {
     const house = await withAnn();
     const { token } = await house.do('token.add', { account: 'ann', label: 'ci' });
@@ -366,6 +385,17 @@ describe('the audit', () => {
     );
     const all = JSON.stringify(entries);
     for (const secret of [PASSWORD, 'a wrong guess', String(token).slice(12)]) assert.ok(!all.includes(secret));
+  });
+
+  test('has a change before that is answered', async () => {
+    const house = await withAnn();
+    let answered = false;
+    void house.desk.order({ do: 'account.add', name: 'bob' }, 'command').then(() => {
+      answered = true;
+    });
+    while (!answered) await house.pass(1);
+    await house.crash();
+    assert.ok((await house.audit()).some(({ who, what }) => who === 'bob' && what === 'account.add'));
   });
 
   test('counts what repeats, and what is too much to be told apart', async () => {
@@ -398,6 +428,50 @@ describe('the audit', () => {
     assert.equal((await house.order('account.show', { name: 7 })).ok, false);
     assert.ok(!JSON.stringify(await house.do('account.show', { name: 'ann' })).includes('argon2id$'));
   });
+});
+
+test('whatever is ordered is answered, and what is stored can be read again', { timeout: 60_000 }, async () => {
+  const house = await withAnn();
+  const orders = [
+    ...['add', 'list', 'show', 'passwd', 'disable', 'expire', 'group', 'key', 'certificate', 'totp'].map(
+      (each) => `account.${each}`,
+    ),
+    ...['token.add', 'token.list', 'token.revoke', 'audit.list', 'rule.add', 'rule.list', 'rule.remove', 'can'],
+  ];
+  const value = fc.oneof(
+    fc.constantFrom('ann', 'bob', PASSWORD, 'ci', 'allow ann read topics/#', 1, true, null),
+    fc.anything({ maxDepth: 1 }),
+  );
+  const fields = [
+    'name',
+    'account',
+    'label',
+    'password',
+    'groups',
+    'add',
+    'remove',
+    'expires',
+    'off',
+    'none',
+    'rule',
+    'after',
+  ];
+  const order = fc.record(
+    { do: fc.constantFrom(...orders), ...Object.fromEntries(fields.map((field) => [field, value])) },
+    { requiredKeys: ['do'] },
+  );
+  await fc.assert(
+    fc.asyncProperty(order, async (given) => {
+      const answer = await house.settle(house.desk.order(given, 'command'));
+      assert.equal(typeof answer.ok, 'boolean');
+      JSON.stringify(answer);
+    }),
+    { numRuns: 300 },
+  );
+  assert.deepEqual(house.world.bugs, []);
+  const before = await house.do('account.list');
+  await house.crash();
+  assert.deepEqual(await house.do('account.list'), before);
 });
 
 test('callers of one sign-in after another are told apart by nothing that a refusal says', async () => {

@@ -2,7 +2,7 @@
 // are counted into one entry, and have a share of the room of their own: no number of guesses drives out what an
 // administrator did.
 import type { Log } from '../../core/log.ts';
-import { OK } from '../../core/outcome.ts';
+import { OK, type Outcome } from '../../core/outcome.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Turn, Turned } from '../../core/turn.ts';
 import { Batch } from '../../storage/batch.ts';
@@ -62,6 +62,7 @@ interface Counted {
 interface Pending {
   readonly key: string;
   readonly entry: AuditEntry;
+  readonly stored: () => void;
 }
 
 /** What is told of an entry that was read. */
@@ -90,9 +91,11 @@ export class Audit extends Turned {
     turn.touch(this);
   }
 
-  /** A change, or an order that was refused. */
-  note(entry: Omit<AuditEntry, 'time'>): void {
-    this.write(CHANGES, { time: this.turn.clock.wall, ...bounded(entry) });
+  /** A change, or an order that was refused; resolves once it is stored, or cannot be. */
+  note(entry: Omit<AuditEntry, 'time'>): Promise<void> {
+    return new Promise((resolve) => {
+      this.write(CHANGES, { time: this.turn.clock.wall, ...bounded(entry) }, resolve);
+    });
   }
 
   /** A sign-in, let in or not. The first of its kind is written at once, what repeats it is counted. */
@@ -154,12 +157,13 @@ export class Audit extends Turned {
     if (times > 0) this.write(SIGN_INS, { ...entry, time: this.turn.clock.wall, times });
   }
 
-  private write(key: string, entry: AuditEntry): void {
+  private write(key: string, entry: AuditEntry, stored: () => void = () => {}): void {
     if (this.pending.length >= PENDING_MAX) {
       this.lose(1);
+      stored();
       return;
     }
-    this.pending.push({ key, entry });
+    this.pending.push({ key, entry, stored });
     this.turn.touch(this);
   }
 
@@ -175,13 +179,14 @@ export class Audit extends Turned {
         batch.append(key, bytes, 0, bytes.length);
       }
       this.committing++;
-      this.space.commit(batch, { settled: (_token, outcome) => this.settled(outcome === OK ? 0 : some.length) }, 0);
+      this.space.commit(batch, { settled: (_token, outcome) => this.settled(some, outcome) }, 0);
     }
   }
 
-  private settled(lost: number): void {
+  private settled(entries: readonly Pending[], outcome: Outcome): void {
     this.committing--;
-    if (lost > 0) this.lose(lost);
+    if (outcome !== OK) this.lose(entries.length);
+    for (const { stored } of entries) stored();
     if (this.committing === 0) for (const resolve of this.waiting.splice(0)) resolve();
   }
 

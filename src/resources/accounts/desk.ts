@@ -12,6 +12,7 @@ import { tokenOrders } from './token-orders.ts';
 export class Desk {
   readonly accounts: StoredAccounts;
   private readonly orders: Orders;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(accounts: StoredAccounts, more: Orders = {}) {
     this.accounts = accounts;
@@ -32,13 +33,13 @@ export class Desk {
         outcome: 'UNSUPPORTED',
         error: `that order is not known; there are ${Object.keys(this.orders).join(', ')}`,
       };
-    const answer = await this.run(row, order);
+    const answer = await (row.changes ? this.inTurn(row, order) : this.run(row, order));
     if (row.changes) {
       const who = textOr(order, 'name') || textOr(order, 'account');
       const outcome = answer.ok ? 'ok' : answer.outcome;
       const detail = textOr(order, 'label') || textOr(order, 'rule');
       const noted = { who, what: order.do, by, from, protocol: '', outcome };
-      this.accounts.audit.note(detail === '' ? noted : { ...noted, detail });
+      await this.accounts.audit.note(detail === '' ? noted : { ...noted, detail });
     }
     return answer;
   }
@@ -49,6 +50,13 @@ export class Desk {
     if (outcome === STALE || outcome === EXISTS)
       throw new OrderError(outcome, 'it was changed by somebody else meanwhile; look again and repeat it');
     throw new OrderError(outcome, `it could not be stored (${OUTCOME_NAMES[outcome]})`);
+  }
+
+  /** Changes are made one after another: each is checked against what those before it made. */
+  private inTurn(row: OrderRow, order: Order): Promise<Answer> {
+    const answer = this.last.then(() => this.run(row, order));
+    this.last = answer.catch(() => {});
+    return answer;
   }
 
   private async run(row: OrderRow, order: Order): Promise<Answer> {

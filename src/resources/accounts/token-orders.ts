@@ -8,7 +8,8 @@ import { makeToken, tokenDigest, tokenId } from './personal-tokens.ts';
 import { tokenKey, usedKey } from './records.ts';
 import type { Token } from './store.ts';
 
-const TOKENS_MAX = 1_000;
+/** All of an account's go in one batch with it. */
+const TOKENS_MAX = 400;
 /** Tokens of one answer. */
 const LISTED_MAX = 500;
 

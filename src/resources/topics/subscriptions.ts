@@ -39,6 +39,8 @@ export interface Plan {
 
 /** Plans that are kept; the oldest half goes when there are more. */
 const PLANS_MAX = 16_384;
+/** Longer names have no plan kept: so many of them would fill the memory. */
+const PLAN_NAME_MAX = 512;
 
 export class Subscriptions {
   readonly tree = new FilterTree<Subscription>();
@@ -88,7 +90,7 @@ export class Subscriptions {
       }
     }
     const plan = this.make(topic);
-    this.plans.set(topic, plan);
+    if (topic.length <= PLAN_NAME_MAX) this.plans.set(topic, plan);
     return plan;
   }
 

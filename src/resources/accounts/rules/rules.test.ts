@@ -124,6 +124,8 @@ test('a token may what both its account and its scopes allow', () => {
   assert.equal(may(rules, token, 'subscribe', 'a/b/c'), false);
   assert.equal(may(rules, caller('ann', { scopes: [] }), 'publish', 'a/b'), false);
   assert.equal(may(rules, caller('ann', { scopes: ['nonsense'] }), 'publish', 'a/b'), false);
+  const dollar = caller('root', { scopes: ['* topics/$x/#'] });
+  assert.equal(rules.covers(dollar, 'read', 'topics', '$x/#'), ALL);
   const admin = caller('root', { scopes: ['read topics/a'] });
   assert.equal(may(rules, admin, 'read', 'a'), true);
   assert.equal(may(rules, admin, 'publish', 'a'), false);
@@ -168,6 +170,41 @@ test('a change counts at once', () => {
   assert.ok(rules.epoch > epoch);
   assert.equal(may(rules, ann, 'publish', 'a'), false);
   assert.equal(may(rules, ann, 'publish', 'b'), true);
+});
+
+test('what is kept is bounded, and long names are decided all the same', () => {
+  const rules = rulesOf('allow ann publish topics/#', 'deny ann publish topics/secret/#');
+  const ann = caller('ann');
+  const long = (first: string) => `${first}/${'x'.repeat(60_000)}`;
+  for (let round = 0; round < 2; round++) {
+    assert.equal(may(rules, ann, 'publish', long('a')), true);
+    assert.equal(may(rules, ann, 'publish', long('secret')), false);
+    assert.equal(rules.covers(ann, 'publish', 'topics', long('secret')), NONE);
+  }
+  // More than is kept: what was decided first is decided again.
+  for (let count = 0; count < 150_000; count++) {
+    const name = `${count % 2 === 0 ? 'a' : 'secret'}/${String(count).padStart(200, '0')}`;
+    assert.equal(may(rules, ann, 'publish', name), count % 2 === 0);
+  }
+});
+
+test('many rules: found by their levels, and a change reads only what changed', () => {
+  const texts = Array.from({ length: 5_000 }, (_, index) => `allow everyone publish topics/d/${index}/#`);
+  const records = texts.map((text, index) => ({ id: String(index), text }));
+  const rules = new Rules();
+  const groups = { groupsOf: () => [] };
+  rules.replace(records, groups);
+  assert.equal(may(rules, 'ann', 'publish', 'd/4999/x'), true);
+  assert.equal(may(rules, 'ann', 'publish', 'd/5000/x'), false);
+  rules.replace([...records.slice(1), { id: 'new', text: 'allow everyone publish topics/d/5000' }], groups);
+  assert.equal(may(rules, 'ann', 'publish', 'd/0/x'), false);
+  assert.equal(may(rules, 'ann', 'publish', 'd/5000'), true);
+  // So many pairs that it is not worked out: asked of each name.
+  const pairs = Array.from({ length: 800 }, (_, index) => `deny everyone publish topics/d/${index}/#`);
+  rules.replace([...records, ...pairs.map((text, index) => ({ id: `deny ${index}`, text }))], groups);
+  assert.equal(rules.covers(caller('ann'), 'publish', 'topics', 'd/#'), SOME);
+  assert.equal(may(rules, 'ann', 'publish', 'd/799/x'), false);
+  assert.equal(may(rules, 'ann', 'publish', 'd/800/x'), true);
 });
 
 test('coverage of filters', () => {
