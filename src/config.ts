@@ -227,6 +227,8 @@ export const schema = z.strictObject({
   protocols: z.partialRecord(protocolName, listener).default({}),
   /** Whose certificates this server shows, and what its own authority may speak for. */
   certificates: certificates.prefault({}),
+  /** A file for the secrets of all connections with TLS, so that captures can be read. Not for use in earnest. */
+  tlsKeyLog: z.string().min(1, 'a path is not empty').optional(),
   /** Ports on which the first bytes of a client choose the protocol. */
   shared: z.array(sharedPort).default([]),
   /** Listeners for tests: echo, discard, record and proxy. There are none but those that are named here. */

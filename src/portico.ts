@@ -21,7 +21,7 @@ import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, credentialsOf, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openKeyLog, securedOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
@@ -141,7 +141,9 @@ export class Portico implements AsyncDisposable {
     try {
       if (givenCredentials === undefined)
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
-      const credentials = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
+      const shown = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
+      const keyLog = config.tlsKeyLog === undefined ? {} : { keyLog: openKeyLog(config.tlsKeyLog, log) };
+      const credentials = shown === null ? null : { ...shown, ...keyLog };
       const exposed = beyondLoopback(config) !== null;
       const reach = () => server!.wayOut();
       accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });

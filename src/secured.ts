@@ -1,5 +1,6 @@
 // Which ports have TLS, who is spoken to on them, and on which terms: a configuration's listeners with TLS, as the server
 // takes them.
+import { appendFileSync, chmodSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
@@ -42,12 +43,27 @@ function plainUrlOf(config: Config): string {
 export interface Credentials {
   readonly identities: Identities;
   readonly clientCertificates?: ClientCertificates;
+  readonly keyLog?: KeyLog;
 }
+
+type KeyLog = NonNullable<TlsPolicy['keyLog']>;
 
 export function credentialsOf(certificates: Certificates | null): Credentials | null {
   return certificates === null
     ? null
     : { identities: certificates, clientCertificates: certificates.clientCertificates };
+}
+
+/**
+ * Adds the secrets of all connections to a file that only this user may read, for tools that decrypt what they captured.
+ * Throws what the system says when it cannot be written.
+ */
+export function openKeyLog(path: string, log: Log): KeyLog {
+  // Whoever may read the file may read all connections: one that others may read is not taken as it is.
+  appendFileSync(path, '', { mode: 0o600 });
+  chmodSync(path, 0o600);
+  log.warn('the secrets of all connections with TLS are written to a file', { file: path });
+  return (line) => appendFileSync(path, line);
 }
 
 type TlsSettings = NonNullable<NonNullable<Config['protocols'][string]>['tls']>;
@@ -105,7 +121,7 @@ export function securedOf(
   return { plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
 }
 
-function policyOf(entries: readonly Entry[], { identities, clientCertificates }: Credentials): TlsPolicy {
+function policyOf(entries: readonly Entry[], { identities, clientCertificates, keyLog }: Credentials): TlsPolicy {
   const names = entries.flatMap(({ alpn }) => (alpn === null ? [] : [alpn]));
   // Who has the choice takes HTTP/2.
   const alpn = [...names.filter((name) => name === 'h2'), ...names.filter((name) => name !== 'h2')];
@@ -116,6 +132,7 @@ function policyOf(entries: readonly Entry[], { identities, clientCertificates }:
     role: 'server',
     identities,
     alpn,
+    ...(keyLog === undefined ? {} : { keyLog }),
     ...(strict ? { least: 'TLSv1.3' as const } : {}),
     // Nobody can be believed where there is no authority of clients.
     ...(clientCertificates === undefined ? {} : { clientCertificates, clientCertificate: asks }),

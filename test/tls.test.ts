@@ -3,7 +3,7 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import type { webcrypto } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,7 @@ import { WebSocket } from 'ws';
 import type { Identities, Identity } from '../src/core/tls.ts';
 import { HttpClient } from '../src/exports/http.ts';
 import { Portico, type StartOptions } from '../src/portico.ts';
-import { missing, run } from './clients.ts';
+import { missing, run, until } from './clients.ts';
 
 x509.cryptoProvider.set(crypto);
 
@@ -369,4 +369,16 @@ test('our own client verifies, and asks over HTTP/2 where the server speaks it',
   assert.ok(plain.figures.connections > 1);
   using stranger = new HttpClient({ tls: { authorities: others.pem } });
   await assert.rejects(stranger.fetch(url));
+});
+
+test('the secrets of connections are written where somebody asked for it, for this user alone', async () => {
+  const file = join(folder, 'keys.log');
+  const { portico, port } = await started({ tlsKeyLog: file });
+  await using _ = portico;
+  const socket = await shaken(port('https'));
+  await until(() => /^CLIENT_TRAFFIC_SECRET_0 /m.test(readFileSync(file, 'utf8')), 'the last of them');
+  socket.destroy();
+  const text = readFileSync(file, 'utf8');
+  assert.match(text, /^SERVER_HANDSHAKE_TRAFFIC_SECRET [0-9a-f]{64} [0-9a-f]+$/m);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
 });

@@ -1,40 +1,56 @@
 // TLS: new handshakes, and small answers on connections that stay.
+import { readFileSync } from 'node:fs';
 import type { Measured, Scene, Server, Workload } from '../contest.ts';
 import { nodeHttps, portico } from '../servers/entrants.ts';
 
 const entrants = [portico('https'), nodeHttps];
 const seconds = ({ timing }: Scene) => String(Math.max(1, Math.round(timing.runMs / 1_000)));
 
+/** Seconds of processor time that a process has used (proc(5)). */
+function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** Runs a load that says how much it did a second, and sees how much of its core the server used for it. */
+async function watched(pid: number, load: () => Promise<number>): Promise<Measured> {
+  const [cpu, began] = [cpuOf(pid), performance.now()];
+  const value = await load();
+  const serverBusy = (cpuOf(pid) - cpu) / ((performance.now() - began) / 1_000);
+  return { value, loaded: { perSecond: value, busy: 0, serverBusy } };
+}
+
 /** One after the other, each with a key exchange and a signature of its own. */
-async function handshakes(scene: Scene, { port }: Server): Promise<Measured> {
+async function handshakes(scene: Scene, { port }: Server): Promise<number> {
   const out = await scene.ask('openssl', ['s_time', '-connect', `127.0.0.1:${port}`, '-new', '-time', seconds(scene)]);
   const [, count, real] = /(\d+) connections in (\d+) real seconds/.exec(out) ?? [];
   if (count === undefined) throw new Error(`openssl says nothing of connections: ${out.slice(0, 200)}`);
-  return { value: Number(count) / Number(real), loaded: null };
+  return Number(count) / Number(real);
 }
 
-async function requests(scene: Scene, { name, port }: Server): Promise<Measured> {
+async function requests(scene: Scene, { name, port }: Server): Promise<number> {
   const url = `https://127.0.0.1:${port}${name === 'portico' ? '/healthz' : '/'}`;
   const load = ['--h1', '-c', '64', '-D', seconds(scene), '--warm-up-time', '1', url];
   const out = await scene.ask('h2load', load);
   const [, rate] = /finished in [\d.]+\w+, ([\d.]+) req\/s/.exec(out) ?? [];
   if (rate === undefined || !/ 0 failed, 0 errored/.test(out)) throw new Error(`h2load failed: ${out.slice(-500)}`);
-  return { value: Number(rate), loaded: null };
+  return Number(rate);
 }
 
-const common = { unit: 'req/s', policy: 'none', entrants } as const;
+const PEER = nodeHttps.name;
+
+function workload(name: string, floor: number, aim: number, load: (scene: Scene, server: Server) => Promise<number>) {
+  return {
+    name,
+    unit: 'req/s',
+    policy: 'none',
+    entrants,
+    goals: { [PEER]: { floor, aim } },
+    measure: (scene: Scene, server: Server) => watched(server.pid, () => load(scene, server)),
+  } satisfies Workload;
+}
 
 export const workloads: readonly Workload[] = [
-  {
-    ...common,
-    name: 'handshakes, one by one',
-    goals: { [nodeHttps.name]: { floor: 0.9, aim: 1 } },
-    measure: handshakes,
-  },
-  {
-    ...common,
-    name: 'HTTPS GET, HTTP/1.1, 64 connections',
-    goals: { [nodeHttps.name]: { floor: 1.3, aim: 1.3 } },
-    measure: requests,
-  },
+  workload('handshakes, one by one', 0.9, 1, handshakes),
+  workload('HTTPS GET, HTTP/1.1, 64 connections', 1.3, 1.3, requests),
 ];

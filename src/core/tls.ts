@@ -43,6 +43,8 @@ export interface TlsPolicy {
   /** A server's: ask for a certificate, and refuse peers without a valid one when `required`. */
   readonly clientCertificate?: 'none' | 'optional' | 'required';
   readonly clientCertificates?: ClientCertificates;
+  /** Told the secrets of each connection, a line each in the format of NSS; whoever has them can read all of it. */
+  readonly keyLog?: (line: Buffer) => void;
   /** The oldest version that is spoken; 1.2 when absent. */
   readonly least?: 'TLSv1.2' | 'TLSv1.3';
 }

@@ -163,6 +163,7 @@ export class SocketPipe extends StreamPipe {
       return;
     }
     this.socket = socket;
+    if (policy.keyLog !== undefined) socket.on('keylog', policy.keyLog);
     this.cause = HANDSHAKE;
     const slow = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
     socket.once('close', () => clearTimeout(slow));
