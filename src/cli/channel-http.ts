@@ -77,7 +77,7 @@ class HttpChannel implements Channel {
   private readonly base: string;
   private readonly headers: Record<string, string>;
   /** One connection, so that what is published stays in order. */
-  private readonly http = new HttpClient({ limits: { originConnectionsMax: 1 } });
+  private readonly http: HttpClient;
   private readonly leaving = new AbortController();
   private end!: { resolve(): void; reject(error: Error): void };
 
@@ -85,6 +85,7 @@ class HttpChannel implements Channel {
     this.where = authorityOf(place);
     this.base = `${place.scheme}://${this.where}`;
     this.headers = credentialsOf(place);
+    this.http = new HttpClient({ limits: { originConnectionsMax: 1 }, tls: place.tls ?? {} });
     this.closed = new Promise((resolve, reject) => {
       this.end = { resolve, reject };
     });

@@ -1,6 +1,7 @@
 // `tcp:` for the commands: Lines by the protocol's own client half.
 import { MISSING, OK, OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { type Cause, ENDED } from '../core/pipe.ts';
+import { policyFor } from '../exports/loop.ts';
 import { LinesClient, type ReceivedMessage } from '../protocols/lines/client.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import { dial } from '../transports/socket-pipe.ts';
@@ -12,7 +13,7 @@ export function linesChannel(place: Place, turn: TurnLoop): Promise<Channel> {
     const channel = new LinesChannel(`${place.host}:${place.port}`);
     dial(
       { host: place.host, port: place.port },
-      null,
+      place.tls === null ? null : policyFor(place.host, place.tls),
       { turn, ...MAKING },
       (pipe) => {
         channel.client = new LinesClient(pipe, {

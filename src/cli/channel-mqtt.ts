@@ -1,4 +1,6 @@
 // `mqtt:` for the commands: MQTT 5.0 by the protocol's own client half.
+
+import { policyFor } from '../exports/loop.ts';
 import type { MqttClient } from '../protocols/mqtt/client.ts';
 import { MqttClient as Client } from '../protocols/mqtt/client.ts';
 import type { Closed, Received } from '../protocols/mqtt/client-memory.ts';
@@ -12,7 +14,7 @@ export function mqttChannel(place: Place, turn: TurnLoop): Promise<Channel> {
     const channel = new MqttChannel();
     dial(
       { host: place.host, port: place.port },
-      null,
+      place.tls === null ? null : policyFor(place.host, place.tls),
       { turn, ...MAKING },
       (pipe) => {
         const secret = place.token || place.password;

@@ -34,7 +34,9 @@ class SseChannel implements Channel {
     const where = authorityOf(this.place);
     const query = `?envelope=json${after === null ? '' : `&after=${after}`}`;
     try {
-      const events = await connect(`http://${where}${pathOf(filter)}${query}`, {
+      const { tls } = this.place;
+      const events = await connect(`${tls === null ? 'http' : 'https'}://${where}${pathOf(filter)}${query}`, {
+        tls: tls ?? {},
         headers: credentialsOf(this.place),
         signal: this.leaving.signal,
         onWait: (ms, why) => complain(`${why}; asking again in ${ms / 1_000} s`),

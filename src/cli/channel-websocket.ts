@@ -9,7 +9,8 @@ export async function webSocketChannel(place: Place & { readonly scheme: string 
   const where = authorityOf(place);
   try {
     const headers = credentialsOf(place);
-    return new WebSocketChannel(where, await connectTopics(`${place.scheme}://${where}/ws`, { headers }));
+    const options = place.tls === null ? { headers } : { headers, tls: place.tls };
+    return new WebSocketChannel(where, await connectTopics(`${place.scheme}://${where}/ws`, options));
   } catch (error) {
     if (error instanceof RefusedError) throw new Refusal(error.message);
     throw new Error(`${where} does not answer: ${(error as Error).message}; is Portico up?`);

@@ -1,5 +1,7 @@
 // What the commands need of any protocol that reaches topics: publish, subscribe, close.
+
 import { NO_EVENTS, PIPE_BOUNDS } from '../core/stream-pipe.ts';
+import type { TlsOptions } from '../exports/loop.ts';
 
 export interface Shown {
   readonly topic: string;
@@ -57,6 +59,8 @@ export interface Place {
   readonly password: string;
   /** In place of the password; '' for none. */
   readonly token: string;
+  /** Null for what is not TLS. */
+  readonly tls: TlsOptions | null;
 }
 
 /** Retained values come at once; after so much silence there are no more. */

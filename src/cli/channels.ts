@@ -8,22 +8,26 @@ import { sseChannel } from './channel-sse.ts';
 import { udpChannel } from './channel-udp.ts';
 import { webSocketChannel } from './channel-websocket.ts';
 import { EXIT, fail } from './output.ts';
+import { type TlsFlags, tlsFor, tlsHint } from './tls-flags.ts';
 
 type Opener = (place: Place & { readonly scheme: string }, turn: TurnLoop) => Promise<Channel>;
 
 const SCHEMES: Readonly<Record<string, { readonly port: number; readonly open: Opener }>> = {
   mqtt: { port: 1883, open: mqttChannel },
+  mqtts: { port: 8883, open: mqttChannel },
   tcp: { port: 7000, open: linesChannel },
+  tls: { port: 7443, open: linesChannel },
   udp: { port: 7000, open: udpChannel },
   http: { port: 8080, open: httpChannel },
   https: { port: 443, open: httpChannel },
   sse: { port: 8080, open: sseChannel },
+  sses: { port: 8443, open: sseChannel },
   ws: { port: 8080, open: webSocketChannel },
   wss: { port: 443, open: webSocketChannel },
 };
 
 /** Reads `scheme://[user[:password]@]host[:port]/topic`. Ends the command when it cannot be one. */
-export function placeOf(text: string): Place & { readonly scheme: string } {
+export function placeOf(text: string, flags: TlsFlags = {}): Place & { readonly scheme: string } {
   let url: URL;
   try {
     url = new URL(text);
@@ -38,9 +42,11 @@ export function placeOf(text: string): Place & { readonly scheme: string } {
   const topic = topicOf(scheme, decodeURIComponent(/^[a-z]+:\/\/[^/]*\/(.*)$/is.exec(text)?.[1] ?? ''), url.host);
   if (topic === '')
     return fail(`${text} names no topic; put it behind the host: ${scheme}://${url.host}/sensors/a`, EXIT.usage);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
   return {
     scheme,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
+    host,
+    tls: tlsFor(scheme, host, flags),
     port: url.port === '' ? known.port : Number(url.port),
     topic,
     user: decodeURIComponent(url.username),
@@ -51,7 +57,7 @@ export function placeOf(text: string): Place & { readonly scheme: string } {
 
 /** On the web's schemes topics are below `/topics/`; `http:` URLs are those of any client, and must say it. */
 function topicOf(scheme: string, path: string, host: string): string {
-  if (['mqtt', 'tcp', 'udp'].includes(scheme)) return path;
+  if (['mqtt', 'mqtts', 'tcp', 'tls', 'udp'].includes(scheme)) return path;
   if (path.startsWith('topics/')) return path.slice('topics/'.length);
   if (scheme.startsWith('http') && path !== '')
     return fail(`over ${scheme}: topics are below /topics/: ${scheme}://${host}/topics/${path}`, EXIT.usage);
@@ -69,5 +75,5 @@ export function openChannel(place: Place & { readonly scheme: string }): Promise
 /** Ends the command for what a channel rejected with. */
 export function failBecause(error: unknown): never {
   const text = error instanceof Error ? error.message : String(error);
-  return fail(text, error instanceof Refusal ? EXIT.refused : EXIT.unavailable);
+  return fail(`${text}${tlsHint(text)}`, error instanceof Refusal ? EXIT.refused : EXIT.unavailable);
 }

@@ -7,6 +7,7 @@ import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, EXIT, fail } from './output.ts';
 import { addSignIn, authorizationFor, type SignInFlags, signedIn } from './sign-in.ts';
 import { asJson, textOf } from './sub.ts';
+import { addTls, tlsFor } from './tls-flags.ts';
 
 interface GetFlags extends SignInFlags {
   readonly head?: boolean;
@@ -20,7 +21,7 @@ export function addGet(program: Command): void {
     .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, or any http: URL')
     .option('--head', 'print the status and the fields of the answer (http: only)')
     .option('--json', 'print one JSON line');
-  addSignIn(command).action((url: string, flags: GetFlags) => get(url, flags));
+  addTls(addSignIn(command)).action((url: string, flags: GetFlags) => get(url, flags));
 }
 
 async function get(url: string, flags: GetFlags): Promise<void> {
@@ -36,7 +37,7 @@ async function get(url: string, flags: GetFlags): Promise<void> {
 
 async function getValue(url: string, flags: GetFlags): Promise<void> {
   if (flags.head === true) fail('--head needs http:', EXIT.usage);
-  const place = placeOf(url);
+  const place = placeOf(url, flags);
   if (/[+#]/.test(place.topic))
     fail(`${place.topic} is a filter; get takes one topic. portico sub --retained-only prints all`, EXIT.usage);
   const found = await retainedAt(await signedIn(place, flags));
@@ -62,7 +63,8 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
     return fail(`${text} is not a URL; it is like http://127.0.0.1:8080/healthz`, EXIT.usage);
   }
   const authorization = await authorizationFor(url, flags);
-  const client = new HttpClient();
+  const tls = tlsFor(url.protocol.slice(0, -1), url.hostname.replace(/^\[|\]$/g, ''), flags);
+  const client = new HttpClient(tls === null ? {} : { tls });
   const method = flags.head === true ? 'HEAD' : 'GET';
   const signs = authorization === null ? {} : { headers: { authorization } };
   const response = await client.fetch(url, { method, ...signs }).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { failBecause, openChannel, placeOf } from './channels.ts';
 import { EXIT, fail } from './output.ts';
 import { addSignIn, type SignInFlags, signedIn } from './sign-in.ts';
 import { numberOf, qosOf } from './sub.ts';
+import { addTls } from './tls-flags.ts';
 
 interface PubFlags extends SignInFlags {
   readonly file?: string;
@@ -31,11 +32,13 @@ export function addPub(program: Command): void {
     .option('--count <n>', 'publish it so many times')
     .option('--content-type <type>', 'what the payload is, as in text/plain')
     .option('--json', 'print one JSON line a message');
-  addSignIn(command).action((url: string, payload: string | undefined, flags: PubFlags) => pub(url, payload, flags));
+  addTls(addSignIn(command)).action((url: string, payload: string | undefined, flags: PubFlags) =>
+    pub(url, payload, flags),
+  );
 }
 
 async function pub(url: string, payload: string | undefined, flags: PubFlags): Promise<void> {
-  const place = placeOf(url);
+  const place = placeOf(url, flags);
   if ([payload, flags.file, flags.lines].filter((given) => given !== undefined).length > 1)
     fail('give the payload as an argument, or --file, or --lines: one of them', EXIT.usage);
   const options = { retain: flags.retain === true, qos: qosOf(flags.qos), contentType: flags.contentType ?? '' };

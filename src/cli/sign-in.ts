@@ -5,8 +5,9 @@ import { isLoopback } from '../core/peer.ts';
 import type { Place } from './channel.ts';
 import { complain, EXIT, fail } from './output.ts';
 import { knownPassword } from './prompt.ts';
+import { isSecure, type TlsFlags } from './tls-flags.ts';
 
-export interface SignInFlags {
+export interface SignInFlags extends TlsFlags {
   readonly user?: string;
   readonly token?: string;
 }
@@ -35,10 +36,10 @@ export async function signedIn(place: SchemedPlace, flags: SignInFlags): Promise
   const signIn = await chosen(place, flags);
   const { user, password, token } = signIn;
   const secret = password !== '' || token !== '';
-  if (place.scheme === 'tcp' && token !== '' && user === '')
-    fail('tcp: signs in by a name: say whose token it is with --user', EXIT.usage);
+  if ((place.scheme === 'tcp' || place.scheme === 'tls') && token !== '' && user === '')
+    fail('lines sign in by a name: say whose token it is with --user', EXIT.usage);
   if (secret && !isSecure(place.scheme) && !isHere(place.host))
-    complain(`what signs in goes to ${place.host} in the clear; use https: or wss:`);
+    complain(`what signs in goes to ${place.host} in the clear; use https:, wss:, mqtts: or tls:`);
   return { ...place, ...signIn };
 }
 
@@ -60,7 +61,7 @@ export async function authorizationFor(url: URL, flags: SignInFlags): Promise<st
   const scheme = url.protocol.slice(0, -1);
   const user = decodeURIComponent(url.username);
   const password = decodeURIComponent(url.password);
-  const place = { scheme, host: url.hostname, port: 0, topic: '', user, password, token: '' };
+  const place = { scheme, host: url.hostname, port: 0, topic: '', user, password, token: '', tls: null };
   return authorizationOf(await signedIn(place, flags));
 }
 
@@ -69,10 +70,6 @@ export function authorizationOf({ user, password, token }: SignIn): string | nul
   if (token !== '') return `Bearer ${token}`;
   if (user === '' && password === '') return null;
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
-}
-
-function isSecure(scheme: string): boolean {
-  return scheme === 'https' || scheme === 'wss';
 }
 
 function isHere(host: string): boolean {

@@ -4,6 +4,7 @@ import { QUIET_MS, type Shown } from './channel.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
 import { complain, dim, EXIT, fail } from './output.ts';
 import { addSignIn, type SignInFlags, signedIn } from './sign-in.ts';
+import { addTls } from './tls-flags.ts';
 
 interface SubFlags extends SignInFlags {
   readonly after?: string;
@@ -23,7 +24,7 @@ export function addSub(program: Command): void {
     .option('--qos <0|1|2>', 'how surely they are to arrive', '1')
     .option('--retained-only', 'print the values that are retained now, and end (not over tcp: and udp:)')
     .option('--json', 'print one JSON line a message, with its cursor');
-  addSignIn(command).action((url: string, flags: SubFlags) => sub(url, flags));
+  addTls(addSignIn(command)).action((url: string, flags: SubFlags) => sub(url, flags));
 }
 
 /** Reads a QoS. Ends the command when it is none. */
@@ -40,7 +41,7 @@ export function numberOf(name: string, text: string | undefined): number | null 
 }
 
 async function sub(url: string, flags: SubFlags): Promise<void> {
-  const place = placeOf(url);
+  const place = placeOf(url, flags);
   const after = numberOf('after', flags.after);
   let left = numberOf('count', flags.count) ?? Number.POSITIVE_INFINITY;
   const retainedOnly = flags.retainedOnly === true;

@@ -164,7 +164,16 @@ export class Tour {
     const { host, port } = found.address;
     // Who listens everywhere is reached here.
     const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-    return { scheme, host: here, port, topic: '', user: this.plan.user, password: this.plan.password, token: '' };
+    return {
+      scheme,
+      host: here,
+      port,
+      topic: '',
+      user: this.plan.user,
+      password: this.plan.password,
+      token: '',
+      tls: null,
+    };
   }
 
   private open(stop: Stop, place: StopPlace, isSeen: boolean): Promise<Channel> {

@@ -30,6 +30,8 @@ export interface TlsOptions {
   /** PEM of the certificate and key to present. */
   readonly certificate?: string;
   readonly key?: string;
+  /** False: whoever answers is believed. */
+  readonly verify?: boolean;
 }
 
 export function policyFor(host: string, options: TlsOptions = {}): TlsPolicy {

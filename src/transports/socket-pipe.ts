@@ -46,6 +46,8 @@ export type AskKernel = (fd: number) => KernelFigures | null;
 export class SocketPipe extends StreamPipe {
   private socket!: Socket;
   private cause: Cause = ENDED;
+  /** What went wrong last, as the system says it. */
+  problem = '';
   private readonly askKernel: AskKernel | undefined;
   private readonly kernelSends: SendFile | undefined;
   /** What the kernel said last. */
@@ -204,7 +206,8 @@ export class SocketPipe extends StreamPipe {
   private listen(socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.offer(chunk, 0, chunk.length));
     socket.on('end', () => this.peerEnd());
-    socket.on('error', () => {
+    socket.on('error', (error) => {
+      this.problem = error.message;
       if (this.cause === ENDED) this.cause = RESET;
     });
     socket.on('close', () => this.ended(this.cause, 0));
@@ -283,7 +286,10 @@ export function dial(
     socket.off('error', onError);
     const pipe = new SocketPipe(socket, peerOf(socket, target.path === undefined ? 'tcp' : 'unix'), making);
     if (tls === null) pipe.begin(connected(pipe));
-    else pipe.beginSecured(tls, connected, (cause) => refused(cause, 'the TLS handshake failed'));
+    else
+      pipe.beginSecured(tls, connected, (cause) => {
+        refused(cause, pipe.problem === '' ? 'the TLS handshake failed' : `the TLS handshake failed: ${pipe.problem}`);
+      });
   });
   return () => {
     clearTimeout(slow);
