@@ -123,7 +123,7 @@ test('properties of MQTT 5 reach it whoever published', TIMEOUT, async () => {
 test('what cannot be done is said with what to do, and by the exit code', { timeout: 90_000 }, async () => {
   const cases: [string[], number, RegExp][] = [
     [['pub', 'nonsense', 'x'], 64, /is not a URL; it is like mqtt:/],
-    [['pub', 'gopher://127.0.0.1/x', 'x'], 64, /there are mqtt, tcp, udp, http/],
+    [['pub', 'gopher://127.0.0.1/x', 'x'], 64, /there are mqtt, mqtts, tcp, tls, udp, http/],
     [['pub', 'http://127.0.0.1/x', 'x'], 64, /http:\/\/127\.0\.0\.1\/topics\/x/],
     [['pub', `${server.urls.sse}/x`, 'x'], 64, /publish with http:/],
     [['pub', 'http://127.0.0.1:1/topics/x', 'x'], 69, /does not answer: .*is Portico up\?/],
