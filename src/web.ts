@@ -51,8 +51,12 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
   for (const protocol of protocols) {
     for (const listens of protocol.listens) {
       if (listens.on !== 'http') continue;
-      const { path, only, anyone = false } = listens;
+      const { path, only, claims, anyone = false } = listens;
       const handler = listens.exchange(hostOf(protocol));
+      if (claims !== undefined) {
+        router.add({ path, claims: claims(hostOf(protocol)), anyone, handler });
+        continue;
+      }
       router.add(only === undefined ? { path, anyone, handler } : { path, only, anyone, handler });
     }
   }

@@ -57,10 +57,11 @@ function hidden(question: string): Promise<string> {
         else if (typed.length < LINE_MAX) typed += character;
       }
     };
-    stderr.write(question);
-    stdin.setEncoding('utf8');
+    // Before the question, so that a quick answer to it is not echoed by the terminal.
     stdin.setRawMode(true);
-    stdin.resume();
+    stdin.setEncoding('utf8');
     stdin.on('data', take);
+    stdin.resume();
+    stderr.write(question);
   });
 }

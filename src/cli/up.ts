@@ -1,7 +1,9 @@
 // `portico up`: runs the server until it is told to stop.
+import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, ConfigError, put } from '../config.ts';
 import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
+import { CERTIFICATE_FOLDER } from '../security/certificates.ts';
 import type { Standing } from '../server/server.ts';
 import { addPlaceFlags, configured, type PlaceFlags, putPorts } from './configured.ts';
 import { bold, complain, dim, EXIT, fail, logTo } from './output.ts';
@@ -103,8 +105,12 @@ function machineLine(portico: Portico): unknown {
 }
 
 /** What to paste to try a listener. */
-const TRIES: Readonly<Record<string, (host: string, port: string) => string>> = {
+const TRIES: Readonly<Record<string, (host: string, port: string, root: string) => string>> = {
   'http1/tcp': (host, port) => `curl -N http://${host}:${port}/topics/sensors/%23 -H 'Accept: text/event-stream'`,
+  'http1/tls': (_host, port, root) => `curl --cacert ${root} https://localhost:${port}/healthz`,
+  'mqtt/tls': (_host, port, root) => `mosquitto_sub --cafile ${root} -h localhost -p ${port} -t 'sensors/#' -v`,
+  'lines/tls': (_host, port, root) =>
+    `echo 'SUB sensors/#' | openssl s_client -quiet -CAfile ${root} -connect localhost:${port}`,
   'mqtt/tcp': (host, port) => `mosquitto_sub -h ${host} -p ${port} -t 'sensors/#' -v`,
   'mqtt/unix': (path) => `mosquitto_sub --unix ${path} -t 'sensors/#' -v`,
   'lines/tcp': (host, port) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
@@ -112,10 +118,15 @@ const TRIES: Readonly<Record<string, (host: string, port: string) => string>> = 
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
 
+/** The local root in PEM, as a path to paste. */
+function rootOf({ config }: Portico): string {
+  return relative('.', join(config.data, CERTIFICATE_FOLDER, 'root.crt'));
+}
+
 function tryLine({ protocol, on, address, path }: Standing, portico: Portico): string | undefined {
   const shared = portico.config.shared.find(({ port }) => port === address?.port) ?? portico.config.shared[0];
   const name = protocol === 'shared' ? shared?.protocols[0] : protocol;
-  return TRIES[`${name}/${on}`]?.(address?.host ?? path ?? '', String(address?.port ?? ''));
+  return TRIES[`${name}/${on}`]?.(address?.host ?? path ?? '', String(address?.port ?? ''), rootOf(portico));
 }
 
 const OPEN_MODE = [

@@ -1,7 +1,7 @@
 // What a protocol's folder gives to the server: one value that says what it speaks, over what, within which bounds.
 import type { AccessLog } from './access.ts';
 import type { DatagramPort, DatagramSession } from './datagram.ts';
-import type { ExchangeHandler } from './exchange.ts';
+import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Faults } from './fault.ts';
 import type { Bound, Limits } from './limits.ts';
 import type { Log, LogFields } from './log.ts';
@@ -95,6 +95,11 @@ export interface HttpListens<Resources> {
    * this media type than anything; absent for all others.
    */
   readonly only?: { readonly upgrade: string } | { readonly accept: string };
+  /**
+   * Which requests below `path` it takes, where that changes while the server runs: asked of those that no other route but one
+   * at `/` itself takes, in the order of the protocols. Made once a server. Not together with `only`.
+   */
+  readonly claims?: (host: Host<Resources>) => (exchange: Exchange, path: string) => boolean;
   /** Answers also those who did not sign in, and those beyond this machine while there are no accounts. */
   readonly anyone?: boolean;
   exchange(host: Host<Resources>): ExchangeHandler;

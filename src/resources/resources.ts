@@ -1,11 +1,14 @@
 // The resources that protocols are given.
 import type { Accounts } from './accounts/contract.ts';
 import type { Certificates } from './certificates/contract.ts';
+import type { Services } from './services/contract.ts';
 import type { Topics } from './topics/contract.ts';
 
 export interface Resources {
   readonly accounts: Accounts;
   readonly topics: Topics;
+  /** Absent on servers without any. */
+  readonly services?: Services;
   /** Absent where none are issued. */
   readonly certificates?: Certificates;
 }

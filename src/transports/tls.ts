@@ -1,6 +1,6 @@
 // TLS of Node on a socket: whose certificate is shown, which terms hold, what a finished handshake established. Contexts are
 // made once for each certificate, so that a renewed one shows in the next handshake and sessions go on over it.
-import { randomBytes } from 'node:crypto';
+import { constants, randomBytes } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectOver, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import type { Address, TlsFacts } from '../core/peer.ts';
@@ -39,7 +39,8 @@ function serverContext(policy: TlsPolicy, identity: Identity): SecureContext {
     cert: identity.certificate,
     key: identity.key,
     ciphers: CIPHERS,
-    honorCipherOrder: false,
+    honorCipherOrder: true,
+    secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
     minVersion: policy.least ?? 'TLSv1.2',
     sessionIdContext: SESSION_CONTEXT,
     sessionTimeout: SESSION_SECONDS,

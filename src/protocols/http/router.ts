@@ -10,6 +10,8 @@ export interface Route {
   /** Exactly this path, or all below it when it ends with `/`. */
   readonly path: string;
   readonly only?: HttpListens<unknown>['only'];
+  /** Which requests it takes of those to `path`, which ends with `/`, that no route but one at `/` takes. */
+  readonly claims?: (exchange: Exchange, path: string) => boolean;
   /** It answers also those who did not sign in; or which requests it does. */
   readonly anyone?: boolean | ((exchange: Exchange) => boolean);
   readonly handler: ExchangeHandler;
@@ -38,6 +40,7 @@ export class Router {
   private readonly exact = new Map<string, Place>();
   /** Paths that end with `/`, the longest first. */
   private readonly prefixes: Place[] = [];
+  private readonly claimed: Route[] = [];
 
   constructor(options: RouterOptions) {
     this.options = options;
@@ -46,6 +49,10 @@ export class Router {
   /** Adds a route. Throws a RangeError when its path and kind are taken: a mistake of the caller's. */
   add(route: Route): void {
     const { path, only } = route;
+    if (route.claims !== undefined) {
+      this.claimed.push(route);
+      return;
+    }
     const place = this.placeAt(path);
     const taken = () =>
       new RangeError(`two routes at ${path}${only === undefined ? '' : ` for ${JSON.stringify(only)}`}`);
@@ -91,10 +98,13 @@ export class Router {
     }
     for (const prefix of this.prefixes) {
       if (!path.startsWith(prefix.path)) continue;
+      if (prefix.path === '/') break;
       const route = this.choose(exchange, prefix);
       if (route !== null) return route;
     }
-    return null;
+    for (const route of this.claimed) if (path.startsWith(route.path) && route.claims!(exchange, path)) return route;
+    const last = this.prefixes.at(-1);
+    return last?.path === '/' ? this.choose(exchange, last) : null;
   }
 
   private choose(exchange: Exchange, place: Place): Route | null {
