@@ -1,5 +1,6 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
 
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { Certified, certifiedNames } from './certified.ts';
@@ -439,8 +440,18 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
   const { turn } = server;
   return config.mqtt.bridges.map((plan) => {
     const clientId = `${hostname()}.${plan.name}`;
-    return new Bridge({ plan, clientId, turn, reach: server.wayOut(), topics, log, entropy: ENTROPY });
+    const authorities =
+      plan.authorities === undefined ? {} : { authorities: authoritiesIn(plan.authorities, plan.name) };
+    return new Bridge({ plan, clientId, ...authorities, turn, reach: server.wayOut(), topics, log, entropy: ENTROPY });
   });
+}
+
+function authoritiesIn(path: string, bridge: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError([`mqtt.bridges ${bridge}: authorities: ${(error as Error).message}`]);
+  }
 }
 
 function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {
