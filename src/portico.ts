@@ -20,6 +20,7 @@ import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
+import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openKeyLog, securedOf, tlsPlansOf } from './secured.ts';
@@ -156,6 +157,8 @@ export class Portico implements AsyncDisposable {
         permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
+      const heard = topics;
+      accounts.audit.told = (entry) => announceEvent(heard, 'accounts/audit', entry);
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);

@@ -37,6 +37,7 @@ import type {
 import { Core, type MayHear, type Stored } from './core.ts';
 import { DurableTimer } from './durable-timer.ts';
 import { type Durable, Durables, subscriptionName } from './durables.ts';
+import { EventPermissions } from './event-permissions.ts';
 import { DEFAULT_POLICIES, HistoryLog, type HistoryPolicy, keepsOf } from './history.ts';
 import { Hold } from './hold.ts';
 import { decodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
@@ -118,7 +119,7 @@ export class OpenTopics extends Turned implements Topics {
     const wall = () => this.turn.clock.wall;
     this.log = new HistoryLog(space, policies, wall);
     this.committer = new Committer(space, this.turn);
-    const { permissions = OPEN_PERMISSIONS } = options;
+    const permissions = new EventPermissions(options.permissions ?? OPEN_PERMISSIONS);
     this.permissions = permissions;
     this.mayHear = (caller, topic) => permissions.may(caller, 'subscribe', 'topics', topic);
     this.subscriptions = new Subscriptions(permissions);
