@@ -25,6 +25,7 @@ import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openKeyLog, securedOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
+import { ConnectionEvents } from './server/connection-events.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
@@ -166,6 +167,7 @@ export class Portico implements AsyncDisposable {
         routes(exchange),
       );
       const { registry } = server;
+      registry.connectionEvents = new ConnectionEvents(topics);
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });

@@ -119,10 +119,9 @@ export class OpenTopics extends Turned implements Topics {
     const wall = () => this.turn.clock.wall;
     this.log = new HistoryLog(space, policies, wall);
     this.committer = new Committer(space, this.turn);
-    const permissions = new EventPermissions(options.permissions ?? OPEN_PERMISSIONS);
-    this.permissions = permissions;
-    this.mayHear = (caller, topic) => permissions.may(caller, 'subscribe', 'topics', topic);
-    this.subscriptions = new Subscriptions(permissions);
+    this.permissions = new EventPermissions(options.permissions ?? OPEN_PERMISSIONS);
+    this.mayHear = (caller, topic) => this.permissions.may(caller, 'subscribe', 'topics', topic);
+    this.subscriptions = new Subscriptions(this.permissions);
     this.durables = new Durables(this.committer, this.figures, wall, this.mayHear);
     this.sweepAt = this.turn.clock.now + this.sweepMs;
     this.turn.touch(this);
