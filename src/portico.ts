@@ -23,7 +23,7 @@ import type { Topics } from './resources/topics/contract.ts';
 import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, credentialsOf, openKeyLog, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { ConnectionEvents } from './server/connection-events.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
@@ -33,6 +33,7 @@ import {
   isLoopbackHost,
   type ListenerPlan,
   Server,
+  type ServerOptions,
   type SharedPlan,
   type Standing,
   serverTurn,
@@ -163,9 +164,9 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = serverOf(config, turn, log, native, resourcesOf(accounts, topics, certified), (exchange) =>
-        routes(exchange),
-      );
+      const resources = resourcesOf(accounts, topics, certified);
+      const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
+      server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
       registry.connectionEvents = new ConnectionEvents(topics);
       onBug = (error, where) => registry.bug(error, where);
@@ -258,14 +259,12 @@ function serverOf(
   turn: ReturnType<typeof serverTurn>,
   log: Log,
   native: ReturnType<typeof loadNative>,
-  resources: Resources,
-  routes: ExchangeHandler,
+  serves: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'>,
 ): Server<Resources> {
   return new Server<Resources>(turn, {
-    resources,
+    ...serves,
     log,
     software: SOFTWARE,
-    routes,
     outbound: config.outbound,
     kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
     handles: native?.handles() ?? undefined,

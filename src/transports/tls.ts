@@ -50,7 +50,7 @@ function serverContext(policy: TlsPolicy, identity: Identity): SecureContext {
     minVersion: policy.least ?? 'TLSv1.2',
     sessionIdContext: SESSION_CONTEXT,
     sessionTimeout: SESSION_SECONDS,
-    ticketKeys: TICKET_KEYS,
+    ticketKeys: policy.ticketKeys === undefined ? TICKET_KEYS : Buffer.from(policy.ticketKeys),
     ...(authorities === undefined ? {} : { ca: authorities }),
   });
   own.set(identity, { authorities, context });
