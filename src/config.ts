@@ -132,6 +132,8 @@ const bridge = z.strictObject({
   version: z.union([z.literal(4), z.literal(5)], 'is 4 (MQTT 3.1.1) or 5').default(5),
   in: z.array(bridgeRule).default([]),
   out: z.array(bridgeRule).default([]),
+  /** With `mqtts:`, a file in PEM of who may have issued the broker's certificate, in place of those that all know. */
+  authorities: z.string().min(1, 'a path is not empty').optional(),
 });
 
 const hostEntry = z.string().superRefine((entry, context) => {

@@ -1,5 +1,6 @@
 // Builds a running server from a configuration: the public API. `await using portico = await Portico.start({ ... })`.
 
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
 import { Certified, certifiedNames } from './certified.ts';
@@ -19,10 +20,12 @@ import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { Topics } from './resources/topics/contract.ts';
+import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
-import { type Credentials, credentialsOf, openKeyLog, securedOf, tlsPlansOf } from './secured.ts';
+import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
+import { ConnectionEvents } from './server/connection-events.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
@@ -30,6 +33,7 @@ import {
   isLoopbackHost,
   type ListenerPlan,
   Server,
+  type ServerOptions,
   type SharedPlan,
   type Standing,
   serverTurn,
@@ -155,13 +159,16 @@ export class Portico implements AsyncDisposable {
         permissions: accounts.permissions,
         ...(history === undefined ? {} : { policies: history as never }),
       });
+      const heard = topics;
+      accounts.audit.told = (entry) => announceEvent(heard, 'accounts/audit', entry);
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      server = serverOf(config, turn, log, native, resourcesOf(accounts, topics, certified), (exchange) =>
-        routes(exchange),
-      );
+      const resources = resourcesOf(accounts, topics, certified);
+      const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
+      server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
+      registry.connectionEvents = new ConnectionEvents(topics);
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
@@ -252,14 +259,12 @@ function serverOf(
   turn: ReturnType<typeof serverTurn>,
   log: Log,
   native: ReturnType<typeof loadNative>,
-  resources: Resources,
-  routes: ExchangeHandler,
+  serves: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'>,
 ): Server<Resources> {
   return new Server<Resources>(turn, {
-    resources,
+    ...serves,
     log,
     software: SOFTWARE,
-    routes,
     outbound: config.outbound,
     kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
     handles: native?.handles() ?? undefined,
@@ -439,8 +444,18 @@ function bridgesOf(config: Config, server: Server<Resources>, topics: Topics, lo
   const { turn } = server;
   return config.mqtt.bridges.map((plan) => {
     const clientId = `${hostname()}.${plan.name}`;
-    return new Bridge({ plan, clientId, turn, reach: server.wayOut(), topics, log, entropy: ENTROPY });
+    const authorities =
+      plan.authorities === undefined ? {} : { authorities: authoritiesIn(plan.authorities, plan.name) };
+    return new Bridge({ plan, clientId, ...authorities, turn, reach: server.wayOut(), topics, log, entropy: ENTROPY });
   });
+}
+
+function authoritiesIn(path: string, bridge: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError([`mqtt.bridges ${bridge}: authorities: ${(error as Error).message}`]);
+  }
 }
 
 function sharedPlansOf(config: Config, credentials: Credentials | null = null): SharedPlan<Resources>[] {

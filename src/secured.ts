@@ -121,6 +121,16 @@ export function securedOf(
   return { plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
 }
 
+/** On which terms a protocol's sessions turn to TLS in the middle of a connection. */
+export function startTlsOf(config: Config, name: string, credentials: Credentials): TlsPolicy | null {
+  const given = config.protocols[name] ?? {};
+  const protocol = PROTOCOLS.find((each) => each.name === name);
+  const listens = protocol?.listens.find(({ on }) => on === 'tcp');
+  if (protocol === undefined || listens === undefined || given.tls?.enabled === false) return null;
+  const plan = { protocol, listens, hosts: [], port: 0 };
+  return policyOf([{ plan, settings: given.tls ?? {}, alpn: null }], credentials);
+}
+
 function policyOf(entries: readonly Entry[], { identities, clientCertificates, keyLog }: Credentials): TlsPolicy {
   const names = entries.flatMap(({ alpn }) => (alpn === null ? [] : [alpn]));
   // Who has the choice takes HTTP/2.

@@ -188,6 +188,18 @@ async function sessionOf(port: number): Promise<Buffer> {
   return session;
 }
 
+test('nobody shakes hands anew within a connection of TLS 1.2', async () => {
+  const { portico, port } = await started();
+  await using _ = portico;
+  const socket = await shaken(port('https'), { maxVersion: 'TLSv1.2' });
+  const refused = await new Promise<Error | null>((resolve) => {
+    socket.on('error', resolve);
+    socket.renegotiate({}, resolve);
+  });
+  assert.match(String(refused), /renegotiation/);
+  socket.destroy();
+});
+
 test('a session goes on, also under a certificate that was renewed meanwhile', async () => {
   const { portico, names, port } = await started();
   await using _ = portico;

@@ -27,7 +27,7 @@ export function mqttChannel(place: Place, turn: TurnLoop): Promise<Channel> {
           message: (message) => channel.received(message),
           room: () => channel.room(),
           closed: (closed) => {
-            reject(new Error(`${place.host}:${place.port} ${ended(closed)}`));
+            reject(endOf(closed, `${place.host}:${place.port} ${ended(closed)}`));
             channel.ended(closed);
           },
         });
@@ -42,6 +42,8 @@ function ended({ why, reason, text }: Closed): string {
   const code = reason === 0 ? '' : ` with 0x${reason.toString(16).padStart(2, '0')}`;
   return `ended the connection (${why}${code}${text === '' ? '' : `: ${text}`})`;
 }
+
+const endOf = (closed: Closed, text: string) => (closed.why === 'refused' ? new Refusal(text) : new Error(text));
 
 class MqttChannel implements Channel {
   client!: MqttClient;

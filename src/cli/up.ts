@@ -1,5 +1,5 @@
 // `portico up`: runs the server until it is told to stop.
-import { join, relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, ConfigError, put } from '../config.ts';
 import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
@@ -118,9 +118,11 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
 
-/** The local root in PEM, as a path to paste. */
+/** The local root in PEM, as a path to paste: whichever way to write it is the shorter. */
 function rootOf({ config }: Portico): string {
-  return relative('.', join(config.data, CERTIFICATE_FOLDER, 'root.crt'));
+  const path = resolve(config.data, CERTIFICATE_FOLDER, 'root.crt');
+  const fromHere = relative('.', path);
+  return fromHere.length < path.length ? fromHere : path;
 }
 
 function tryLine({ protocol, on, address, path }: Standing, portico: Portico): string | undefined {

@@ -11,6 +11,7 @@ import type { Pipe, Session } from './pipe.ts';
 import type { Reach } from './reach.ts';
 import type { Direction, Dissector } from './tap.ts';
 import type { Clock, Entropy } from './time.ts';
+import type { TlsPolicy } from './tls.ts';
 
 /** Another protocol on the same listener, known by how its clients begin. */
 export interface Alternative {
@@ -37,6 +38,8 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly software: string;
   /** Who else is spoken to on this listener, when a client's first bytes say so: the session hands its pipe over. */
   readonly alternatives?: readonly Alternative[];
+  /** On which terms a session may turn to TLS in the middle (`pipe.secure`); null where there is no TLS. */
+  readonly startTls?: TlsPolicy | null;
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
   readonly routes: ExchangeHandler;
 }

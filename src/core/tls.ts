@@ -45,6 +45,8 @@ export interface TlsPolicy {
   readonly clientCertificates?: ClientCertificates;
   /** Told the secrets of each connection, a line each in the format of NSS; whoever has them can read all of it. */
   readonly keyLog?: (line: Buffer) => void;
+  /** A server's: 48 random bytes that its tickets are sealed with; those of the process when absent. */
+  readonly ticketKeys?: Uint8Array;
   /** The oldest version that is spoken; 1.2 when absent. */
   readonly least?: 'TLSv1.2' | 'TLSv1.3';
 }

@@ -86,6 +86,7 @@ export class Registry implements PipeEvents {
   private shut = false;
   /** Usually nobody. */
   connectionLog: ConnectionLog | null = null;
+  connectionEvents: ConnectionLog | null = null;
   private emptied: (() => void)[] = [];
   /** Streams within connections that are counted already, such as those over WebSockets. */
   private readonly within = new Map<number, Known>();
@@ -140,6 +141,7 @@ export class Registry implements PipeEvents {
     this.figures.opened++;
     this.add(pipe, protocol, true, ended, from);
     this.connectionLog?.opened(pipe, protocol);
+    this.connectionEvents?.opened(pipe, protocol);
   }
 
   /** A proxy has said for whom its connection is: false when that one is not let in. */
@@ -215,7 +217,11 @@ export class Registry implements PipeEvents {
     if (known === undefined) return;
     this.pipes.delete(pipe.id);
     if (known.admitted) this.doorkeeper.left(known.from);
-    if (known.admitted) this.connectionLog?.ended(pipe, cause, this.turn.clock.now - known.openedAt);
+    if (known.admitted) {
+      const ms = this.turn.clock.now - known.openedAt;
+      this.connectionLog?.ended(pipe, cause, ms);
+      this.connectionEvents?.ended(pipe, cause, ms);
+    }
     known.ended(cause);
     if (this.pipes.size === 0) for (const then of this.emptied.splice(0)) then();
   }

@@ -81,6 +81,8 @@ export interface ServerOptions<Resources> {
   readonly resources: Resources;
   readonly log: Log;
   readonly software: string;
+  /** On which terms the sessions of a protocol may turn to TLS in the middle. */
+  readonly startTls?: (protocol: string) => TlsPolicy | null;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -291,9 +293,10 @@ export class Server<Resources> {
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
     const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
+    const startTls = this.options.startTls?.(protocol.name) ?? null;
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, routes, access };
+    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, startTls, routes, access };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -345,6 +348,7 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly log: Log;
   readonly software: string;
   readonly alternatives: readonly Alternative[];
+  readonly startTls: TlsPolicy | null;
   readonly routes: ExchangeHandler;
   readonly access: AccessLog | null;
   private readonly registry: Registry;
@@ -359,6 +363,7 @@ class SessionHost<Resources> implements Host<Resources> {
     this.log = shared.log;
     this.software = shared.software;
     this.alternatives = shared.alternatives ?? [];
+    this.startTls = shared.startTls ?? null;
     this.routes = shared.routes;
     this.access = shared.access ?? null;
     this.registry = registry;

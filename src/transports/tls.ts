@@ -15,6 +15,12 @@ const CIPHERS = [
   ...['ECDHE-ECDSA-CHACHA20-POLY1305', 'ECDHE-RSA-CHACHA20-POLY1305'],
 ].join(':');
 
+/**
+ * ChaCha20 for who prefers it, having no AES in hardware; and nobody shakes hands anew within a connection: HTTP/2
+ * forbids it (RFC 9113 §9.2.1), and it costs a server most.
+ */
+const SECURE_OPTIONS = constants.SSL_OP_PRIORITIZE_CHACHA | constants.SSL_OP_NO_RENEGOTIATION;
+
 /** Of this process: a session goes on whichever of its contexts began it, and never beyond a restart. */
 const TICKET_KEYS = randomBytes(48);
 const SESSION_CONTEXT = 'portico';
@@ -40,11 +46,11 @@ function serverContext(policy: TlsPolicy, identity: Identity): SecureContext {
     key: identity.key,
     ciphers: CIPHERS,
     honorCipherOrder: true,
-    secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
+    secureOptions: SECURE_OPTIONS,
     minVersion: policy.least ?? 'TLSv1.2',
     sessionIdContext: SESSION_CONTEXT,
     sessionTimeout: SESSION_SECONDS,
-    ticketKeys: TICKET_KEYS,
+    ticketKeys: policy.ticketKeys === undefined ? TICKET_KEYS : Buffer.from(policy.ticketKeys),
     ...(authorities === undefined ? {} : { ca: authorities }),
   });
   own.set(identity, { authorities, context });

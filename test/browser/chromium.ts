@@ -11,10 +11,10 @@ export const skip =
   existsSync(EXECUTABLE) || process.env.CI === 'true' ? false : `Chromium is not installed at ${EXECUTABLE}`;
 
 /** `evil.test` and all below it are this machine, as names of an attacker's would be. */
-export function launch(): Promise<Browser> {
+export function launch(...flags: readonly string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: EXECUTABLE,
-    args: ['--no-sandbox', '--host-resolver-rules=MAP evil.test 127.0.0.1, MAP *.evil.test 127.0.0.1'],
+    args: ['--no-sandbox', '--host-resolver-rules=MAP evil.test 127.0.0.1, MAP *.evil.test 127.0.0.1', ...flags],
   });
 }
 

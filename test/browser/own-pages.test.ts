@@ -1,6 +1,8 @@
 // Pages that may use the server, in a real browser: its own, and those of an origin that the configuration names.
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { connect } from 'node:tls';
 import type { Browser, Page } from 'playwright-core';
 import { SECRET, SECRET_TOPIC, startVictim, type Victim } from '../attacks/victim.ts';
 import { launch, type Site, skip, startSite } from './chromium.ts';
@@ -23,6 +25,17 @@ after(async () => {
   await friend[Symbol.asyncDispose]();
   await house.portico.close();
 });
+
+/** What the server shows for localhost. */
+function certificateOf(port: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: 'localhost', servername: 'localhost', rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().raw);
+      socket.end();
+    });
+    socket.on('error', reject);
+  });
+}
 
 /** Reads, writes, listens and talks to `base`, as a page of a user's would; answers what came of it. */
 const USES = `async (base, secret) => {
@@ -102,6 +115,29 @@ for (const name of ['localhost', '127.0.0.1', '[::1]', 'app.localhost'])
     const base = `http://${name}:${house.port('http')}`;
     return uses(`${base}/app`, base);
   });
+
+test('a page of the server’s own over TLS: HTTP/2 carries its requests, its events and, beside them, its sockets', {
+  skip,
+}, async () => {
+  const base = `https://localhost:${house.port('https')}`;
+  const spki = new X509Certificate(await certificateOf(house.port('https'))).publicKey.export({
+    type: 'spki',
+    format: 'der',
+  });
+  const pin = createHash('sha256').update(spki).digest('base64');
+  const plain = browser;
+  browser = await launch(`--ignore-certificate-errors-spki-list=${pin}`);
+  try {
+    await uses(`${base}/app`, base);
+    const page = await browser.newPage();
+    await page.goto(`${base}/app`);
+    assert.equal(await page.evaluate('performance.getEntriesByType("navigation")[0].nextHopProtocol'), 'h2');
+    await page.close();
+  } finally {
+    await browser.close();
+    browser = plain;
+  }
+});
 
 for (const name of ['localhost', 'friend.evil.test'])
   test(`a page of an origin that http.origins names, http://${name}`, { skip }, () =>

@@ -26,8 +26,8 @@ export interface Siege extends AsyncDisposable {
   readonly server: Running;
   readonly port: number;
   /** Opens a connection that says this; with `deaf`, it takes nothing of what is answered. */
-  open(bytes?: string | Uint8Array, how?: { deaf?: boolean }): Promise<Besieger>;
-  crowd(count: number, bytes?: string | Uint8Array, how?: { deaf?: boolean }): Promise<Besieger[]>;
+  open(bytes?: string | Uint8Array, how?: { deaf?: boolean; at?: number }): Promise<Besieger>;
+  crowd(count: number, bytes?: string | Uint8Array, how?: { deaf?: boolean; at?: number }): Promise<Besieger[]>;
   rss(): number;
   /** Runs an attack, resets all its connections, and looks at the server. */
   attack(run: () => Promise<void>, bounds?: { growthBytesMost?: number }): Promise<void>;
@@ -46,9 +46,9 @@ export async function besiege(args: readonly string[] = []): Promise<Siege> {
     const kept = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${server.process.pid}/status`, 'utf8'));
     return Number(kept![1]) * 1_024;
   };
-  const open: Siege['open'] = (bytes = '', { deaf = false } = {}) =>
+  const open: Siege['open'] = (bytes = '', { deaf = false, at = port } = {}) =>
     new Promise((resolve) => {
-      const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      const socket = connect({ port: at, host: '127.0.0.1', allowHalfOpen: true });
       const texts: string[] = [];
       let length = 0;
       let over = false;

@@ -137,6 +137,27 @@ test('bridge: both ways and under other names, in both versions', async () => {
   }
 });
 
+test('bridge: over TLS to a broker whose authority is named, and not to one whose is not', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-bridge-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  await using far = await start({ storage: 'sqlite', data: folder });
+  const bridge = { name: 'far', url: far.urls.mqtts!, out: [{ filter: 'orders/#' }] };
+  const authorities = join(folder, 'certificates', 'root.crt');
+  const strange = new Logged();
+  await using _stranger = await start({ logger: strange, mqtt: { bridges: [bridge] } });
+  await until(() => strange.count('cannot be reached') > 0, 'the refusal');
+  const logger = new Logged();
+  await using near = await start({ logger, mqtt: { bridges: [{ ...bridge, authorities }] } });
+  await connected(logger);
+  const there = new Ear(far, '#');
+  await say(near, 'orders/1', 'over TLS');
+  await until(() => there.heard.length === 1, 'the message');
+  assert.deepEqual(there.heard, ['orders/1 over TLS']);
+  assert.equal(strange.count('a bridge is connected'), 0);
+  const unread = { ...bridge, authorities: join(folder, 'nothing.pem') };
+  await assert.rejects(start({ mqtt: { bridges: [unread] } }), ConfigError);
+});
+
 test('bridge: a private target that is not allowed is refused, and the log says what to allow, once', async () => {
   await using far = await start();
   const logger = new Logged();

@@ -28,6 +28,8 @@ export interface BridgePlan {
   readonly version?: Extract<Version, 4 | 5> | undefined;
   readonly in?: readonly BridgeRule[] | undefined;
   readonly out?: readonly BridgeRule[] | undefined;
+  /** With `mqtts:`, a file in PEM of who may have issued the broker's certificate, in place of those that all know. */
+  readonly authorities?: string | undefined;
 }
 
 /** Where the other broker is, and as whom to go there. */

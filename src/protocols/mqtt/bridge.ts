@@ -33,6 +33,8 @@ export interface BridgeOptions {
   readonly plan: BridgePlan;
   /** The client identifier where the plan has none. */
   readonly clientId: string;
+  /** PEM, in place of the authorities that all know. */
+  readonly authorities?: string;
   readonly turn: Turn;
   readonly reach: Reach;
   readonly topics: Topics;
@@ -203,9 +205,10 @@ export class Bridge extends Turned implements Subscriber, Waiter {
 
   private dial(): void {
     const { target, tls } = this.remote;
+    const { authorities } = this.options;
     this.giveUp = this.options.reach.dial(
       target,
-      tls,
+      tls === null || authorities === undefined ? tls : { ...tls, authorities },
       (pipe) => this.begin(pipe),
       (_cause, why) => this.failed(why),
     );

@@ -72,6 +72,8 @@ export class Audit extends Turned {
   due: Instant;
   /** Entries that could not be written. */
   lost = 0;
+  /** Told of each entry once it is stored. */
+  told: ((entry: AuditEntry) => void) | null = null;
   private readonly space: Space;
   private readonly turn: Turn;
   private readonly log: Log;
@@ -186,7 +188,10 @@ export class Audit extends Turned {
   private settled(entries: readonly Pending[], outcome: Outcome): void {
     this.committing--;
     if (outcome !== OK) this.lose(entries.length);
-    for (const { stored } of entries) stored();
+    for (const { entry, stored } of entries) {
+      stored();
+      if (outcome === OK) this.told?.(entry);
+    }
     if (this.committing === 0) for (const resolve of this.waiting.splice(0)) resolve();
   }
 

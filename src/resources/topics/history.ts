@@ -24,6 +24,9 @@ export const HISTORY_BYTES = 268_435_456;
 /** Between a policy's filter and the topic in a key; no filter of a policy may hold it. */
 const SEPARATOR = '\u0001';
 
+/** Connections that come and go would drive out all else. */
+const PASSING = 'connections/';
+
 /** How much of the newest history stays in memory. */
 const TAIL_MESSAGES = 8_192;
 const TAIL_BYTES = 16_777_216;
@@ -79,7 +82,8 @@ export class HistoryLog {
     const known = this.keys.get(topic);
     if (known !== undefined) return known;
     const policy = this.policies.find(({ filter }) => matches(filter, topic));
-    const key = policy === undefined || policy.history === 'none' ? null : prefixOf(policy) + topic;
+    const none = policy === undefined || policy.history === 'none' || topic.startsWith(PASSING);
+    const key = none ? null : prefixOf(policy) + topic;
     if (this.keys.size >= REMEMBERED) this.keys.clear();
     this.keys.set(topic, key);
     return key;

@@ -4,6 +4,7 @@ import type { Caller } from '../../core/caller.ts';
 import { DENIED, OK, UNKNOWN } from '../../core/outcome.ts';
 import { Rules } from '../accounts/rules/rules.ts';
 import type { Message } from './contract.ts';
+import { announceEvent } from './events.ts';
 import { House, NO_HISTORY } from './testing/house.ts';
 
 const who = (account: string, more: Partial<Caller> = {}): Caller => ({
@@ -179,4 +180,30 @@ test('of a group only those get a message who may have it', async () => {
   assert.equal(ann.got.filter((text) => text.startsWith('secret')).length, 6);
   assert.equal(bob.got.length + ann.got.length, 12);
   assert.ok(bob.got.length > 0);
+});
+
+test('the events of other resources are heard by whoever may read what they tell of', async () => {
+  const { rules } = new Book(ALL_FOR_ANN, 'allow ann read files/shared/#');
+  const house = await House.open(undefined, 1, rules);
+  const tell = () => {
+    for (const topic of ['files/shared/a', 'files/private/b', 'accounts/audit', 'plain'])
+      announceEvent(house.topics, topic, { topic });
+  };
+  const root = who('root');
+  const heard = async (caller: Caller, filter: string) => {
+    const listener = house.attach(caller);
+    const [outcome] = await house.subscribe(listener, filter);
+    tell();
+    await house.pass();
+    return outcome === OK ? listener.got.map((line) => line.split('=')[0]) : outcome;
+  };
+  assert.deepEqual(await heard(ANN, '#'), ['files/shared/a', 'plain']);
+  assert.deepEqual(await heard(ANN, 'files/#'), ['files/shared/a']);
+  assert.deepEqual(await heard(ANN, 'files/shared/+'), ['files/shared/a']);
+  assert.equal(await heard(ANN, 'files/private/b'), DENIED);
+  assert.equal(await heard(ANN, 'accounts/#'), DENIED);
+  assert.deepEqual(await heard(root, 'accounts/#'), ['accounts/audit']);
+  // Administrators name what is theirs alone.
+  assert.deepEqual(await heard(root, '#'), ['files/shared/a', 'files/private/b', 'plain']);
+  assert.deepEqual(await heard(root, '+/audit'), []);
 });

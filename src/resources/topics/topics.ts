@@ -37,6 +37,7 @@ import type {
 import { Core, type MayHear, type Stored } from './core.ts';
 import { DurableTimer } from './durable-timer.ts';
 import { type Durable, Durables, subscriptionName } from './durables.ts';
+import { EventPermissions } from './event-permissions.ts';
 import { DEFAULT_POLICIES, HistoryLog, type HistoryPolicy, keepsOf } from './history.ts';
 import { Hold } from './hold.ts';
 import { decodeMessage, messageOf, placeAt, sizeOf } from './message.ts';
@@ -118,10 +119,9 @@ export class OpenTopics extends Turned implements Topics {
     const wall = () => this.turn.clock.wall;
     this.log = new HistoryLog(space, policies, wall);
     this.committer = new Committer(space, this.turn);
-    const { permissions = OPEN_PERMISSIONS } = options;
-    this.permissions = permissions;
-    this.mayHear = (caller, topic) => permissions.may(caller, 'subscribe', 'topics', topic);
-    this.subscriptions = new Subscriptions(permissions);
+    this.permissions = new EventPermissions(options.permissions ?? OPEN_PERMISSIONS);
+    this.mayHear = (caller, topic) => this.permissions.may(caller, 'subscribe', 'topics', topic);
+    this.subscriptions = new Subscriptions(this.permissions);
     this.durables = new Durables(this.committer, this.figures, wall, this.mayHear);
     this.sweepAt = this.turn.clock.now + this.sweepMs;
     this.turn.touch(this);

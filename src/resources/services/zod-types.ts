@@ -1,0 +1,59 @@
+// Types of the model that zod has no word for: bytes, durations, nothing, and oneofs. They are zod schemas like others, and
+// known again by the function within, which survives `.optional()`, `.describe()` and whatever else makes a copy.
+import { z } from 'zod';
+import type { Constraints, ScalarName } from '../../formats/schema/types.ts';
+
+export interface Marked {
+  readonly scalar: ScalarName;
+  readonly constraints: Constraints;
+}
+
+const MARKS = new WeakMap<object, Marked>();
+const ONEOFS = new WeakMap<object, string>();
+
+/** What a function of a `z.custom` stands for; undefined for a user's own. */
+export function markOf(fn: object): Marked | undefined {
+  return MARKS.get(fn);
+}
+
+/** The oneof that a field was made for. */
+export function oneofOf(schema: object): string | undefined {
+  return ONEOFS.get(schema);
+}
+
+/** Bytes, as a `Uint8Array`; `min` and `max` are lengths. */
+export function bytes(length: { readonly min?: number; readonly max?: number } = {}): z.ZodType<Uint8Array> {
+  const { min = 0, max = Number.POSITIVE_INFINITY } = length;
+  const fits = (value: unknown): boolean => value instanceof Uint8Array && value.length >= min && value.length <= max;
+  const constraints = {
+    ...(length.min === undefined ? {} : { minLength: min }),
+    ...(length.max === undefined ? {} : { maxLength: max }),
+  };
+  MARKS.set(fits, { scalar: 'bytes', constraints });
+  return z.custom<Uint8Array>(fits, 'is not bytes of the length that is asked for');
+}
+
+/** A length of time, as a number of milliseconds. */
+export function duration(reach: { readonly min?: number; readonly max?: number } = {}): z.ZodType<number> {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = reach;
+  const fits = (value: unknown): boolean =>
+    typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max;
+  MARKS.set(fits, { scalar: 'duration', constraints: reach });
+  return z.custom<number>(fits, 'is not a number of milliseconds within its bounds');
+}
+
+/** What has nothing to say: google.protobuf.Empty. */
+export const empty: z.ZodObject<Record<never, never>> = z.object({});
+
+type Optionals<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]: z.ZodOptional<Shape[Name]> };
+
+/** Fields of which at most one is given: `z.object({ id: z.string(), ...oneof('payment', { card: Card, voucher: z.string() }) })`. */
+export function oneof<Shape extends Record<string, z.ZodType>>(name: string, shape: Shape): Optionals<Shape> {
+  const fields: Record<string, z.ZodOptional> = {};
+  for (const [field, schema] of Object.entries(shape)) {
+    const made = schema.optional();
+    ONEOFS.set(made, name);
+    fields[field] = made;
+  }
+  return fields as unknown as Optionals<Shape>;
+}
