@@ -8,6 +8,7 @@ import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { rest } from './protocols/rest/index.ts';
+import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
@@ -19,6 +20,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   rest,
   sse,
   websocket,
+  soap,
   messages,
   grpc,
   acme,
