@@ -181,7 +181,7 @@ function readDuration(reader: XmlReader): number {
     return 0;
   }
   const [, sign, days = 0, hours = 0, minutes = 0, seconds = 0] = parts;
-  const whole = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60_000 + Number(seconds) * 1_000;
+  const whole = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60_000 + Number(`${seconds}e3`);
   return sign === '-' ? 0 - whole : whole;
 }
 
@@ -223,10 +223,14 @@ function timestampText(value: Date): string {
   return /^[+-]/.test(text) ? text.replace(/^\+0|^\+/, '').replace(/^-00/, '-') : text;
 }
 
+/** Milliseconds as seconds by moving the point, so that no digit is lost. */
 function durationText(value: number): string {
-  const seconds = Math.abs(value) / 1_000;
-  const text = seconds < 1e-6 ? seconds.toFixed(12).replace(/0+$/, '').replace(/\.$/, '') : String(seconds);
-  return `${value < 0 ? '-' : ''}PT${text.includes('e') ? BigInt(Math.trunc(seconds)).toString() : text}S`;
+  const size = Math.abs(value);
+  const text = size >= 1e21 ? String(BigInt(size)) : size < 1e-6 ? size.toFixed(20) : String(size);
+  const [whole = '', rest = ''] = text.split('.');
+  const digits = whole.padStart(4, '0');
+  const fraction = `${digits.slice(-3)}${rest}`.replace(/0+$/, '');
+  return `${value < 0 ? '-' : ''}PT${digits.slice(0, -3)}${fraction === '' ? '' : `.${fraction}`}S`;
 }
 
 export const SCALAR_TEXTS: Readonly<

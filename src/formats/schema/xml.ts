@@ -44,8 +44,12 @@ type Write = (value: unknown, writing: XmlWriting) => string;
 
 interface ReadField {
   readonly field: Field;
-  readonly index: number;
+  /** Its own. */
   readonly name: string;
+  /** What its element is called. */
+  readonly element: string;
+  readonly isAny: boolean;
+  readonly index: number;
   readonly read: Read;
   /** Of a map: the entry's key as a property's name. */
   readonly readKey: Read | null;
@@ -174,17 +178,20 @@ class CompiledMessage implements XmlMessage {
   ): void {
     const nameOf = this.options.nameOf ?? (({ name }: Field) => name);
     for (const field of this.type.fields) {
-      const name = nameOf(field);
+      const element = nameOf(field);
       const readKey = field.many === 'map' ? keyReader(field) : null;
       const rivals = this.type.fields
         .filter((other) => other !== field && field.oneof !== undefined && other.oneof === field.oneof)
         .map((other) => other.name);
-      const made = { field, index: this.fields.length, name, read: readerOf(field.type), readKey, rivals };
+      const { name, type } = field;
+      const isAny = type.kind === 'scalar' && type.name === 'any';
+      const index = this.fields.length;
+      const made = { field, name, element, isAny, index, read: readerOf(type), readKey, rivals };
       this.fields.push(made);
-      this.byName.set(name, made);
+      this.byName.set(element, made);
       const make = presetOf(field);
       if (make !== null) this.presets.push({ name: field.name, make });
-      this.writers.push(fieldWriter(field, name, writerOf(field.type)));
+      this.writers.push(fieldWriter(field, element, writerOf(field.type)));
     }
   }
 
@@ -200,8 +207,8 @@ class CompiledMessage implements XmlMessage {
         return value;
       }
       let found = fields[expected];
-      if (found === undefined || found.name !== reader.local) found = fields[++expected];
-      if (found === undefined || found.name !== reader.local) found = this.byName.get(reader.local);
+      if (found === undefined || found.element !== reader.local) found = fields[++expected];
+      if (found === undefined || found.element !== reader.local) found = this.byName.get(reader.local);
       if (found === undefined || (reader.uri !== this.options.namespace && reader.uri !== '')) {
         if (this.options.lenient === true && reader.skip()) continue;
         reader.wrong(`has no element ${shown(reader)}`);
@@ -219,7 +226,8 @@ class CompiledMessage implements XmlMessage {
     reader: XmlReader,
     parts: XmlParts | null,
   ): boolean {
-    const { name, many } = found.field;
+    const { name } = found;
+    const { many } = found.field;
     if (reader.attributes > 0 && isNil(reader)) {
       if (!reader.skip()) return false;
       return many !== 'list' || this.refuse(reader, name, 'is nil, which an entry of a list cannot be');
@@ -283,9 +291,10 @@ class CompiledMessage implements XmlMessage {
     const { fields, writers } = this;
     let text = '';
     for (let at = 0; at < writers.length; at++) {
-      const { name } = fields[at]!.field;
+      const { name, isAny } = fields[at]!;
       const each = (value as Record<string, unknown>)[name];
-      if (each !== undefined && each !== null) text += writers[at]!(each, writing);
+      // Of JSON, null is a value.
+      if (each !== undefined && (each !== null || isAny)) text += writers[at]!(each, writing);
     }
     return text;
   }

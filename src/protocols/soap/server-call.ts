@@ -25,7 +25,7 @@ import {
   UPGRADE_HEADER,
 } from './encode.ts';
 import { faults } from './faults.ts';
-import { metadataOf, writeMetadata } from './metadata.ts';
+import { metadataOf, writeMetadata } from '../http/metadata.ts';
 import { pack, unpack } from './multipart.ts';
 import {
   ANONYMOUS,
