@@ -104,7 +104,9 @@ function fieldNames(methods: readonly Method[]): string[] {
   for (const { service } of methods) names.want(shortName(service.name), longName(service.name));
   return methods.map(({ service, name }) => {
     const [short, long] = [shortName(service.name), longName(service.name)];
-    return names.nameOf(short, long) === short ? `${small(short)}${validName(name)}` : `${long}_${small(validName(name))}`;
+    return names.nameOf(short, long) === short
+      ? `${small(short)}${validName(name)}`
+      : `${long}_${small(validName(name))}`;
   });
 }
 

@@ -213,10 +213,12 @@ export class TopicFields implements TopicDoer {
       outlet.value({ messages: page, cursor: BigInt(cursor), gap: gap === null ? null : shownGap(gap)['gap'] });
       outlet.end(null);
     };
-    resources.topics.history(caller, filter, after, Math.min(first, limits.historyMax)).then(answer, (error: unknown) => {
-      log.error('the history could not be read', { connection, error: String(error) });
-      answer(FAILED);
-    });
+    resources.topics
+      .history(caller, filter, after, Math.min(first, limits.historyMax))
+      .then(answer, (error: unknown) => {
+        log.error('the history could not be read', { connection, error: String(error) });
+        answer(FAILED);
+      });
     return {
       cancel() {
         gone = true;

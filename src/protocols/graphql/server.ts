@@ -214,4 +214,3 @@ function askerOf({ caller, connection, peer }: Exchange): Asker {
     },
   };
 }
-

@@ -17,7 +17,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { EnumType, Field, MessageType, ScalarName, Schema, Type } from '../../formats/schema/types.ts';
-import { capital, ContestedNames, distinct, longName, shortName, validName } from './names.ts';
+import { ContestedNames, capital, distinct, longName, shortName, validName } from './names.ts';
 import {
   BASE64_SCALAR,
   EMPTY_SCALAR,
@@ -257,7 +257,8 @@ export class TypeMaker {
     const { name } = field;
     if (field.many === 'map') {
       const keyOf = keyReader(field.mapKey ?? 'string');
-      return (source) => Object.entries((source[name] ?? {}) as Plain).map(([key, value]) => ({ key: keyOf(key), value }));
+      return (source) =>
+        Object.entries((source[name] ?? {}) as Plain).map(([key, value]) => ({ key: keyOf(key), value }));
     }
     if (field.many === 'list') return (source) => source[name] ?? [];
     if (!isPresent(field) || isAny(field.type)) return (source) => source[name];
