@@ -1,13 +1,13 @@
 // The services of a running server: the registry that the protocols are given, filled with what the configuration names, and
 // a program's own way to call them.
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import { type Caller, OPERATOR } from './core/caller.ts';
 import type { Log } from './core/log.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { type CallSettings, type ClientOf, callOver, clientOver } from './resources/services/client.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
-import { ProgramServices, type ServiceEntry } from './resources/services/loading.ts';
+import { isToldShort, ProgramServices, type ServiceEntry, stackOf } from './resources/services/loading.ts';
 import { OpenServices } from './resources/services/registry.ts';
 
 /** How long a connection may take to leave, where the configuration does not say: calls have half of it. */
@@ -34,7 +34,11 @@ export class Serving {
 
   /** Takes in what the configuration names, and again what changes when it is to be watched. */
   async load(entries: readonly ServiceEntry[], watch: boolean): Promise<void> {
-    await this.program.load(entries);
+    try {
+      await this.program.load(entries);
+    } catch (error) {
+      throw new ConfigError(isToldShort(error) ? [error.message] : [`services: ${stackOf(error)}`]);
+    }
     if (watch) this.program.watch();
   }
 
