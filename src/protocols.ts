@@ -8,6 +8,7 @@ import { http2 } from './protocols/http2/index.ts';
 import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
+import { openapi } from './protocols/openapi/index.ts';
 import { rest } from './protocols/rest/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
@@ -19,6 +20,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   http1,
   http2,
   rest,
+  openapi,
   sse,
   websocket,
   soap,

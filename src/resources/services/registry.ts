@@ -1,6 +1,6 @@
 // The services of a server: which there are, and the calls that run. Sources (the server's own resources, a program's modules,
 // upstreams) put theirs in and take them out; calls that run meanwhile end with what they began with.
-import type { Caller } from '../../core/caller.ts';
+import { type Caller, OPERATOR } from '../../core/caller.ts';
 import { type Bound, bindLimits } from '../../core/limits.ts';
 import type { Log } from '../../core/log.ts';
 import type { Permissions } from '../../core/permissions.ts';
@@ -166,7 +166,7 @@ export class OpenServices extends Turned implements Services, Runner {
     if (entry === undefined) return NO_METHOD;
     if (this.leaving) return LEAVING;
     if (!this.permissions.may(caller, 'call', 'services', entry.name)) return deniedTo(caller);
-    if (share.calls >= this.limits.callsPerCallerMax && caller.by !== 'operator') return TOO_MANY_OF_ONE;
+    if (share.calls >= this.limits.callsPerCallerMax && caller !== OPERATOR) return TOO_MANY_OF_ONE;
     if (this.running >= this.limits.callsMax) return TOO_MANY;
     return timeoutMs > 0 ? null : LATE_ALREADY;
   }
@@ -304,7 +304,11 @@ export class OpenServices extends Turned implements Services, Runner {
     if (this.bugs.size >= 100) this.bugs.clear();
     this.bugs.set(key, { at: now, more: 0 });
     const { name, service } = entry.method;
-    this.log.error(`a bug in the service ${service.name}`, { method: name, why: what, unsaid: known?.more ?? 0 });
+    this.log.error(`a bug in the service ${service.name}`, {
+      method: name,
+      unsaid: known?.more ?? 0,
+      stack: what,
+    });
   }
 }
 
