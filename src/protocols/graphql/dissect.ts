@@ -21,7 +21,7 @@ class TransportMessages implements Dissector {
     const text = utf8(bytes, start, end);
     const value = jsonOf(text);
     const at = { start: from, end: this.origin };
-    if (value === null || typeof value['type'] !== 'string') return [{ label: 'message', value: cut(text), ...at }];
+    if (value === null || typeof value.type !== 'string') return [{ label: 'message', value: cut(text), ...at }];
     const { type, id, payload } = value;
     const pieces: Piece[] = [];
     if (typeof id === 'string') pieces.push({ label: 'id', value: cut(id), ...at });

@@ -131,5 +131,5 @@ function rootResult(root: RootValue, _args: unknown, _context: unknown, { path }
 /** One input, or all of them, as handlers are given them. */
 export function readInputs(target: Target & { on: 'method' }, args: Plain): Plain[] {
   if (!takesMany(target.method)) return [target.read(args)];
-  return (args['inputs'] as Plain[]).map(target.read);
+  return (args.inputs as Plain[]).map(target.read);
 }

@@ -105,6 +105,8 @@ export class TypeMaker {
   private readonly wantedOutputs = new Set<Entry>();
   private readonly wantedInputs = new Set<Entry>();
   private readonly taken = new Set<string>();
+  private readonly pairs = new Map<Field, GraphQLObjectType<Plain>>();
+  private readonly inputPairs = new Map<Field, GraphQLInputObjectType>();
 
   constructor(reserved: Iterable<string>) {
     this.names = new ContestedNames(reserved);
@@ -245,11 +247,15 @@ export class TypeMaker {
     if (field.many === 'one') return isPresent(field) && !isAny(field.type) ? item : one;
     if (field.many === 'list') return new GraphQLNonNull(new GraphQLList(item));
     const key = MAP_KEYS[field.mapKey ?? 'string'];
-    const pair = new GraphQLObjectType<Plain>({
-      name: this.take(this.entryNames(entry, field, '')),
-      description: `One of ${field.name}.`,
-      fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
-    });
+    let pair = this.pairs.get(field);
+    if (pair === undefined) {
+      pair = new GraphQLObjectType<Plain>({
+        name: this.take(this.entryNames(entry, field, '')),
+        description: `One of ${field.name}.`,
+        fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
+      });
+      this.pairs.set(field, pair);
+    }
     return new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(pair)));
   }
 
@@ -318,11 +324,15 @@ export class TypeMaker {
     const item = isAny(field.type) ? one : new GraphQLNonNull(one);
     if (field.many === 'list') return new GraphQLList(item);
     const key = MAP_KEYS[field.mapKey ?? 'string'];
-    const pair = new GraphQLInputObjectType({
-      name: this.take(this.entryNames(entry, field, 'Input')),
-      description: `One of ${field.name}.`,
-      fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
-    });
+    let pair = this.inputPairs.get(field);
+    if (pair === undefined) {
+      pair = new GraphQLInputObjectType({
+        name: this.take(this.entryNames(entry, field, 'Input')),
+        description: `One of ${field.name}.`,
+        fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
+      });
+      this.inputPairs.set(field, pair);
+    }
     return new GraphQLList(new GraphQLNonNull(pair));
   }
 
