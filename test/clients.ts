@@ -32,8 +32,12 @@ export class Program {
     });
   }
 
+  /** A program that does not heed SIGTERM gets no more than a moment: mosquitto's may lock itself up on it. */
   kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): void {
     this.child.kill(signal);
+    if (signal !== 'SIGTERM') return;
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), 2_000);
+    this.child.on('exit', () => clearTimeout(timer));
   }
 }
 

@@ -1,10 +1,10 @@
 // Real MQTT clients against a running server: mosquitto_pub and mosquitto_sub, MQTT.js, and paho for Python.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import mqttjs, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import { Portico } from '../../src/portico.ts';
+import { missing, Program, run, until } from '../clients.ts';
 
 let portico: Portico;
 let port = '';
@@ -15,48 +15,6 @@ before(async () => {
 });
 after(() => portico.close());
 
-/** Why a test is skipped: its client is not installed. Where everything must be, it fails instead. */
-function missing(command: string, args: readonly string[]): string | false {
-  const found = spawnSync(command, args).status !== null && spawnSync(command, args).error === undefined;
-  return found || process.env.CI === 'true' ? false : `${command} is not installed`;
-}
-
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly error: string;
-}
-
-class Running {
-  out = '';
-  error = '';
-  readonly done: Promise<Ran>;
-  private readonly child;
-
-  constructor(command: string, args: readonly string[]) {
-    this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout.on('data', (data) => (this.out += data));
-    this.child.stderr.on('data', (data) => (this.error += data));
-    this.done = new Promise((resolve, reject) => {
-      this.child.on('error', reject);
-      this.child.on('close', (code) => resolve({ code, out: this.out, error: this.error }));
-    });
-  }
-
-  kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): void {
-    this.child.kill(signal);
-  }
-}
-
-const run = (command: string, ...args: string[]) => new Running(command, args).done;
-
-async function until(done: () => boolean, what: string): Promise<void> {
-  for (let round = 0; !done(); round++) {
-    assert.ok(round < 1_000, `${what} does not happen`);
-    await sleep(5);
-  }
-}
-
 const pub = (...args: string[]) => run('mosquitto_pub', '-p', port, ...args);
 
 async function published(...args: string[]): Promise<void> {
@@ -65,16 +23,16 @@ async function published(...args: string[]): Promise<void> {
 }
 
 /** A subscriber that has subscribed. What it prints is buffered, so the server is asked. */
-async function sub(...args: string[]): Promise<Running> {
+async function sub(...args: string[]): Promise<Program> {
   const before = portico.topics.figures.subscriptions;
-  const running = new Running('mosquitto_sub', ['-p', port, '-W', '10', ...args]);
+  const running = new Program('mosquitto_sub', ['-p', port, '-W', '10', ...args]);
   await until(() => portico.topics.figures.subscriptions > before, 'the subscription');
   return running;
 }
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 
-const mosquitto = missing('mosquitto_pub', ['--help']);
+const mosquitto = missing('mosquitto_pub', '--help');
 
 for (const version of ['31', '311', '5']) {
   test(`mosquitto: QoS 0 to 2, version ${version}`, { skip: mosquitto }, async () => {

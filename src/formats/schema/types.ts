@@ -31,6 +31,8 @@ export type WireForm = 'varint' | 'zigzag' | 'fixed';
 export interface Constraints {
   readonly min?: number | bigint;
   readonly max?: number | bigint;
+  /** Neither NaN nor an infinity; said of `float` and `double`. */
+  readonly finite?: boolean;
   /** Min and max themselves are not allowed. */
   readonly minExclusive?: boolean;
   readonly maxExclusive?: boolean;
@@ -54,6 +56,8 @@ export interface EnumType {
   readonly name: string;
   /** The first is the default. On protobuf's wire the number; in JSON, XML and GraphQL the name. */
   readonly values: readonly { readonly name: string; readonly number: number; readonly description?: string }[];
+  /** Numbers without a name are not allowed: proto2, zod. */
+  readonly closed?: boolean;
   readonly description?: string;
 }
 
@@ -93,7 +97,10 @@ export interface Field {
   readonly oneof?: string;
   /** What an absent field is taken for by the check, in the value's form. */
   readonly preset?: unknown;
+  /** Of the value; for a list or map, of it as a whole: how many items. */
   readonly constraints?: Constraints;
+  /** Of each item of a list, or each value of a map. */
+  readonly each?: Constraints;
   /** A list is not packed on protobuf's wire. */
   readonly unpacked?: boolean;
   readonly description?: string;

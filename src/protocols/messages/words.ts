@@ -18,6 +18,7 @@ import {
   UNSUPPORTED,
 } from '../../core/outcome.ts';
 import { IDLE, OVERLOADED, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
+import type { CodeTable } from '../../resources/services/status.ts';
 
 /** What is said of an outcome where nothing more exact is known. */
 export const OUTCOME_TEXTS: OutcomeTable<string> = {
@@ -51,6 +52,27 @@ export const OUTCOME_CODES: OutcomeTable<number> = {
   [GONE]: 1001,
   [UNSUPPORTED]: 1003,
   [FAILED]: 1011,
+};
+
+/** Codes of JSON-RPC 2.0 §5.1; those of its own begin at -32000. */
+export const RPC_CODES: CodeTable<number> = {
+  OK: 0,
+  CANCELLED: -32_001,
+  UNKNOWN: -32_002,
+  INVALID_ARGUMENT: -32_602,
+  DEADLINE_EXCEEDED: -32_004,
+  NOT_FOUND: -32_005,
+  ALREADY_EXISTS: -32_006,
+  PERMISSION_DENIED: -32_007,
+  RESOURCE_EXHAUSTED: -32_008,
+  FAILED_PRECONDITION: -32_009,
+  ABORTED: -32_010,
+  OUT_OF_RANGE: -32_011,
+  UNIMPLEMENTED: -32_601,
+  INTERNAL: -32_603,
+  UNAVAILABLE: -32_014,
+  DATA_LOSS: -32_015,
+  UNAUTHENTICATED: -32_016,
 };
 
 /** What is said when the server asks a session to leave. */

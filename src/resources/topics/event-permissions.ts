@@ -2,6 +2,7 @@
 // that they tell of. Whoever may read `files/reports/a.txt` may hear `files/reports/a.txt`, and nobody else.
 import type { Caller } from '../../core/caller.ts';
 import { ALL, type Coverage, type Kind, type Permissions, SOME, type Verb } from '../../core/permissions.ts';
+import { isApart } from './names.ts';
 
 interface Grant {
   readonly verb: Verb;
@@ -58,8 +59,8 @@ export class EventPermissions implements Permissions {
     const coverage = permissions.covers(caller, verb, kind, filter);
     if (coverage !== ALL || kind !== 'topics' || !(filter.startsWith('#') || filter.startsWith('+'))) return coverage;
     // A wildcard in front takes in the events as well.
-    for (const each of Object.values(GRANTS)) if (this.whole(caller, each, '#') !== ALL) return SOME;
-    return ALL;
+    const heard = Object.entries(GRANTS).filter(([name]) => !isApart(name));
+    return heard.every(([, grant]) => this.whole(caller, grant, '#') === ALL) ? ALL : SOME;
   }
 
   private whole(caller: Caller, { verb, kind }: Grant, filter: string): Coverage {

@@ -40,9 +40,20 @@ export function isTopicFilter(filter: string): boolean {
   });
 }
 
-/** Whether a filter matches a name. A leading wildcard does not match a name that begins with `$` ([MQTT-4.7.2-1]). */
+const APART = /^(?:\$|(?:accounts|connections)(?:\/|$))/;
+
+/**
+ * Whether a name, or its first level, is none that a leading wildcard matches: what begins with `$` ([MQTT-4.7.2-1]), and what
+ * is told to administrators alone. Their `#` would hear of its own connection, and a bridge's carry it elsewhere.
+ */
+export function isApart(name: string): boolean {
+  const first = name.charCodeAt(0);
+  return (first === 0x24 || first === 0x61 || first === 0x63) && APART.test(name);
+}
+
+/** Whether a filter matches a name. */
 export function matches(filter: string, name: string): boolean {
-  if (name.startsWith('$') && (filter.startsWith('+') || filter.startsWith('#'))) return false;
+  if ((filter.startsWith('+') || filter.startsWith('#')) && isApart(name)) return false;
   const wanted = filter.split('/');
   const levels = name.split('/');
   for (let index = 0; index < wanted.length; index++) {

@@ -1,6 +1,8 @@
 // The retained values of a filter one by one, in as many steps as whoever asks likes: it goes through the tree as that
 // changes. It does not know whom they are for.
+
 import type { Message } from './contract.ts';
+import { isApart } from './names.ts';
 import type { RetainedNode, RetainedValues } from './retained.ts';
 
 /** So many topics were looked at, and there may be more. */
@@ -44,7 +46,7 @@ export class RetainedWalk {
         continue;
       }
       const [name, node] = value;
-      if (branch.top && name.startsWith('$')) continue;
+      if (branch.top && isApart(name)) continue;
       const found = branch.at < 0 ? this.all(node, false) : this.enter(node, branch.at);
       if (found !== null) return found;
     }

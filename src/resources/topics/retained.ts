@@ -1,5 +1,7 @@
 // Retained values: the last one of each topic that has one, found by name or by filter.
+
 import type { Message } from './contract.ts';
+import { isApart } from './names.ts';
 
 export interface RetainedNode {
   readonly children: Map<string, RetainedNode>;
@@ -71,7 +73,7 @@ function walk(node: RetainedNode, levels: readonly string[], at: number, visit: 
   if (level === '#') {
     everything(node, at === 0, visit);
   } else if (level === '+') {
-    for (const [name, child] of node.children) if (at > 0 || !name.startsWith('$')) walk(child, levels, at + 1, visit);
+    for (const [name, child] of node.children) if (at > 0 || !isApart(name)) walk(child, levels, at + 1, visit);
   } else {
     const child = node.children.get(level);
     if (child !== undefined) walk(child, levels, at + 1, visit);
@@ -80,5 +82,5 @@ function walk(node: RetainedNode, levels: readonly string[], at: number, visit: 
 
 function everything(node: RetainedNode, first: boolean, visit: (message: Message) => void): void {
   if (node.message !== null) visit(node.message);
-  for (const [name, child] of node.children) if (!first || !name.startsWith('$')) everything(child, false, visit);
+  for (const [name, child] of node.children) if (!first || !isApart(name)) everything(child, false, visit);
 }

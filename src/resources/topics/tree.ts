@@ -1,5 +1,6 @@
 // The tree of filters: which subscriptions a topic name has, by walking its levels once. It does not know what a
 // subscription is.
+import { isApart } from './names.ts';
 
 interface Node<Item> {
   readonly children: Map<string, Node<Item>>;
@@ -49,7 +50,7 @@ export class FilterTree<Item> {
   /** Visits each item whose filter matches the name, in no order, each as often as it was added with such a filter. */
   match(name: string, visit: (item: Item) => void): void {
     const levels = name.split('/');
-    walk(this.root, levels, 0, name.startsWith('$'), visit);
+    walk(this.root, levels, 0, isApart(name), visit);
   }
 
   private find(
