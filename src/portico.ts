@@ -189,7 +189,7 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      serving = await Serving.open(config, { turn, log, accounts, watch });
+      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       const resources = resourcesOf(accounts, topics, certified, serving);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
