@@ -228,14 +228,16 @@ test('calls have the rights of who makes them, and end when he is gone', TIMEOUT
   // The first is an administrator, who may do all.
   for (const name of ['ann', 'bob'])
     assert.equal((await portico.order({ do: 'account.add', name, password: 'a long enough password' })).ok, true);
+  // Whoever the change revoked has been told of it.
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
   const bob = { account: 'bob', scopes: null, origin: 'local', epoch: 0, by: 'password', id: 'of nobody' } as const;
   const client = portico.client(shop, bob);
   await assert.rejects(client.WhoAmI({}), (error: ServiceError) => error.code === 'PERMISSION_DENIED');
   const stream = client.WatchOrders({ follow: true });
   await assert.rejects(client.GetOrder({ id: 'none' }), (error: ServiceError) => error.code === 'NOT_FOUND');
-  const next = stream.next();
+  const ended = assert.rejects(stream.next(), (error: ServiceError) => error.code === 'UNAUTHENTICATED');
   assert.equal((await portico.order({ do: 'account.disable', name: 'bob' })).ok, true);
-  await assert.rejects(next, (error: ServiceError) => error.code === 'UNAUTHENTICATED');
+  await ended;
   assert.equal((await portico.client(shop).WhoAmI({})).account, '');
 });
 
