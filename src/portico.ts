@@ -189,8 +189,7 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      serving = new Serving(config, turn, log, accounts);
-      await serving.load(config.services, watch);
+      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       const resources = resourcesOf(accounts, topics, certified, serving);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
@@ -199,9 +198,8 @@ export class Portico implements AsyncDisposable {
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
-      const { standing } = server;
       const httpsPort = () =>
-        standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
+        server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
       routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
