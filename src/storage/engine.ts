@@ -2,7 +2,7 @@
 // memory, SQLite and JetStream can each do all of it. A table is a log that keeps one record a key.
 
 import type { Outcome, Waiter } from '../core/outcome.ts';
-import type { Reading, Sink } from '../core/sink.ts';
+import type { Reading, Sink, Source } from '../core/sink.ts';
 import type { Batch } from './batch.ts';
 
 export type { Reading, Sink };
@@ -151,6 +151,48 @@ export interface Tree {
   write(path: string, options: WriteOptions): Promise<TreeWriter | Outcome>;
   /** The size of a pending copy, or null. */
   pending(path: string, owner: string): Promise<number | null>;
+}
+
+/** A file that is read: what was opened stays what it was. */
+export interface OpenTreeFile extends Source {
+  readonly stat: Stat;
+  /** Its descriptor, where the kernel may send from it; -1 where not. */
+  readonly fd: number;
+  close(): void;
+}
+
+/** A writer that need not write in order. */
+export interface FileWriter extends TreeWriter {
+  /** Bytes that it began with. */
+  readonly begun: number;
+  /** As `write`, at a place of its own; one behind the end leaves zeros before it. */
+  writeAt(position: number, input: Uint8Array, start: number, end: number): number;
+  truncate(size: number): void;
+}
+
+export interface BeginOptions {
+  /** `new`; `fresh`: nothing may be there; `resume`: the owner's suspended copy, else the file; `change`: the file's content. */
+  readonly how: 'new' | 'fresh' | 'resume' | 'change';
+  readonly owner: string;
+  /** With `resume`: the size that it must have. */
+  readonly offset?: number;
+  readonly ifVersion?: string;
+  readonly modified?: number;
+}
+
+/** A tree on disk, with what protocols for files need beside. */
+export interface FileTree extends Tree {
+  /** A folder's entries in no order, some at a time. */
+  scan(path: string): AsyncGenerator<readonly Stat[], Outcome>;
+  open(path: string): Promise<OpenTreeFile | Outcome>;
+  begin(path: string, options: BeginOptions): Promise<FileWriter | Outcome>;
+  /** A file, or a folder with all in it; outcomes as `rename`. */
+  copy(from: string, to: string, replace: boolean): Promise<Outcome>;
+  /** Removes a folder with all in it. */
+  removeAll(path: string): Promise<Outcome>;
+  touch(path: string, modified: number): Promise<Outcome>;
+  space(): Promise<{ readonly total: number; readonly free: number }>;
+  close(): Promise<void>;
 }
 
 /** A store: its spaces and blobs, opened together. */
