@@ -1,6 +1,7 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
@@ -24,6 +25,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   websocket,
   soap,
   messages,
+  graphql,
   grpc,
   acme,
   mqtt,

@@ -3,7 +3,7 @@
 import { BAD } from '../../bytes/reader.ts';
 import { escapeText, isWritable } from '../xml/chars.ts';
 import { DONE, END, START, TEXT, type XmlReader } from '../xml/reader.ts';
-import type { EnumType, Field, MessageType, Schema, Type } from './types.ts';
+import type { EnumType, Field, MessageType, ScalarName, Schema, Type } from './types.ts';
 import { SCALAR_READERS, SCALAR_TEXTS } from './xml-scalars.ts';
 
 export const XSI_NAMESPACE = 'http://www.w3.org/2001/XMLSchema-instance';
@@ -35,12 +35,27 @@ export interface XmlTypesOptions {
   readonly namespace: string;
   /** Elements that the description does not have are passed over, as of a service that has grown; else refused. */
   readonly lenient?: boolean;
-  /** What the element of a field is called; its name when absent. */
-  readonly nameOf?: (field: Field) => string;
+  /** Where a field stands, as a schema of somebody else has it; absent for an element of its name in the one namespace. */
+  readonly bindingOf?: (field: Field) => XmlBinding;
+}
+
+/** Where a field stands. */
+export interface XmlBinding {
+  readonly as: 'element' | 'attribute' | 'text';
+  readonly uri: string;
+  readonly local: string;
+  /** Its name as it is written, with a prefix that is declared around. */
+  readonly tag: string;
 }
 
 type Read = (reader: XmlReader, parts: XmlParts | null) => unknown;
 type Write = (value: unknown, writing: XmlWriting) => string;
+
+/** What stands between the tags, and the attributes of the first, for types that have some. */
+interface Written {
+  readonly content: Write;
+  readonly attributes: Write | null;
+}
 
 interface ReadField {
   readonly field: Field;
@@ -48,6 +63,7 @@ interface ReadField {
   readonly name: string;
   /** What its element is called. */
   readonly element: string;
+  readonly uri: string;
   readonly isAny: boolean;
   readonly index: number;
   readonly read: Read;
@@ -105,23 +121,21 @@ export class XmlTypes {
     return (reader, parts) => message.read(reader, parts);
   }
 
-  private writerOf(type: Type): Write {
-    if (type.kind === 'scalar') {
-      switch (type.name) {
-        case 'bytes':
-          return writeBinary;
-        case 'string':
-          return writeText;
-        case 'any':
-          return (value, writing) => writeText(JSON.stringify(value), writing);
-        default:
-          return SCALAR_TEXTS[type.name];
-      }
-    }
+  private writerOf(type: Type): Written {
+    if (type.kind === 'scalar') return { content: scalarWriter(type.name), attributes: null };
     const named = this.named(type.name);
-    if (named.kind === 'enum') return String;
+    if (named.kind === 'enum') return { content: String, attributes: null };
     const message = this.compile(named);
-    return (value, writing) => message.write(value, writing);
+    const attributes: Write = (value, writing) => message.writeAttributes(value, writing);
+    return {
+      content: (value, writing) => message.write(value, writing),
+      attributes: this.hasAttributes(named) ? attributes : null,
+    };
+  }
+
+  private hasAttributes({ fields }: MessageType): boolean {
+    const { bindingOf } = this.options;
+    return bindingOf !== undefined && fields.some((field) => bindingOf(field).as === 'attribute');
   }
 
   /** What a field without presence is when it is absent. */
@@ -152,6 +166,33 @@ export class XmlTypes {
   }
 }
 
+function scalarWriter(name: ScalarName): Write {
+  switch (name) {
+    case 'bytes':
+      return writeBinary;
+    case 'string':
+      return writeText;
+    case 'any':
+      return (value, writing) => writeText(JSON.stringify(value), writing);
+    default:
+      return SCALAR_TEXTS[name];
+  }
+}
+
+/**
+ * The fields in the order in which their elements stand: by number, but those of a oneof where the first of them is, since a choice
+ * has one place in a sequence.
+ */
+export function inOrder({ fields }: MessageType): readonly Field[] {
+  const order: Field[] = [];
+  for (const field of fields) {
+    const first = field.oneof === undefined ? field : fields.find((other) => other.oneof === field.oneof);
+    if (first !== field) continue;
+    order.push(...(field.oneof === undefined ? [field] : fields.filter((other) => other.oneof === field.oneof)));
+  }
+  return order;
+}
+
 function constant(value: unknown): () => unknown {
   return () => value;
 }
@@ -165,6 +206,14 @@ class CompiledMessage implements XmlMessage {
   private readonly byName = new Map<string, ReadField>();
   private readonly presets: { readonly name: string; readonly make: () => unknown }[] = [];
   private readonly writers: Write[] = [];
+  private readonly attributes: {
+    readonly binding: XmlBinding;
+    readonly field: Field;
+    readonly read: Read;
+    readonly write: Write;
+  }[] = [];
+  /** What is between the tags is one value, and no elements. */
+  private text: { readonly name: string; readonly read: Read; readonly write: Write } | null = null;
 
   constructor(type: MessageType, options: XmlTypesOptions) {
     this.type = type;
@@ -173,31 +222,46 @@ class CompiledMessage implements XmlMessage {
 
   compile(
     readerOf: (type: Type) => Read,
-    writerOf: (type: Type) => Write,
+    writerOf: (type: Type) => Written,
     presetOf: (field: Field) => (() => unknown) | null,
   ): void {
-    const nameOf = this.options.nameOf ?? (({ name }: Field) => name);
-    for (const field of this.type.fields) {
-      const element = nameOf(field);
-      const readKey = field.many === 'map' ? keyReader(field) : null;
-      const rivals = this.type.fields
-        .filter((other) => other !== field && field.oneof !== undefined && other.oneof === field.oneof)
-        .map((other) => other.name);
+    const { namespace, bindingOf } = this.options;
+    for (const field of inOrder(this.type)) {
       const { name, type } = field;
-      const isAny = type.kind === 'scalar' && type.name === 'any';
-      const index = this.fields.length;
-      const made = { field, name, element, isAny, index, read: readerOf(type), readKey, rivals };
-      this.fields.push(made);
-      this.byName.set(element, made);
+      const read = readerOf(type);
+      const written = writerOf(type);
       const make = presetOf(field);
-      if (make !== null) this.presets.push({ name: field.name, make });
-      this.writers.push(fieldWriter(field, element, writerOf(field.type)));
+      if (make !== null) this.presets.push({ name, make });
+      const binding = bindingOf?.(field) ?? { as: 'element', uri: namespace, local: name, tag: name };
+      if (binding.as === 'attribute') this.attributes.push({ binding, field, read, write: written.content });
+      else if (binding.as === 'text') this.text = { name, read, write: written.content };
+      else this.addElement(field, binding, read, written);
     }
+  }
+
+  private addElement(field: Field, binding: XmlBinding, read: Read, written: Written): void {
+    const { name, type, oneof } = field;
+    const readKey = field.many === 'map' ? keyReader(field) : null;
+    const rivals = this.type.fields
+      .filter((other) => other !== field && oneof !== undefined && other.oneof === oneof)
+      .map((other) => other.name);
+    const isAny = type.kind === 'scalar' && type.name === 'any';
+    const { uri, local: element } = binding;
+    const made = { field, name, element, uri, isAny, index: this.fields.length, read, readKey, rivals };
+    this.fields.push(made);
+    this.byName.set(element, made);
+    this.writers.push(fieldWriter(field, binding.tag, written));
   }
 
   read(reader: XmlReader, parts: XmlParts | null): Record<string, unknown> {
     const value: Record<string, unknown> = {};
     const { fields } = this;
+    if (this.attributes.length > 0) this.readAttributes(value, reader);
+    if (this.text !== null) {
+      value[this.text.name] = this.text.read(reader, parts);
+      this.complete(value);
+      return value;
+    }
     let expected = 0;
     for (;;) {
       const step = reader.child();
@@ -209,7 +273,7 @@ class CompiledMessage implements XmlMessage {
       let found = fields[expected];
       if (found === undefined || found.element !== reader.local) found = fields[++expected];
       if (found === undefined || found.element !== reader.local) found = this.byName.get(reader.local);
-      if (found === undefined || (reader.uri !== this.options.namespace && reader.uri !== '')) {
+      if (found === undefined || (reader.uri !== found.uri && reader.uri !== '')) {
         if (this.options.lenient === true && reader.skip()) continue;
         reader.wrong(`has no element ${shown(reader)}`);
         return value;
@@ -217,6 +281,18 @@ class CompiledMessage implements XmlMessage {
       expected = found.index;
       if (!this.readField(found, value, reader, parts)) return value;
     }
+  }
+
+  private readAttributes(value: Record<string, unknown>, reader: XmlReader): void {
+    for (const { binding, field, read } of this.attributes) {
+      if (!reader.openAttribute(binding.uri, binding.local)) continue;
+      value[field.name] = read(reader, null);
+      if (reader.stopped) {
+        reader.path = field.name;
+        return;
+      }
+    }
+    reader.closeAttributes();
   }
 
   /** Reads one element into the value; false when all stops. */
@@ -287,8 +363,23 @@ class CompiledMessage implements XmlMessage {
     }
   }
 
+  writeAttributes(value: unknown, writing: XmlWriting): string {
+    let text = '';
+    for (const { binding, field, write } of this.attributes) {
+      const each = (value as Record<string, unknown>)[field.name];
+      // What is escaped as text is escaped for an attribute, but for what ends it.
+      if (each !== undefined && each !== null)
+        text += ` ${binding.tag}="${write(each, writing).replace(/["\n\t]/g, (char) => `&#${char.charCodeAt(0)};`)}"`;
+    }
+    return text;
+  }
+
   write(value: unknown, writing: XmlWriting): string {
     const { fields, writers } = this;
+    if (this.text !== null) {
+      const only = (value as Record<string, unknown>)[this.text.name];
+      return only === undefined || only === null ? '' : this.text.write(only, writing);
+    }
     let text = '';
     for (let at = 0; at < writers.length; at++) {
       const { name, isAny } = fields[at]!;
@@ -300,13 +391,14 @@ class CompiledMessage implements XmlMessage {
   }
 }
 
-function fieldWriter({ name, many }: Field, element: string, write: Write): Write {
-  const open = `<${element}>`;
+function fieldWriter({ name, many }: Field, element: string, { content, attributes }: Written): Write {
+  const open = attributes === null ? `<${element}>` : `<${element}`;
   const close = `</${element}>`;
   /** What could not be written is told with its place. */
   const placed = (value: unknown, writing: XmlWriting, place: string): string => {
     const before = writing.unwritable;
-    const text = write(value, writing);
+    const text =
+      attributes === null ? content(value, writing) : `${attributes(value, writing)}>${content(value, writing)}`;
     if (before === null && writing.unwritable !== null) writing.unwritable = pathOf(place, writing.unwritable);
     return text;
   };

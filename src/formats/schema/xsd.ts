@@ -2,6 +2,7 @@
 // of the namespace's own package goes by its short name, others by their full one.
 import { escapeAttribute, escapeText } from '../xml/chars.ts';
 import type { EnumType, Field, MessageType, Schema, Type } from './types.ts';
+import { inOrder } from './xml.ts';
 import { XSD_NAMES } from './xml-scalars.ts';
 
 export const XSD_NAMESPACE = 'http://www.w3.org/2001/XMLSchema';
@@ -74,14 +75,15 @@ class XsdText {
 
   private sequence(type: MessageType): string {
     let text = '';
-    const written = new Set<string>();
-    for (const field of type.fields) {
+    const fields = inOrder(type);
+    for (let at = 0; at < fields.length; at++) {
+      const field = fields[at]!;
       const { oneof } = field;
       if (oneof === undefined) text += this.element(type, field, field.required ? '' : ' minOccurs="0"');
-      else if (!written.has(oneof)) {
-        written.add(oneof);
-        const members = type.fields.filter((other) => other.oneof === oneof);
-        text += `<xsd:choice minOccurs="0">${members.map((each) => this.element(type, each, '')).join('')}</xsd:choice>`;
+      else {
+        if (fields[at - 1]?.oneof !== oneof) text += '<xsd:choice minOccurs="0">';
+        text += this.element(type, field, '');
+        if (fields[at + 1]?.oneof !== oneof) text += '</xsd:choice>';
       }
     }
     return text === '' ? '<xsd:sequence/>' : `<xsd:sequence>${text}</xsd:sequence>`;

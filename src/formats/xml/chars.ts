@@ -58,3 +58,24 @@ export function escapeText(text: string): string {
 export function escapeAttribute(text: string): string {
   return /[&<>"\r\n\t]/.test(text) ? text.replace(/[&<>"\r\n\t]/g, (char) => ESCAPES[char]!) : text;
 }
+
+/** The XML declaration (XML 1.0 §2.8), and the encoding that it names. */
+export const DECLARATION =
+  /^<\?xml\s+version\s*=\s*(?:"1\.\d+"|'1\.\d+')(?:\s+encoding\s*=\s*(?:"([A-Za-z][\w.-]*)"|'([A-Za-z][\w.-]*)'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>/;
+
+const ENTITIES: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
+  amp: 0x26,
+  lt: 0x3c,
+  gt: 0x3e,
+  quot: 0x22,
+  apos: 0x27,
+});
+
+/** The code point that `&name;` stands for (XML 1.0 §4.1, §4.6). */
+export function referenced(name: string): number | undefined {
+  const entity = ENTITIES[name];
+  if (entity !== undefined) return entity;
+  if (/^#\d{1,15}$/.test(name)) return Number(name.slice(1));
+  if (/^#x[\da-fA-F]{1,12}$/.test(name)) return Number.parseInt(name.slice(2), 16);
+  return undefined;
+}

@@ -2,8 +2,8 @@
 // (XML 1.0 appendix F). Only UTF-8, UTF-16 and Latin-1 are read.
 import { isUtf8 } from 'node:buffer';
 import { latin1 } from '../../bytes/reader.ts';
+import { DECLARATION } from './chars.ts';
 import { XML_FAULTS, type XmlFault } from './faults.ts';
-import { DECLARATION } from './reader.ts';
 
 /** @param charset what the carrier says, in lower case; '' for nothing */
 export function utf8Document(bytes: Buffer, charset: string): Buffer | XmlFault {

@@ -3,7 +3,7 @@
 // is in a document: once `stopped`, every step answers BAD.
 import { BAD, utf8 } from '../../bytes/reader.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
-import { BLANK, ENDS_NAME, IN_TEXT, isCharacter, isSpace, NONE, PLAIN } from './chars.ts';
+import { BLANK, DECLARATION, ENDS_NAME, IN_TEXT, isCharacter, isSpace, NONE, PLAIN, referenced } from './chars.ts';
 import { XML_FAULTS, type XmlFault } from './faults.ts';
 import { internedName } from './names.ts';
 
@@ -67,6 +67,8 @@ export class XmlReader {
   textTo = 0;
 
   attributes = 0;
+  /** An attribute that is read as text. */
+  private opened: Buffer | null = null;
   private readonly attributeLocals: string[] = [];
   private readonly attributePrefixes: string[] = [];
   private readonly attributeSpaces: string[] = [];
@@ -99,7 +101,7 @@ export class XmlReader {
     this.end = end;
     this.rooted = this.closing = this.stopped = false;
     this.depth = this.declared = this.attributes = 0;
-    this.fault = null;
+    this.fault = this.opened = null;
     this.problem = this.path = this.local = this.uri = '';
     this.text = NOTHING;
     this.textFrom = this.textTo = 0;
@@ -162,6 +164,7 @@ export class XmlReader {
    */
   content(): Step {
     if (this.stopped) return BAD;
+    if (this.opened !== null) return this.openedText(this.opened);
     if (this.closing) {
       this.textFrom = this.textTo = 0;
       return this.close() === END ? TEXT : BAD;
@@ -186,6 +189,14 @@ export class XmlReader {
       break;
     }
     return this.piecewise(from);
+  }
+
+  private openedText(text: Buffer): Step {
+    this.opened = null;
+    this.text = text;
+    this.textFrom = 0;
+    this.textTo = text.length;
+    return TEXT;
   }
 
   /** As `content`, of text that is not one piece. */
@@ -251,6 +262,18 @@ export class XmlReader {
       if (this.attributeLocals[index] === local && this.attributeSpaces[index] === namespace)
         return this.attributeText(index);
     return null;
+  }
+
+  /** Has the next `content` read an attribute of the element that has just begun instead; false when it is not there. */
+  openAttribute(namespace: string, local: string): boolean {
+    const text = this.attribute(namespace, local);
+    this.opened = text === null ? null : Buffer.from(text);
+    return text !== null;
+  }
+
+  /** The next `content` reads the element's own. */
+  closeAttributes(): void {
+    this.opened = null;
   }
 
   /** A name with a prefix, as values have it, in the namespaces of the element: `{uri}local`, or null. */
@@ -534,7 +557,7 @@ export class XmlReader {
     if (to >= end) return this.fail(XML_FAULTS.cut);
     if (bytes[to] !== 0x3b) return this.fail(XML_FAULTS.entity);
     const name = utf8(bytes, from, to);
-    const point = ENTITIES[name] ?? numbered(name);
+    const point = referenced(name);
     if (point === undefined) return this.fail(XML_FAULTS.entity);
     if (!isCharacter(point)) return this.fail(XML_FAULTS.character);
     if (into !== null) {
@@ -617,21 +640,4 @@ export class XmlReader {
     for (let index = 0; index < text.length; index++) if (bytes[at + index] !== text.charCodeAt(index)) return false;
     return true;
   }
-}
-
-export const DECLARATION =
-  /^<\?xml\s+version\s*=\s*(?:"1\.\d+"|'1\.\d+')(?:\s+encoding\s*=\s*(?:"([A-Za-z][\w.-]*)"|'([A-Za-z][\w.-]*)'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>/;
-
-const ENTITIES: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
-  amp: 0x26,
-  lt: 0x3c,
-  gt: 0x3e,
-  quot: 0x22,
-  apos: 0x27,
-});
-
-function numbered(name: string): number | undefined {
-  if (/^#\d{1,15}$/.test(name)) return Number(name.slice(1));
-  if (/^#x[\da-fA-F]{1,12}$/.test(name)) return Number.parseInt(name.slice(2), 16);
-  return undefined;
 }

@@ -40,6 +40,8 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected begun = false;
   /** Metadata that the answer's head is to have. */
   protected metadata: Metadata = NONE;
+  /** How the last message was compressed. */
+  protected compressed: Coding | null = null;
   private call: Call | null = null;
   private readonly since: number;
   private readonly single: boolean;
@@ -172,7 +174,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected input(bytes: Uint8Array, start: number, end: number): void {
     const { input } = this.terms.codecs;
     const value = input.read(bytes, start, end);
-    if (value === undefined) this.fail(faults.badMessage, input.fault);
+    if (value === undefined) this.stop(input.wrong());
     else if (!this.single) this.call?.send(value);
     else if (this.first !== undefined) this.fail(faults.twoMessages);
     else this.first = value;
@@ -268,8 +270,10 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   }
 
   private putCompressed(coding: Coding, bytes: Uint8Array, start: number, end: number): void {
+    // What cannot be made smaller grows by some bytes in each 16 KiB.
     const out = new ByteWriter(end - start + 65_536);
     const { prefix } = this;
+    this.compressed = coding;
     out.ensure(prefix);
     out.length = prefix;
     compress(coding, bytes, start, end, out);

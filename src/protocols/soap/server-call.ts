@@ -13,6 +13,7 @@ import { invalidStatus, type Status } from '../../resources/services/status.ts';
 import { answerBytes, answerNothing, answerProblem } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
 import { isRefusal, type Refusal } from '../http/guard.ts';
+import { metadataOf, writeMetadata } from '../http/metadata.ts';
 import { parseMediaType } from '../http/negotiate.ts';
 import { Envelope } from './codec.ts';
 import {
@@ -25,7 +26,6 @@ import {
   UPGRADE_HEADER,
 } from './encode.ts';
 import { faults } from './faults.ts';
-import { metadataOf, writeMetadata } from '../http/metadata.ts';
 import { pack, unpack } from './multipart.ts';
 import {
   ANONYMOUS,

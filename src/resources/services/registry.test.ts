@@ -79,7 +79,7 @@ test('a bug of a handler is INTERNAL without a word of it, and whole in the log,
     assert.equal(got.code, 'INTERNAL');
     assert.doesNotMatch(JSON.stringify(got.status), /secret|ok/);
   }
-  const texts = house.logged.map(({ fields }) => String(fields.why));
+  const texts = house.logged.map(({ fields }) => String(fields.stack));
   assert.match(texts[0]!, /^TypeError: a bug with a secret: secret\n.*shop\.ts/s);
   assert.match(texts[1]!, /ok: is not true or false/);
   assert.equal(texts.length, 3);
