@@ -1,41 +1,47 @@
 // The services of a running server: the registry that the protocols are given, filled with what the configuration names, and
 // a program's own way to call them.
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import { type Caller, OPERATOR } from './core/caller.ts';
 import type { Log } from './core/log.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { type CallSettings, type ClientOf, callOver, clientOver } from './resources/services/client.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
-import { ProgramServices, type ServiceEntry } from './resources/services/loading.ts';
+import { isToldShort, ProgramServices, stackOf } from './resources/services/loading.ts';
 import { OpenServices } from './resources/services/registry.ts';
 
 /** How long a connection may take to leave, where the configuration does not say: calls have half of it. */
 const LEAVE_MS = 5_000;
 
+export interface ServingOptions {
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly accounts: StoredAccounts;
+  readonly watch: boolean;
+}
+
 export class Serving {
   readonly services: OpenServices;
   private readonly program: ProgramServices;
   private readonly leaveMs: number;
-  private readonly accounts: StoredAccounts;
 
-  constructor(config: Config, turn: Turn, log: Log, accounts: StoredAccounts) {
-    this.services = new OpenServices({
-      turn,
-      log,
-      permissions: accounts.permissions,
-      limits: limitsOf(config),
-    });
+  private constructor(config: Config, { turn, log, accounts }: ServingOptions) {
+    this.services = new OpenServices({ turn, log, permissions: accounts.permissions, limits: limitsOf(config) });
     this.program = new ProgramServices(this.services, log);
     this.leaveMs = config.limits.leaveMs ?? LEAVE_MS;
-    this.accounts = accounts;
-    accounts.onRevoked(() => this.services.recheck((caller) => this.accounts.stands(caller)));
+    accounts.onRevoked(() => this.services.recheck((caller) => accounts.stands(caller)));
   }
 
-  /** Takes in what the configuration names, and again what changes when it is to be watched. */
-  async load(entries: readonly ServiceEntry[], watch: boolean): Promise<void> {
-    await this.program.load(entries);
-    if (watch) this.program.watch();
+  /** Takes in what the configuration names, and again what changes when it is to be watched. Throws a `ConfigError`. */
+  static async open(config: Config, options: ServingOptions): Promise<Serving> {
+    const serving = new Serving(config, options);
+    try {
+      await serving.program.load(config.services);
+    } catch (error) {
+      throw new ConfigError([isToldShort(error) ? error.message : `services: ${stackOf(error)}`]);
+    }
+    if (options.watch) serving.program.watch();
+    return serving;
   }
 
   call(service: string, method: string, input: unknown, settings: ProgramCallSettings = {}) {

@@ -80,8 +80,8 @@ export function statusFailure({ code, message, details }: Status): Failure {
     .filter(({ type }) => type === 'google.rpc.BadRequest')
     .flatMap(({ value }) => (value as { fieldViolations?: readonly FieldViolation[] }).fieldViolations ?? [])
     .map(({ field, description }) => ({ path: field, text: description }));
-  if (violations.length > 0) extensions['violations'] = violations;
-  if (rest.length > 0) extensions['details'] = rest.map(({ type, value }) => ({ type, value: plain(value) }));
+  if (violations.length > 0) extensions.violations = violations;
+  if (rest.length > 0) extensions.details = rest.map(({ type, value }) => ({ type, value: plain(value) }));
   return { message: message === '' ? code : message, extensions };
 }
 
@@ -102,7 +102,7 @@ export function errorJson(error: GraphQLError, code: string = BAD_USER_INPUT): o
     message,
     ...(locations === undefined ? {} : { locations }),
     ...(path === undefined ? {} : { path }),
-    extensions: { ...(extensions['code'] === undefined ? { code } : {}), ...extensions },
+    extensions: { ...(extensions.code === undefined ? { code } : {}), ...extensions },
   };
 }
 

@@ -21,13 +21,12 @@ class TransportMessages implements Dissector {
     const text = utf8(bytes, start, end);
     const value = jsonOf(text);
     const at = { start: from, end: this.origin };
-    if (value === null || typeof value['type'] !== 'string') return [{ label: 'message', value: cut(text), ...at }];
+    if (value === null || typeof value.type !== 'string') return [{ label: 'message', value: cut(text), ...at }];
     const { type, id, payload } = value;
     const pieces: Piece[] = [];
     if (typeof id === 'string') pieces.push({ label: 'id', value: cut(id), ...at });
     if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) {
-      for (const [name, each] of Object.entries(payload))
-        pieces.push({ label: name, value: shown(name, each), ...at });
+      for (const [name, each] of Object.entries(payload)) pieces.push({ label: name, value: shown(name, each), ...at });
     } else if (payload !== undefined) pieces.push({ label: 'payload', value: shown('payload', payload), ...at });
     return [{ label: type as string, value: typeof id === 'string' ? cut(id) : '', ...at, pieces }];
   }

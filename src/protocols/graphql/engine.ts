@@ -125,9 +125,9 @@ export class Engine {
 }
 
 function hashOf({ extensions }: GraphqlRequest): string | null {
-  const persisted = extensions?.['persistedQuery'];
-  if (!isObject(persisted) || persisted['version'] !== 1) return null;
-  const hash = persisted['sha256Hash'];
+  const persisted = extensions?.persistedQuery;
+  if (!isObject(persisted) || persisted.version !== 1) return null;
+  const hash = persisted.sha256Hash;
   return typeof hash === 'string' && /^[0-9a-f]{64}$/i.test(hash) ? hash.toLowerCase() : null;
 }
 

@@ -23,7 +23,9 @@ function partsOf(body: Buffer, boundary: string, partsMax: number): Part[] | nul
   const parts: Part[] = [];
   const line = Buffer.from(`\r\n--${boundary}`);
   // The first has no line break of its own.
-  let at = body.subarray(0, line.length - 2).equals(line.subarray(2)) ? line.length - 2 : body.indexOf(line) + line.length;
+  let at = body.subarray(0, line.length - 2).equals(line.subarray(2))
+    ? line.length - 2
+    : body.indexOf(line) + line.length;
   if (at < line.length - 2) return null;
   for (;;) {
     if (body[at] === 0x2d && body[at + 1] === 0x2d) return parts;

@@ -232,7 +232,7 @@ class Compiler {
         continue;
       }
       const field = type.getFields()[name]!;
-      reads.push((field.extensions['read'] as ReadField | undefined) ?? ((source) => source[name]));
+      reads.push((field.extensions.read as ReadField | undefined) ?? ((source) => source[name]));
       writes.push(this.writer(field.type, inner));
     }
     const count = prefixes.length;

@@ -24,7 +24,7 @@ export function readParameters(value: unknown): GraphqlRequest | string {
   if (variables !== null && !isObject(variables)) return 'variables is an object.';
   if (extensions !== null && !isObject(extensions)) return 'extensions is an object.';
   if (documentId !== null && typeof documentId !== 'string') return 'documentId is text.';
-  if (query === null && documentId === null && !isObject(extensions?.['persistedQuery']))
+  if (query === null && documentId === null && !isObject(extensions?.persistedQuery))
     return 'query is missing: it is the document.';
   return { query, operationName, variables, extensions, documentId };
 }

@@ -104,7 +104,9 @@ function fieldNames(methods: readonly Method[]): string[] {
   for (const { service } of methods) names.want(shortName(service.name), longName(service.name));
   return methods.map(({ service, name }) => {
     const [short, long] = [shortName(service.name), longName(service.name)];
-    return names.nameOf(short, long) === short ? `${small(short)}${validName(name)}` : `${long}_${small(validName(name))}`;
+    return names.nameOf(short, long) === short
+      ? `${small(short)}${validName(name)}`
+      : `${long}_${small(validName(name))}`;
   });
 }
 
@@ -129,5 +131,5 @@ function rootResult(root: RootValue, _args: unknown, _context: unknown, { path }
 /** One input, or all of them, as handlers are given them. */
 export function readInputs(target: Target & { on: 'method' }, args: Plain): Plain[] {
   if (!takesMany(target.method)) return [target.read(args)];
-  return (args['inputs'] as Plain[]).map(target.read);
+  return (args.inputs as Plain[]).map(target.read);
 }

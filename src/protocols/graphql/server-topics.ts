@@ -132,9 +132,9 @@ export class TopicFields implements TopicDoer {
       case 'publish':
         return this.publish(args, asker, outlet);
       case 'unretain':
-        return this.publish({ topic: args['topic'], payload: '', retain: true }, asker, outlet);
+        return this.publish({ topic: args.topic, payload: '', retain: true }, asker, outlet);
       case 'retained':
-        return this.retained(args['topic'] as string, asker, outlet);
+        return this.retained(args.topic as string, asker, outlet);
       case 'history':
         return this.history(args, asker, outlet);
       case 'topic':
@@ -151,23 +151,23 @@ export class TopicFields implements TopicDoer {
   }
 
   private publish(args: Plain, { caller }: Asker, outlet: Outlet): Doing {
-    const topic = args['topic'] as string;
+    const topic = args.topic as string;
     const wrong = isTopicName(topic) ? wrongPublication(args) : NO_TOPIC;
     if (wrong !== '') {
       outlet.end(outcomeFailure(INVALID, wrong));
       return NOTHING_DOING;
     }
-    const isText = args['base64'] === undefined || args['base64'] === null;
-    const expiresIn = args['expiresIn'] as number | null | undefined;
-    const properties = (args['properties'] ?? []) as { name: string; value: string }[];
-    const json = args['json'] !== undefined && args['json'] !== null;
+    const isText = args.base64 === undefined || args.base64 === null;
+    const expiresIn = args.expiresIn as number | null | undefined;
+    const properties = (args.properties ?? []) as { name: string; value: string }[];
+    const json = args.json !== undefined && args.json !== null;
     const publication: Publication = {
       topic,
       payload: payloadOf(args),
       text: isText,
-      contentType: (args['contentType'] as string | null | undefined) ?? (json ? 'application/json' : ''),
+      contentType: (args.contentType as string | null | undefined) ?? (json ? 'application/json' : ''),
       properties: properties.flatMap(({ name, value }) => [name, value]),
-      retain: args['retain'] === true,
+      retain: args.retain === true,
       assurance: 1,
       ...(expiresIn === undefined || expiresIn === null ? {} : { expiryMs: expiresIn * 1_000 }),
     };
@@ -194,9 +194,9 @@ export class TopicFields implements TopicDoer {
 
   private history(args: Plain, { caller, connection }: Asker, outlet: Outlet): Doing {
     const { resources, limits, log } = this.host;
-    const filter = args['filter'] as string;
-    const after = cursorOf(args['after']) ?? 0;
-    const first = Number(args['first'] ?? 100);
+    const filter = args.filter as string;
+    const after = cursorOf(args.after) ?? 0;
+    const first = Number(args.first ?? 100);
     if (!isTopicFilter(filter) || Number.isNaN(after) || first < 1) {
       outlet.end(outcomeFailure(INVALID, isTopicFilter(filter) ? 'after or first is wrong.' : NO_FILTER));
       return NOTHING_DOING;
@@ -210,13 +210,15 @@ export class TopicFields implements TopicDoer {
       }
       const { messages, gap, cursor } = history;
       const page = messages.map((message) => new Shown(message, false));
-      outlet.value({ messages: page, cursor: BigInt(cursor), gap: gap === null ? null : shownGap(gap)['gap'] });
+      outlet.value({ messages: page, cursor: BigInt(cursor), gap: gap === null ? null : shownGap(gap).gap });
       outlet.end(null);
     };
-    resources.topics.history(caller, filter, after, Math.min(first, limits.historyMax)).then(answer, (error: unknown) => {
-      log.error('the history could not be read', { connection, error: String(error) });
-      answer(FAILED);
-    });
+    resources.topics
+      .history(caller, filter, after, Math.min(first, limits.historyMax))
+      .then(answer, (error: unknown) => {
+        log.error('the history could not be read', { connection, error: String(error) });
+        answer(FAILED);
+      });
     return {
       cancel() {
         gone = true;
@@ -229,7 +231,7 @@ export class TopicFields implements TopicDoer {
 function wrongPublication(args: Plain): string {
   const given = ['payload', 'json', 'base64'].filter((name) => args[name] !== undefined && args[name] !== null);
   if (given.length > 1) return 'Give one of payload, json and base64.';
-  const expiresIn = args['expiresIn'];
+  const expiresIn = args.expiresIn;
   return typeof expiresIn === 'number' && expiresIn <= 0 ? 'expiresIn is over already.' : '';
 }
 
@@ -255,15 +257,15 @@ class TopicStream implements Subscriber, Waiter, Doing {
   }
 
   begin(args: Plain): this {
-    const filter = args['filter'] as string;
-    const after = cursorOf(args['after']);
+    const filter = args.filter as string;
+    const after = cursorOf(args.after);
     if (!isTopicFilter(filter) || Number.isNaN(after)) {
       this.finish(outcomeFailure(INVALID, isTopicFilter(filter) ? 'after is no cursor.' : NO_FILTER));
       return this;
     }
     const { resources, limits } = this.host;
     const attachment = resources.topics.attach(this.asker.caller, this, {
-      policy: (args['slow'] as SlowPolicy | null | undefined) ?? 'disconnect',
+      policy: (args.slow as SlowPolicy | null | undefined) ?? 'disconnect',
       queueMessagesMax: limits.queueMessagesMax,
       queueBytesMax: limits.queueBytesMax,
       name: this.asker.name,
@@ -273,7 +275,7 @@ class TopicStream implements Subscriber, Waiter, Doing {
       filter,
       assurance: 0,
       // One that goes on behind a cursor has seen what is retained: giving it again would be a repeat.
-      retained: (args['retained'] ?? after === null) ? 'always' : 'never',
+      retained: (args.retained ?? after === null) ? 'always' : 'never',
       ...(after === null ? {} : { after }),
     };
     attachment.subscribe(options, this, 0);

@@ -170,7 +170,7 @@ export class GraphqlServer {
     if (token === null) this.answer(exchange, form, request);
     else {
       const readied = this.engine.ready(request);
-      this.streams.ask(exchange, token, request.extensions?.['operationId'], readied, askerOf(exchange));
+      this.streams.ask(exchange, token, request.extensions?.operationId, readied, askerOf(exchange));
     }
   }
 
@@ -214,4 +214,3 @@ function askerOf({ caller, connection, peer }: Exchange): Asker {
     },
   };
 }
-

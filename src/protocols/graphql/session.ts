@@ -121,7 +121,8 @@ export class TransportSession implements MessageSession {
   private subscribe(id: string, payload: Readonly<Record<string, unknown>>): void {
     const { upper, limits } = this;
     if (this.state !== OPEN) this.fail(faults.unauthorized);
-    else if (upper.has(id)) this.end(faults.operationRepeated.wire, `Subscriber for ${id} already exists`.slice(0, 123));
+    else if (upper.has(id))
+      this.end(faults.operationRepeated.wire, `Subscriber for ${id} already exists`.slice(0, 123));
     else if (upper.size >= limits.socketOperationsMax) this.fail(faults.socketOperationsTooMany);
     else if (!this.leaving) upper.subscribe(id, payload);
   }

@@ -19,7 +19,10 @@ export type TopicVerb = 'publish' | 'unretain' | 'retained' | 'history' | 'topic
 const text = new GraphQLNonNull(GraphQLString);
 const yes = new GraphQLNonNull(GraphQLBoolean);
 
-const PROPERTY = new GraphQLObjectType({ name: 'TopicProperty', fields: { name: { type: text }, value: { type: text } } });
+const PROPERTY = new GraphQLObjectType({
+  name: 'TopicProperty',
+  fields: { name: { type: text }, value: { type: text } },
+});
 
 const PROPERTY_INPUT = new GraphQLInputObjectType({
   name: 'TopicPropertyInput',

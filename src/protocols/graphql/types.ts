@@ -17,7 +17,7 @@ import {
   GraphQLString,
 } from 'graphql';
 import type { EnumType, Field, MessageType, ScalarName, Schema, Type } from '../../formats/schema/types.ts';
-import { capital, ContestedNames, distinct, longName, shortName, validName } from './names.ts';
+import { ContestedNames, capital, distinct, longName, shortName, validName } from './names.ts';
 import {
   BASE64_SCALAR,
   EMPTY_SCALAR,
@@ -105,6 +105,8 @@ export class TypeMaker {
   private readonly wantedOutputs = new Set<Entry>();
   private readonly wantedInputs = new Set<Entry>();
   private readonly taken = new Set<string>();
+  private readonly pairs = new Map<Field, GraphQLObjectType<Plain>>();
+  private readonly inputPairs = new Map<Field, GraphQLInputObjectType>();
 
   constructor(reserved: Iterable<string>) {
     this.names = new ContestedNames(reserved);
@@ -245,11 +247,15 @@ export class TypeMaker {
     if (field.many === 'one') return isPresent(field) && !isAny(field.type) ? item : one;
     if (field.many === 'list') return new GraphQLNonNull(new GraphQLList(item));
     const key = MAP_KEYS[field.mapKey ?? 'string'];
-    const pair = new GraphQLObjectType<Plain>({
-      name: this.take(this.entryNames(entry, field, '')),
-      description: `One of ${field.name}.`,
-      fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
-    });
+    let pair = this.pairs.get(field);
+    if (pair === undefined) {
+      pair = new GraphQLObjectType<Plain>({
+        name: this.take(this.entryNames(entry, field, '')),
+        description: `One of ${field.name}.`,
+        fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
+      });
+      this.pairs.set(field, pair);
+    }
     return new GraphQLNonNull(new GraphQLList(new GraphQLNonNull(pair)));
   }
 
@@ -257,7 +263,8 @@ export class TypeMaker {
     const { name } = field;
     if (field.many === 'map') {
       const keyOf = keyReader(field.mapKey ?? 'string');
-      return (source) => Object.entries((source[name] ?? {}) as Plain).map(([key, value]) => ({ key: keyOf(key), value }));
+      return (source) =>
+        Object.entries((source[name] ?? {}) as Plain).map(([key, value]) => ({ key: keyOf(key), value }));
     }
     if (field.many === 'list') return (source) => source[name] ?? [];
     if (!isPresent(field) || isAny(field.type)) return (source) => source[name];
@@ -317,11 +324,15 @@ export class TypeMaker {
     const item = isAny(field.type) ? one : new GraphQLNonNull(one);
     if (field.many === 'list') return new GraphQLList(item);
     const key = MAP_KEYS[field.mapKey ?? 'string'];
-    const pair = new GraphQLInputObjectType({
-      name: this.take(this.entryNames(entry, field, 'Input')),
-      description: `One of ${field.name}.`,
-      fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
-    });
+    let pair = this.inputPairs.get(field);
+    if (pair === undefined) {
+      pair = new GraphQLInputObjectType({
+        name: this.take(this.entryNames(entry, field, 'Input')),
+        description: `One of ${field.name}.`,
+        fields: { key: { type: new GraphQLNonNull(key) }, value: { type: item } },
+      });
+      this.inputPairs.set(field, pair);
+    }
     return new GraphQLList(new GraphQLNonNull(pair));
   }
 

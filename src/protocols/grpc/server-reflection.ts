@@ -3,7 +3,13 @@
 
 import type { Caller } from '../../core/caller.ts';
 import { descriptorBytes } from '../../formats/schema/descriptor.ts';
-import { ANNOTATIONS, type FileType, googleFile, type ProtoFile, protoFiles } from '../../formats/schema/proto-files.ts';
+import {
+  ANNOTATIONS,
+  type FileType,
+  googleFile,
+  type ProtoFile,
+  protoFiles,
+} from '../../formats/schema/proto-files.ts';
 import { messageOf, writtenSchema } from '../../formats/schema/protobuf-google.ts';
 import type { Schema } from '../../formats/schema/types.ts';
 import type { Call, CallOptions, CallReceiver, Method, Service } from '../../resources/services/contract.ts';

@@ -117,7 +117,7 @@ export class ProgramServices {
       const loaded = await loadEntry(entry);
       const key = typeof entry === 'string' ? loaded.name : `services.${index}`;
       this.registry.put(key, loaded.described);
-      this.sources.push({ entry, key, loaded, seen: snapshot(loaded.files) });
+      this.sources.push({ entry, key, loaded, seen: seenOf(loaded) });
       this.tellLock(loaded);
     }
   }
@@ -164,7 +164,7 @@ export class ProgramServices {
     this.isLoading = true;
     try {
       for (const source of this.sources) {
-        const seen = snapshot([...source.loaded.files, source.loaded.lock.path]);
+        const seen = seenOf(source.loaded);
         if (seen !== source.seen && !this.isClosed) await this.renew(source, seen);
       }
       if (!this.isClosed) this.watch();
@@ -181,14 +181,11 @@ export class ProgramServices {
       if (this.isClosed) return;
       this.registry.put(source.key, loaded.described);
       source.loaded = loaded;
-      source.seen = snapshot([...loaded.files, loaded.lock.path]);
+      source.seen = seenOf(loaded);
       this.log.info('services are new', { from: name, services: namesOf(loaded) });
       this.tellLock(loaded);
     } catch (error) {
-      const stack =
-        error instanceof Error && !isToldShort(error)
-          ? (error.stack ?? error.message)
-          : String((error as Error).message);
+      const stack = isToldShort(error) ? error.message : stackOf(error);
       this.log.error('services are broken; those before go on', { from: name, stack });
     }
   }
@@ -207,9 +204,19 @@ export function namesOf({ described }: Loaded): string {
   return described.map(({ service }) => service.name).join(', ');
 }
 
-/** Errors whose message says all. */
-function isToldShort(error: Error): boolean {
-  return ['LockError', 'ServiceModuleError', 'DefinitionError', 'ServiceClash'].includes(error.name);
+/** Errors whose message says all, place and mend. */
+export function isToldShort(error: unknown): error is Error {
+  const short = ['LockError', 'ServiceModuleError', 'DefinitionError', 'ServiceClash'];
+  return error instanceof Error && short.includes(error.name);
+}
+
+/** The rest, with where it came from. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function seenOf({ files, lock }: Loaded): string {
+  return snapshot([...files, lock.path]);
 }
 
 /** What can be seen of files from outside: it is other once one of them has changed. */

@@ -78,16 +78,12 @@ function sorted(value: unknown): unknown {
 
 /** The numbers that a lock has for the types of a service; what it does not know gets the next. */
 export function numbersOf(locked: LockedService | undefined): Numbers {
-  return {
-    fields(type, names) {
-      const known = locked?.types[type] as Partial<LockedMessage> | undefined;
-      return numbered(names, 1, numbersBy(known?.fields), numbersBy(known?.retired));
-    },
-    values(type, names) {
-      const known = locked?.types[type] as Partial<LockedEnum> | undefined;
-      return numbered(names, 0, known?.values ?? {}, known?.retired ?? {});
-    },
-  };
+  const typeOf = (name: string) => locked?.types[name] as Partial<LockedMessage & LockedEnum> | undefined;
+  const fields: Numbers['fields'] = (type, names) =>
+    numbered(names, 1, numbersBy(typeOf(type)?.fields), numbersBy(typeOf(type)?.retired));
+  const values: Numbers['values'] = (type, names) =>
+    numbered(names, 0, typeOf(type)?.values ?? {}, typeOf(type)?.retired ?? {});
+  return { fields, values };
 }
 
 function numbersBy(fields: Readonly<Record<string, LockedField>> = {}): Record<string, number> {

@@ -134,7 +134,12 @@ export class OpenServices extends Turned implements Services, Runner {
   }
 
   may(caller: Caller, method: Method): boolean {
-    return this.permissions.may(caller, 'call', 'services', `${method.service.name}/${method.name}`);
+    return this.allows(caller, method.service, `${method.service.name}/${method.name}`);
+  }
+
+  /** A resource asks for itself, by the rules for what is called for: nobody needs another rule to come by this way. */
+  private allows(caller: Caller, { origin }: Service, name: string): boolean {
+    return origin === 'resource' || this.permissions.may(caller, 'call', 'services', name);
   }
 
   changed(listener: () => void): () => void {
@@ -165,7 +170,7 @@ export class OpenServices extends Turned implements Services, Runner {
   private refusalOf(entry: Entry | undefined, { caller, timeoutMs }: CallOptions, share: Share): Status | null {
     if (entry === undefined) return NO_METHOD;
     if (this.leaving) return LEAVING;
-    if (!this.permissions.may(caller, 'call', 'services', entry.name)) return deniedTo(caller);
+    if (!this.allows(caller, entry.method.service, entry.name)) return deniedTo(caller);
     if (share.calls >= this.limits.callsPerCallerMax && caller !== OPERATOR) return TOO_MANY_OF_ONE;
     if (this.running >= this.limits.callsMax) return TOO_MANY;
     return timeoutMs > 0 ? null : LATE_ALREADY;
@@ -225,7 +230,8 @@ export class OpenServices extends Turned implements Services, Runner {
 
   mayGoOn(call: RunningCall): Status | null {
     call.rulesEpoch = this.permissions.epoch;
-    return this.permissions.may(call.caller, 'call', 'services', call.entry.name) ? null : deniedTo(call.caller);
+    const { caller, entry } = call;
+    return this.allows(caller, entry.method.service, entry.name) ? null : deniedTo(caller);
   }
 
   /** Rules or accounts have changed: calls of those who may no longer make them end. */
