@@ -189,7 +189,7 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      serving = await Serving.open(config, { turn, log, accounts, watch });
+      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       const resources = resourcesOf(accounts, topics, certified, serving);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
@@ -261,9 +261,12 @@ export class Portico implements AsyncDisposable {
     return this.serving.call(service, method, input, settings);
   }
 
-  /** The client of a service in this process: `portico.client(orders).GetOrder({ id: '7' })`. */
-  client<Definition extends ServiceDefinition>(service: Definition, caller?: Caller): ClientOf<Definition> {
-    return this.serving.client(service, caller);
+  /** The client of a service in this process, by its definition or its name: `portico.client(orders).GetOrder({ id: '7' })`. */
+  client<Definition extends ServiceDefinition>(
+    service: Definition | Definition['name'],
+    caller?: Caller,
+  ): ClientOf<Definition> {
+    return this.serving.client<Definition>(service, caller);
   }
 
   /** The connections that stand now. */
