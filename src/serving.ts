@@ -5,10 +5,12 @@ import { type Caller, OPERATOR } from './core/caller.ts';
 import type { Log } from './core/log.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import { ownServices } from './resources/own-services.ts';
 import { type CallSettings, type ClientOf, callOver, clientOver } from './resources/services/client.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
 import { isToldShort, ProgramServices, stackOf } from './resources/services/loading.ts';
 import { OpenServices } from './resources/services/registry.ts';
+import type { Topics } from './resources/topics/contract.ts';
 
 /** How long a connection may take to leave, where the configuration does not say: calls have half of it. */
 const LEAVE_MS = 5_000;
@@ -17,6 +19,7 @@ export interface ServingOptions {
   readonly turn: Turn;
   readonly log: Log;
   readonly accounts: StoredAccounts;
+  readonly topics: Topics;
   readonly watch: boolean;
 }
 
@@ -25,8 +28,9 @@ export class Serving {
   private readonly program: ProgramServices;
   private readonly leaveMs: number;
 
-  private constructor(config: Config, { turn, log, accounts }: ServingOptions) {
+  private constructor(config: Config, { turn, log, accounts, topics }: ServingOptions) {
     this.services = new OpenServices({ turn, log, permissions: accounts.permissions, limits: limitsOf(config) });
+    this.services.put('the server itself', ownServices({ topics }));
     this.program = new ProgramServices(this.services, log);
     this.leaveMs = config.limits.leaveMs ?? LEAVE_MS;
     accounts.onRevoked(() => this.services.recheck((caller) => accounts.stands(caller)));

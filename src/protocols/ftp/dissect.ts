@@ -40,7 +40,13 @@ class Lines implements Dissector {
       const piece =
         reader.kind === LINE
           ? this.show(kept.bytes, reader.start, reader.stop, this.origin, size)
-          : { label: 'not FTP', value: `${size} bytes`, start: this.origin, end: this.origin + size, hidden: true as const };
+          : {
+              label: 'not FTP',
+              value: `${size} bytes`,
+              start: this.origin,
+              end: this.origin + size,
+              hidden: true as const,
+            };
       if (piece !== null) found.push(piece);
       kept.consume(next);
       this.origin += size;
@@ -63,7 +69,8 @@ function commandPiece(bytes: Uint8Array, start: number, stop: number, origin: nu
 
 function replyPiece(bytes: Uint8Array, start: number, stop: number, origin: number, size: number): Piece {
   const code = latin1(bytes, start, Math.min(stop, start + 3));
-  const isReply = /^[1-5]\d\d$/.test(code) && (stop === start + 3 || bytes[start + 3] === 0x20 || bytes[start + 3] === 0x2d);
+  const isReply =
+    /^[1-5]\d\d$/.test(code) && (stop === start + 3 || bytes[start + 3] === 0x20 || bytes[start + 3] === 0x2d);
   const from = isReply ? Math.min(stop, start + 4) : start;
   const value = utf8(bytes, from, Math.min(stop, from + SHOWN));
   return { label: isReply ? code : 'line', value, start: origin, end: origin + size };

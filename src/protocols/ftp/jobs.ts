@@ -4,7 +4,7 @@ import { OK, type Outcome } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { Clock } from '../../core/time.ts';
 import type { DataConnection } from './data.ts';
-import { FACTS, type FactName, factsLine, fits, LONG_FORM, type ListingForm, longLine } from './listing.ts';
+import { FACTS, type FactName, factsLine, fits, type ListingForm, LONG_FORM, longLine } from './listing.ts';
 import type { FileFacts, IncomingFile, OpenFile } from './upper.ts';
 
 /** How a job ends, told once by whoever runs it. */
@@ -153,13 +153,7 @@ export class Listing implements Job {
   private asked = false;
 
   /** @param entries the first of them, `isLast` when there are no more */
-  constructor(
-    path: string,
-    entries: readonly FileFacts[],
-    isLast: boolean,
-    order: ListingOrder,
-    ends: JobEnds,
-  ) {
+  constructor(path: string, entries: readonly FileFacts[], isLast: boolean, order: ListingOrder, ends: JobEnds) {
     this.title = 'Listing a folder';
     this.path = path;
     this.entries = entries;
@@ -207,11 +201,7 @@ export class Listing implements Job {
     const { form, facts, prefix, pattern, wall } = this.order;
     if (pattern !== null && !fits(entry.name, pattern)) return;
     const line =
-      form === FACTS
-        ? factsLine(entry, facts)
-        : form === LONG_FORM
-          ? longLine(entry, wall)
-          : `${prefix}${entry.name}`;
+      form === FACTS ? factsLine(entry, facts) : form === LONG_FORM ? longLine(entry, wall) : `${prefix}${entry.name}`;
     connection.line(line);
   }
 

@@ -10,8 +10,8 @@ import {
   type FactName,
   factsLine,
   isPattern,
-  LONG_FORM,
   type ListingForm,
+  LONG_FORM,
   longLine,
   NAME_ON_THE_WIRE,
   NAMES,
@@ -123,7 +123,8 @@ export class FileCommands {
     const path = this.path(name);
     return this.look(path, (facts, outcome) => {
       if (facts === null) this.refuse(outcome);
-      else this.answer(facts.folder ? [250, `${quoted(`/${path}`)} is the working folder.`] : [550, 'It is no folder.']);
+      else
+        this.answer(facts.folder ? [250, `${quoted(`/${path}`)} is the working folder.`] : [550, 'It is no folder.']);
       if (facts?.folder === true) this.here = path;
     });
   }
@@ -206,7 +207,9 @@ export class FileCommands {
     if (modified === null || name === '') return this.session.say(501, 'It is MFMT YYYYMMDDHHMMSS path.');
     const change: Change = { do: 'touch', path: this.path(name), modified };
     const done = [213, `Modify=${timeText(modified)}; /${change.path}`] as const;
-    return this.changed(change, (outcome) => (outcome === OK ? done : REPLIES[outcome === INVALID ? MISSING : outcome]));
+    return this.changed(change, (outcome) =>
+      outcome === OK ? done : REPLIES[outcome === INVALID ? MISSING : outcome],
+    );
   }
 
   private hash(name: string): Step {
@@ -416,7 +419,8 @@ export class FileCommands {
     this.unrange();
     return this.look(path, (facts, outcome) => {
       if (facts?.folder === true) this.listFolder(path, this.order(form, prefixOf(form, name), null));
-      else if (facts !== null && form !== FACTS) this.listed(path, this.order(form, prefixOf(form, name, 1), null), [facts]);
+      else if (facts !== null && form !== FACTS)
+        this.listed(path, this.order(form, prefixOf(form, name, 1), null), [facts]);
       else if (facts !== null) this.answer([501, 'It is no folder.']);
       else if (outcome !== MISSING && outcome !== INVALID) this.refuse(outcome);
       else if (form !== FACTS && isPattern(path.slice(path.lastIndexOf('/') + 1))) this.listPattern(form, name);

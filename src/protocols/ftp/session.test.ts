@@ -144,7 +144,18 @@ over('each command by itself', {}, (stage) => {
 over('what needs a sign-in says so', {}, (stage) => {
   const talk = stage.connect();
   talk.hears();
-  for (const line of ['PWD', 'CWD /', 'RETR a', 'STOR a', 'LIST', 'PASV', 'EPSV', 'PORT 127,0,0,1,4,1', 'SIZE a', 'STAT a'])
+  for (const line of [
+    'PWD',
+    'CWD /',
+    'RETR a',
+    'STOR a',
+    'LIST',
+    'PASV',
+    'EPSV',
+    'PORT 127,0,0,1,4,1',
+    'SIZE a',
+    'STAT a',
+  ])
     talk.says(`${line}\r\n`);
   assert.match(talk.hears(), /^(?:530 [^\n]+\n){10}$/);
 });
@@ -235,15 +246,22 @@ over('FEAT lists what there is (RFC 2389), and STAT says how it stands', { tls: 
   assert.match(heard, /Signed in as ann\./);
 });
 
-over('STAT of a folder lists it on the control connection, up to a bound', { limits: { statEntriesMax: 5 } }, (stage) => {
-  for (let number = 0; number < 4; number++) stage.files.put(`f${number}`, 'x');
-  const talk = stage.signedIn();
-  talk.says('STAT /\r\n');
-  assert.match(talk.hears(), /^212-Status:\r\n(?: -rw-[^\n]+ f\d\r\n){4}212 End\.\r\n$/);
-  for (let number = 4; number < 9; number++) stage.files.put(`f${number}`, 'x');
-  talk.says('STAT -la\r\nSTAT /\r\nSTAT f1\r\n');
-  assert.match(talk.hears(), /^550 .*\r\n212-Status:\r\n(?: [^\n]+\n){5}212 There may be more.*\r\n213-Status:\r\n -rw-.* f1\r\n213 End\.\r\n$/);
-});
+over(
+  'STAT of a folder lists it on the control connection, up to a bound',
+  { limits: { statEntriesMax: 5 } },
+  (stage) => {
+    for (let number = 0; number < 4; number++) stage.files.put(`f${number}`, 'x');
+    const talk = stage.signedIn();
+    talk.says('STAT /\r\n');
+    assert.match(talk.hears(), /^212-Status:\r\n(?: -rw-[^\n]+ f\d\r\n){4}212 End\.\r\n$/);
+    for (let number = 4; number < 9; number++) stage.files.put(`f${number}`, 'x');
+    talk.says('STAT -la\r\nSTAT /\r\nSTAT f1\r\n');
+    assert.match(
+      talk.hears(),
+      /^550 .*\r\n212-Status:\r\n(?: [^\n]+\n){5}212 There may be more.*\r\n213-Status:\r\n -rw-.* f1\r\n213 End\.\r\n$/,
+    );
+  },
+);
 
 // ---- bad manners -----------------------------------------------------------------------------------------------------
 

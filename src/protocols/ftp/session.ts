@@ -3,7 +3,7 @@
 // upper half's.
 import type { Fault } from '../../core/fault.ts';
 import type { Bound } from '../../core/limits.ts';
-import { IDLE, OVERLOADED, type Cause, type Pipe, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
+import { type Cause, IDLE, OVERLOADED, type Pipe, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
 import type { Clock, Instant } from '../../core/time.ts';
 import { writeReply, writeReplyBlock } from '../text/replies.ts';
 import { DONE, type Step, TextSession, UNHEARD } from '../text/session.ts';
@@ -62,8 +62,11 @@ export class FtpSession extends TextSession implements Control {
     this.access = new Access(this, options.rules, options.implicit);
     this.carriage = new Carriage(this, this.transfers);
     this.files = new FileCommands(this, this.transfers, this.carriage);
-    if (options.implicit && this.upper.tls !== null) this.startTls(this.upper.tls);
-    else this.greet();
+    if (options.implicit && pipe.peer.tls === null && this.upper.tls !== null) this.startTls(this.upper.tls);
+    else {
+      this.access.isSecured = pipe.peer.tls !== null;
+      this.greet();
+    }
   }
 
   get clock(): Clock {
@@ -130,7 +133,8 @@ export class FtpSession extends TextSession implements Control {
     if ((needs & ARGUMENT) !== 0 && argument === '') return this.say(501, `${verb} needs something behind it.`);
     if ((needs & BARE) !== 0 && argument.trim() !== '') return this.say(501, `${verb} has nothing behind it.`);
     if ((needs & SIGNED) !== 0 && !this.access.isSignedIn) return this.say(530, 'Sign in first.');
-    if ((needs & NOT_EPSV) !== 0 && this.carriage.onlyEpsv) return this.say(503, 'EPSV ALL was said: only EPSV is used.');
+    if ((needs & NOT_EPSV) !== 0 && this.carriage.onlyEpsv)
+      return this.say(503, 'EPSV ALL was said: only EPSV is used.');
     if ((needs & DATA) !== 0) return this.transfer(verb, argument);
     return this.plain(verb, argument);
   }
@@ -207,7 +211,9 @@ export class FtpSession extends TextSession implements Control {
   }
 
   private features(): Step {
-    const facts = FACT_NAMES.map((name) => `${NAME_ON_THE_WIRE[name]}${this.files.facts.has(name) ? '*' : ''};`).join('');
+    const facts = FACT_NAMES.map((name) => `${NAME_ON_THE_WIRE[name]}${this.files.facts.has(name) ? '*' : ''};`).join(
+      '',
+    );
     const hash = ALGORITHMS.map((name) => `${name}${this.files.algorithm === name ? '*' : ''}`).join(';');
     const lines = ['EPRT', 'EPSV', `HASH ${hash}`, 'HOST', 'LANG EN*', 'MDTM', 'MFMT', `MLST ${facts}`, 'RANG STREAM'];
     lines.push('REST STREAM', 'SIZE', 'TVFS', 'UTF8');

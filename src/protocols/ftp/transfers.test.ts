@@ -65,7 +65,9 @@ over('nobody is connected to but the peer, on ports from 1024 on (RFC 2577 §3)'
   talk.says('PORT 10,0,0,1,200,10\r\nPORT 127,0,0,1,0,25\r\nPORT 127,0,0,1,3,255\r\nEPRT |1|192.0.2.1|5000|\r\n');
   talk.says('EPRT |1|127.0.0.1|80|\r\nPORT 127,0,0,2,200,10\r\nRETR a\r\n');
   assert.match(talk.hears(), /^(?:504 [^\n]+\n){6}425 [^\n]+\n$/);
-  talk.says('PORT 1,2,3\r\nPORT 256,0,0,1,1,1\r\nEPRT x\r\nEPRT |3|x|1|\r\nEPRT |2|127.0.0.1|5000|\r\nEPRT |1|127.0.0.1|99999|\r\n');
+  talk.says(
+    'PORT 1,2,3\r\nPORT 256,0,0,1,1,1\r\nEPRT x\r\nEPRT |3|x|1|\r\nEPRT |2|127.0.0.1|5000|\r\nEPRT |1|127.0.0.1|99999|\r\n',
+  );
   assert.match(talk.hears(), /^501 .*\r\n501 .*\r\n501 .*\r\n522 .*\(1\)\.\r\n501 .*\r\n501 .*\r\n$/);
   assert.deepEqual(stage.dialled, []);
 });
@@ -349,19 +351,23 @@ over('what was sent behind AUTH TLS is not done (RFC 4217 §15.1)', { tls: true 
   assert.deepEqual(stage.faulted, ['tls.plaintextBeforeHandshake']);
 });
 
-over('TLS first (port 990): the greeting comes within it, and data are protected', { implicit: true }, async (stage) => {
-  stage.files.put('a', 'hello');
-  const talk = stage.connect();
-  assert.match(talk.hears(), /^220 .*\r\n$/);
-  talk.says('USER ann\r\nPASS x\r\n');
-  talk.hears();
-  const data = await talk.passive();
-  talk.says('RETR a\r\n');
-  data.pipe.secure(CLIENT_TLS, data);
-  assert.match(talk.hears(), /226/);
-  assert.equal(data.text, 'hello');
-  data.pipe.end();
-});
+over(
+  'TLS first (port 990): the greeting comes within it, and data are protected',
+  { implicit: true },
+  async (stage) => {
+    stage.files.put('a', 'hello');
+    const talk = stage.connect();
+    assert.match(talk.hears(), /^220 .*\r\n$/);
+    talk.says('USER ann\r\nPASS x\r\n');
+    talk.hears();
+    const data = await talk.passive();
+    talk.says('RETR a\r\n');
+    data.pipe.secure(CLIENT_TLS, data);
+    assert.match(talk.hears(), /226/);
+    assert.equal(data.text, 'hello');
+    data.pipe.end();
+  },
+);
 
 over('TLS where it is asked for', { tls: true, settings: { requireTls: true, protectData: true } }, async (stage) => {
   const talk = stage.connect();
@@ -375,21 +381,25 @@ over('TLS where it is asked for', { tls: true, settings: { requireTls: true, pro
   assert.match(talk.hears(), /^521 .*\r\n200 .*\r\n534 .*\r\n$/);
 });
 
-over('a data connection that does not go on with the session is refused', { tls: true, settings: { resumeData: true } }, async (stage) => {
-  stage.files.put('a', 'secret');
-  const talk = stage.connect();
-  talk.says('AUTH TLS\r\n');
-  talk.hears();
-  talk.peer.pipe.secure(CLIENT_TLS, talk.peer);
-  talk.hears();
-  talk.says(`USER ann\r\nPASS x\r\n${PROTECTED}`);
-  talk.hears();
-  const data = await talk.passive();
-  talk.says('RETR a\r\n');
-  data.pipe.secure(CLIENT_TLS, data);
-  assert.match(talk.hears(), /^150 .*\r\n522 .*\r\n$/);
-  assert.equal(data.text, '');
-});
+over(
+  'a data connection that does not go on with the session is refused',
+  { tls: true, settings: { resumeData: true } },
+  async (stage) => {
+    stage.files.put('a', 'secret');
+    const talk = stage.connect();
+    talk.says('AUTH TLS\r\n');
+    talk.hears();
+    talk.peer.pipe.secure(CLIENT_TLS, talk.peer);
+    talk.hears();
+    talk.says(`USER ann\r\nPASS x\r\n${PROTECTED}`);
+    talk.hears();
+    const data = await talk.passive();
+    talk.says('RETR a\r\n');
+    data.pipe.secure(CLIENT_TLS, data);
+    assert.match(talk.hears(), /^150 .*\r\n522 .*\r\n$/);
+    assert.equal(data.text, '');
+  },
+);
 
 over('a data connection that begins without TLS where it was agreed', { tls: true }, async (stage) => {
   const talk = stage.connect();
@@ -461,15 +471,29 @@ test('wherever a conversation is cut off, nothing is left open and no half a fil
 
 test('any bytes neither throw nor hang', () => {
   fc.assert(
-    fc.property(fc.array(fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.constantFrom(...WORDS)), { maxLength: 30 }), (pieces) => {
-      const stage = new Stage({ tls: true });
-      const talk = stage.signedIn();
-      for (const piece of pieces) talk.says(typeof piece === 'string' ? piece : Buffer.from(piece));
-      stage.world.pass(1_000);
-      assert.deepEqual(stage.world.bugs, []);
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.uint8Array({ maxLength: 60 }), fc.constantFrom(...WORDS)), { maxLength: 30 }),
+      (pieces) => {
+        const stage = new Stage({ tls: true });
+        const talk = stage.signedIn();
+        for (const piece of pieces) talk.says(typeof piece === 'string' ? piece : Buffer.from(piece));
+        stage.world.pass(1_000);
+        assert.deepEqual(stage.world.bugs, []);
+      },
+    ),
     { numRuns: 300 },
   );
 });
 
-const WORDS = ['PASV\r\n', 'LIST\r\n', 'RETR a\r\n', 'ABOR\r\n', 'USER ', 'PASS ', '\r\n', 'MLST /\r\n', 'STAT\r\n', 'QUIT\r\n'];
+const WORDS = [
+  'PASV\r\n',
+  'LIST\r\n',
+  'RETR a\r\n',
+  'ABOR\r\n',
+  'USER ',
+  'PASS ',
+  '\r\n',
+  'MLST /\r\n',
+  'STAT\r\n',
+  'QUIT\r\n',
+];

@@ -69,7 +69,7 @@ class ConnectUnaryCall extends ServerCall {
     // With the end, whose metadata stands in the same fields.
   }
 
-  protected put(bytes: Uint8Array, start: number, end: number): void {
+  protected put(bytes: Buffer, start: number, end: number): void {
     this.body = Buffer.from(bytes.subarray(start, end));
   }
 

@@ -75,7 +75,7 @@ class WebCall extends ServerCall {
     this.exchange.respond(200, fields);
   }
 
-  protected put(bytes: Uint8Array, start: number, end: number): void {
+  protected put(bytes: Buffer, start: number, end: number): void {
     if (!this.isText) {
       this.write(bytes, start, end);
       return;

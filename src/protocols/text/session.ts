@@ -7,7 +7,7 @@ import type { Cause, Pipe, Session, Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import type { TlsPolicy } from '../../core/tls.ts';
 import { looksLikeHttp, looksLikeTls } from './guard.ts';
-import { LINE, LONG, LineReader } from './line-reader.ts';
+import { LINE, LineReader, LONG } from './line-reader.ts';
 
 /** The command was answered: the next may come. */
 export const DONE = 0;

@@ -113,116 +113,138 @@ function publicationOf(given: z.output<typeof NewMessage>): Publication {
 
 /** `portico.v1.Topics` over these topics. */
 export function topicsService(topics: Topics): ServiceDefinition {
-  const publish = (given: z.output<typeof NewMessage>, { caller }: HandlerCall) =>
-    settled((waiter) => topics.publish(caller, publicationOf(given), waiter, 0));
   return defineService({
     name: 'portico.v1.Topics',
     description: 'Messages on topics: what every protocol publishes and hears.',
     types: { TopicMessage, HistoryGap, NewMessage, Property, TopicRef },
-    methods: {
-      Publish: {
-        description: 'Publishes a message. Answers once all that must last of it is stored.',
-        input: NewMessage,
-        output: z.object({ cursor: cursor() }),
-        handler: async (given, call) => ({ cursor: BigInt(await publish(given, call)) }),
-      },
-      PublishMany: {
-        description: 'Publishes a stream of messages, several under way at once. Ends with the first that is refused.',
-        kind: 'client',
-        input: NewMessage,
-        output: z.object({ published: z.uint32(), cursor: cursor() }),
-        handler: async (inputs, call) => {
-          let published = 0;
-          let last = 0;
-          const underWay = new Set<Promise<void>>();
-          for await (const given of inputs) {
-            const one: Promise<void> = publish(given, call).then((at) => {
-              published++;
-              last = Math.max(last, at);
-              underWay.delete(one);
-            });
-            underWay.add(one);
-            if (underWay.size >= UNDER_WAY_MAX) await Promise.race(underWay);
-          }
-          await Promise.all(underWay);
-          return { published, cursor: BigInt(last) };
-        },
-      },
-      Get: {
-        description: 'The retained value of a topic.',
-        idempotency: 'safe',
-        input: TopicRef,
-        output: TopicMessage,
-        handler: ({ topic }, { caller }) => {
-          const found = topics.retained(caller, topic);
-          if (typeof found === 'number') throw failed(found);
-          if (found === null) throw new ServiceError('NOT_FOUND', `nothing is retained on ${topic}`);
-          return messageValue(found);
-        },
-      },
-      Delete: {
-        description: 'Clears the retained value of a topic.',
-        idempotency: 'idempotent',
-        input: TopicRef,
-        output: empty,
-        handler: async ({ topic }, call) => {
-          await publish({ topic, retain: true }, call);
-          return {};
-        },
-      },
-      Read: {
-        description: 'A page of the history of a filter, oldest first; go on behind the cursor that it answers.',
-        idempotency: 'safe',
-        input: z.object({
-          filter: z.string().min(1),
-          after: z.uint64().optional().describe('Begins behind this cursor; 0 is all that there is.'),
-          most: z.uint32().min(1).max(PAGE_MAX).optional(),
-        }),
-        output: z.object({ messages: z.array(TopicMessage), cursor: cursor(), gap: HistoryGap.optional() }),
-        handler: async ({ filter, after = 0n, most = PAGE }, { caller }) => {
-          const page: History | Outcome = await topics.history(caller, filter, Number(after), most);
-          if (typeof page === 'number') throw failed(page);
-          return {
-            messages: page.messages.map(messageValue),
-            cursor: BigInt(page.cursor),
-            ...(page.gap === null ? {} : { gap: gapValue(page.gap) }),
-          };
-        },
-      },
-      Subscribe: {
-        description:
-          'What is published on a filter, from now on or behind a cursor, after the retained values. A gap says what is not there.',
-        kind: 'server',
-        idempotency: 'safe',
-        input: z.object({
-          filter: z.string().min(1).describe('Levels joined by `/`; `+` is one level, `#` all that follow.'),
-          after: z.uint64().optional(),
-          skipRetained: z.boolean().optional(),
-        }),
-        output: z.object({
-          ...oneof('event', { message: TopicMessage, gap: HistoryGap }),
-          retained: z.boolean().describe('It is the retained value, not news.'),
-        }),
-        handler: async function* ({ filter, after, skipRetained = false }, { caller, signal }) {
-          const stream = new TopicStream(topics, caller, signal);
-          try {
-            const outcome = await stream.subscribe({
-              filter,
-              assurance: 0,
-              retained: skipRetained || after !== undefined ? 'never' : 'always',
-              ...(after === undefined ? {} : { after: Number(after) }),
-            });
-            if (outcome !== OK) throw failed(outcome);
-            for await (const event of stream)
-              yield 'gap' in event
-                ? { gap: gapValue(event.gap), retained: false }
-                : { message: messageValue(event.message), retained: event.match.retain };
-            if (stream.isTooSlow) throw new ServiceError('RESOURCE_EXHAUSTED', 'messages were not taken fast enough');
-          } finally {
-            stream.end();
-          }
-        },
+    methods: { ...publishing(topics), ...reading(topics), Subscribe: subscribing(topics) },
+  }) as unknown as ServiceDefinition;
+}
+
+function publishing(topics: Topics) {
+  const publish = (given: z.output<typeof NewMessage>, { caller }: HandlerCall) =>
+    settled((waiter) => topics.publish(caller, publicationOf(given), waiter, 0));
+  const output = z.object({ cursor: cursor() });
+  return {
+    Publish: {
+      description: 'Publishes a message. Answers once all that must last of it is stored.',
+      input: NewMessage,
+      output,
+      handler: async (given: z.output<typeof NewMessage>, call: HandlerCall) => ({
+        cursor: BigInt(await publish(given, call)),
+      }),
+    },
+    PublishMany: {
+      description: 'Publishes a stream of messages, several under way at once. Ends with the first that is refused.',
+      kind: 'client' as const,
+      input: NewMessage,
+      output: z.object({ published: z.uint32(), cursor: cursor() }),
+      handler: async (inputs: AsyncIterable<z.output<typeof NewMessage>>, call: HandlerCall) => {
+        let published = 0;
+        let last = 0;
+        const underWay = new Set<Promise<void>>();
+        for await (const given of inputs) {
+          const one: Promise<void> = publish(given, call).then((at) => {
+            published++;
+            last = Math.max(last, at);
+            underWay.delete(one);
+          });
+          underWay.add(one);
+          if (underWay.size >= UNDER_WAY_MAX) await Promise.race(underWay);
+        }
+        await Promise.all(underWay);
+        return { published, cursor: BigInt(last) };
       },
     },
-  }) as unknown as ServiceDefinition;
+    Delete: {
+      description: 'Clears the retained value of a topic.',
+      idempotency: 'idempotent' as const,
+      input: TopicRef,
+      output: empty,
+      handler: async ({ topic }: z.output<typeof TopicRef>, call: HandlerCall) => {
+        await publish({ topic, retain: true }, call);
+        return {};
+      },
+    },
+  };
+}
+
+const ReadRequest = z.object({
+  filter: z.string().min(1),
+  after: z.uint64().optional().describe('Begins behind this cursor; 0 is all that there is.'),
+  most: z.uint32().min(1).max(PAGE_MAX).optional(),
+});
+
+function reading(topics: Topics) {
+  return {
+    Get: {
+      description: 'The retained value of a topic.',
+      idempotency: 'safe' as const,
+      input: TopicRef,
+      output: TopicMessage,
+      handler: ({ topic }: z.output<typeof TopicRef>, { caller }: HandlerCall) => {
+        const found = topics.retained(caller, topic);
+        if (typeof found === 'number') throw failed(found);
+        if (found === null) throw new ServiceError('NOT_FOUND', `nothing is retained on ${topic}`);
+        return messageValue(found);
+      },
+    },
+    Read: {
+      description: 'A page of the history of a filter, oldest first; go on behind the cursor that it answers.',
+      idempotency: 'safe' as const,
+      input: ReadRequest,
+      output: z.object({ messages: z.array(TopicMessage), cursor: cursor(), gap: HistoryGap.optional() }),
+      handler: async ({ filter, after = 0n, most = PAGE }: z.output<typeof ReadRequest>, { caller }: HandlerCall) => {
+        const page: History | Outcome = await topics.history(caller, filter, Number(after), most);
+        if (typeof page === 'number') throw failed(page);
+        return {
+          messages: page.messages.map(messageValue),
+          cursor: BigInt(page.cursor),
+          ...(page.gap === null ? {} : { gap: gapValue(page.gap) }),
+        };
+      },
+    },
+  };
+}
+
+const SubscribeRequest = z.object({
+  filter: z.string().min(1).describe('Levels joined by `/`; `+` is one level, `#` all that follow.'),
+  after: z.uint64().optional(),
+  skipRetained: z.boolean().optional(),
+});
+
+function subscribing(topics: Topics) {
+  return {
+    description:
+      'What is published on a filter, from now on or behind a cursor, after the retained values. A gap says what is not there.',
+    kind: 'server' as const,
+    idempotency: 'safe' as const,
+    input: SubscribeRequest,
+    output: z.object({
+      ...oneof('event', { message: TopicMessage, gap: HistoryGap }),
+      retained: z.boolean().describe('It is the retained value, not news.'),
+    }),
+    handler: async function* (
+      { filter, after, skipRetained = false }: z.output<typeof SubscribeRequest>,
+      { caller, signal }: HandlerCall,
+    ) {
+      const stream = new TopicStream(topics, caller, signal);
+      try {
+        const outcome = await stream.subscribe({
+          filter,
+          assurance: 0,
+          retained: skipRetained || after !== undefined ? 'never' : 'always',
+          ...(after === undefined ? {} : { after: Number(after) }),
+        });
+        if (outcome !== OK) throw failed(outcome);
+        for await (const event of stream)
+          yield 'gap' in event
+            ? { gap: gapValue(event.gap), retained: false }
+            : { message: messageValue(event.message), retained: event.match.retain };
+        if (stream.isTooSlow) throw new ServiceError('RESOURCE_EXHAUSTED', 'messages were not taken fast enough');
+      } finally {
+        stream.end();
+      }
+    },
+  };
 }

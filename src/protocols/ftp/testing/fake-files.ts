@@ -147,7 +147,8 @@ export class FakeFiles implements FtpFiles {
       return;
     }
     this.open_++;
-    const kept = beginning === 'append' ? former : beginning === 'resume' ? former.subarray(0, offset) : Buffer.alloc(0);
+    const kept =
+      beginning === 'append' ? former : beginning === 'resume' ? former.subarray(0, offset) : Buffer.alloc(0);
     const file = new FakeIncoming(this, path, kept);
     this.later(() => then(OK, file));
   }
