@@ -23,10 +23,10 @@ export class DiskTree implements FileTree {
   private readonly listings: Listings;
   private readonly turns = new Turns();
 
-  /** @param root a folder, which must be there */
-  constructor(root: string) {
+  /** @param root a folder, which must be there; @param readOnly nothing is written to it, not even beside */
+  constructor(root: string, readOnly = false) {
     this.places = new Places(root);
-    this.pendingCopies = new PendingCopies(this.places.root);
+    this.pendingCopies = new PendingCopies(this.places.root, readOnly);
     this.listings = new Listings((path) => this.stat(path, false), this.places);
   }
 

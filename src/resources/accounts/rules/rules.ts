@@ -13,9 +13,12 @@ export interface Numbered {
   readonly rule: Rule;
 }
 
+/** The folder in which each account has one of its own. */
+const HOMES = 'home';
+
 /** What is so whatever the rules say, but that a denial takes away a home; administrators are above all of them. */
 export const BUILT_IN: readonly Numbered[] = own('built-in', [
-  'allow everyone read,write,delete,list files/home/{account}/#',
+  `allow everyone read,write,delete,list files/${HOMES}/{account}/#`,
   'deny * * topics/accounts/#',
   'deny * * topics/connections/#',
 ]);
