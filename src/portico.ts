@@ -101,7 +101,7 @@ export class Portico implements AsyncDisposable {
   readonly listening: readonly Standing[];
   /**
    * Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`,
-   * `shared`; with TLS `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
+   * `ftp`, `shared`; with TLS `ftps`, `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
    * sockets.
    */
   readonly urls: Readonly<Record<string, string>>;
@@ -581,7 +581,13 @@ function urlsOf(standing: readonly Standing[], config: Config): Record<string, s
 }
 
 /** What clients call a listener with TLS. */
-const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls', ftp: 'ftps' };
+const TLS_SCHEMES: Readonly<Record<string, string>> = {
+  http1: 'https',
+  http2: 'https',
+  mqtt: 'mqtts',
+  lines: 'tls',
+  ftp: 'ftps',
+};
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
