@@ -103,7 +103,7 @@ export class Portico implements AsyncDisposable {
   readonly listening: readonly Standing[];
   /**
    * Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`,
-   * `shared`; with TLS `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
+   * `ftp`, `shared`; with TLS `ftps`, `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
    * sockets.
    */
   readonly urls: Readonly<Record<string, string>>;
