@@ -1,6 +1,7 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { files } from './protocols/files/index.ts';
 import { ftp } from './protocols/ftp/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
@@ -22,6 +23,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   http2,
   rest,
   openapi,
+  files,
   sse,
   websocket,
   soap,
