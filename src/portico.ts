@@ -346,7 +346,7 @@ function besidesOf(config: Config, name: string): ListenerPlan<Resources>[] {
     if (config.protocols[protocol.name]?.enabled === false) return [];
     const limits = limitsOf(config, protocol.name);
     return protocol.listens.flatMap((listens) =>
-      listens.on === 'tcp' && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
+      'beside' in listens && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
     );
   });
 }

@@ -9,6 +9,8 @@ export interface Resources {
   readonly topics: Topics;
   /** Absent on servers without any. */
   readonly services?: Services;
+  /** By which clients of SSH know this server: private keys, as OpenSSH writes them. */
+  readonly hostKeys?: readonly string[];
   /** Absent where none are issued. */
   readonly certificates?: Certificates;
 }

@@ -390,7 +390,7 @@ class SessionHost<Resources> implements Host<Resources> {
 }
 
 function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {
-  if (listens.on !== 'tcp' && listens.on !== 'tls')
+  if (listens.on !== 'tcp' && listens.on !== 'tls' && listens.on !== 'ssh-subsystem')
     throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
   return listens as StreamListens<Resources>;
 }
