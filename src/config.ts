@@ -1,6 +1,6 @@
 // What can be configured, in one schema for file, environment and flags. Its errors name the key and the mend.
 import { existsSync, readFileSync } from 'node:fs';
-import { extname, resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { accountsSchema } from './accounts-config.ts';
@@ -12,6 +12,8 @@ import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import { readRule } from './resources/accounts/rules/language.ts';
+import { SERVICE_LIMITS } from './resources/services/limits.ts';
+import { isServiceEntry, type ServiceEntry } from './resources/services/loading.ts';
 import { isTopicFilter } from './resources/topics/names.ts';
 import { nameOf, rangeOf } from './security/names.ts';
 import { proxyEntryProblem } from './server/proxy-header.ts';
@@ -198,6 +200,11 @@ export const certificates = z.strictObject({
     .default({ authorities: [], revoked: [] }),
 });
 
+function callLimit(row: keyof typeof SERVICE_LIMITS) {
+  const { least, most } = SERVICE_LIMITS[row];
+  return z.int().min(least, `is at least ${least}`).max(most, `is at most ${most}`).optional();
+}
+
 const sharedPort = z.strictObject({
   /** TCP port; 0 for a free one. */
   port,
@@ -282,6 +289,23 @@ export const schema = z.strictObject({
       }),
     )
     .default([]),
+  /** Modules of services, by path, or what they export: `['./orders.ts', orders]`. */
+  services: z
+    .array(
+      z.custom<ServiceEntry>(
+        (entry) => isServiceEntry(entry) && entry !== '',
+        'is a path of a module, or what defineService or protoService made',
+      ),
+    )
+    .default([]),
+  /** Bounds of calls of services, whichever protocol makes them. */
+  calls: z
+    .strictObject({
+      callsMax: callLimit('callsMax'),
+      callsPerCallerMax: callLimit('callsPerCallerMax'),
+      inputsMax: callLimit('inputsMax'),
+    })
+    .default({}),
   topics: z.strictObject({ history: z.array(policy).min(1).optional() }).default({}),
   /** Private addresses, `address/bits` ranges, names and paths of Unix sockets that may be reached from here. */
   outbound: z.strictObject({ allow: z.array(allowEntry).default([]) }).default({ allow: [] }),
@@ -426,13 +450,22 @@ export async function readConfigFile(
   if (path === undefined) return null;
   if (!existsSync(path)) throw new ConfigError([`${path} is not there; --config names a file that exists`]);
   try {
-    if (extname(path) === '.json') return { path, value: JSON.parse(readFileSync(path, 'utf8')) };
+    if (extname(path) === '.json') return { path, value: fromIts(path, JSON.parse(readFileSync(path, 'utf8'))) };
     const module = (await import(pathToFileURL(path).href)) as { default?: unknown };
     if (module.default === undefined) throw new Error('it has no default export; write `export default { ... }`');
-    return { path, value: module.default };
+    return { path, value: fromIts(path, module.default) };
   } catch (error) {
     throw new ConfigError([`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`]);
   }
+}
+
+/** Modules of services that begin with a dot lie beside the file that names them. */
+function fromIts(path: string, value: unknown): unknown {
+  if (!isPlain(value) || !Array.isArray(value.services)) return value;
+  const services = (value.services as unknown[]).map((entry) =>
+    typeof entry === 'string' && /^\.{1,2}\//.test(entry) ? resolve(dirname(path), entry) : entry,
+  );
+  return { ...value, services };
 }
 
 const PREFIX = 'PORTICO_';
@@ -470,7 +503,7 @@ function pathOf(words: readonly string[]): string[] | null {
 
 /** Lists are parted by commas; numbers and booleans are what they look like where the schema has them. */
 function readValue(path: readonly string[], text: string): unknown {
-  if (['hosts', 'allow', 'origins', 'proxyProtocol'].includes(path.at(-1)!))
+  if (['hosts', 'allow', 'origins', 'proxyProtocol', 'services'].includes(path.at(-1)!))
     return text.split(',').map((part) => part.trim());
   if (path.at(-1) === 'data' || path.at(-1) === 'path' || (path.at(-1) === 'control' && text !== 'false')) return text;
   if (text === 'true' || text === 'false') return text === 'true';

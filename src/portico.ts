@@ -6,6 +6,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { Certified, certifiedNames } from './certified.ts';
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import type { Control } from './control/control.ts';
+import type { Caller } from './core/caller.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
@@ -19,6 +20,9 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Resources } from './resources/resources.ts';
+import type { ClientOf } from './resources/services/client.ts';
+import type { Services } from './resources/services/contract.ts';
+import type { ServiceDefinition } from './resources/services/define.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
@@ -38,6 +42,7 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
+import { type ProgramCallSettings, Serving } from './serving.ts';
 import { openServerAccounts } from './signing-in.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
@@ -47,7 +52,21 @@ import { SqliteEngine } from './storage/sqlite/engine.ts';
 import { openWatching } from './watching.ts';
 import { webRoutes } from './web.ts';
 
+export { z } from 'zod';
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
+export type { CallSettings, ClientOf } from './resources/services/client.ts';
+export type { HttpBinding, Metadata } from './resources/services/contract.ts';
+export { defineService, type ServiceDefinition } from './resources/services/define.ts';
+export type {
+  BothHandler,
+  ClientHandler,
+  HandlerCall,
+  ServerHandler,
+  UnaryHandler,
+} from './resources/services/handler.ts';
+export { type ProtoDefinition, protoService } from './resources/services/proto-service.ts';
+export { type Detail, ServiceError } from './resources/services/status.ts';
+export { bytes, duration, empty, oneof } from './resources/services/zod-types.ts';
 export { ListenError } from './server/doors.ts';
 
 export const VERSION: string = packageJson.version;
@@ -69,6 +88,8 @@ export interface StartOptions extends PorticoConfig {
   readonly logger?: Log;
   /** Whose certificates are shown in place of the configuration's; null: there are no listeners with TLS. */
   readonly credentials?: Credentials | null;
+  /** Services are loaded again when a file of theirs changes. */
+  readonly watch?: boolean;
   /** Called when the store is damaged and nothing that it says can be believed any more. */
   readonly onFatal?: (error: Error) => void;
 }
@@ -95,6 +116,7 @@ export class Portico implements AsyncDisposable {
   private readonly openControl: Control | null;
   private readonly sites: Sites;
   private readonly certified: Certified | null;
+  private readonly serving: Serving;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -107,7 +129,9 @@ export class Portico implements AsyncDisposable {
     control: Control | null,
     sites: Sites,
     certified: Certified | null,
+    serving: Serving,
   ) {
+    this.serving = serving;
     this.config = config;
     this.certified = certified;
     this.sites = sites;
@@ -129,7 +153,7 @@ export class Portico implements AsyncDisposable {
    * is left running then.
    */
   static async start(options: StartOptions = {}): Promise<Portico> {
-    const { logger, onFatal, credentials: givenCredentials, ...given } = options;
+    const { logger, onFatal, credentials: givenCredentials, watch = false, ...given } = options;
     const config = checkConfig(given);
     const log = logger ?? SILENT;
     let onBug = (error: unknown, where: string) => log.error(String(error), { where });
@@ -142,6 +166,7 @@ export class Portico implements AsyncDisposable {
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     let certified: Certified | null = null;
+    let serving: Serving | null = null;
     try {
       if (givenCredentials === undefined)
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
@@ -164,7 +189,8 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      const resources = resourcesOf(accounts, topics, certified);
+      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
+      const resources = resourcesOf(accounts, topics, certified, serving);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
@@ -172,9 +198,8 @@ export class Portico implements AsyncDisposable {
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
-      const { standing } = server;
       const httpsPort = () =>
-        standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
+        server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
       routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
@@ -187,8 +212,9 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certified);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving);
     } catch (error) {
+      serving?.close();
       certified?.close();
       sites?.close();
       await server?.close();
@@ -222,6 +248,27 @@ export class Portico implements AsyncDisposable {
     return this.desk.order(order, 'program');
   }
 
+  /** The services that this server has, by name. */
+  get services(): Services {
+    return this.serving.services;
+  }
+
+  /**
+   * Calls a method of a service in this process: a promise of its output, or an async iterable of many. Where the method
+   * takes many inputs, `input` is an iterable of them. Throws a `ServiceError`.
+   */
+  call(service: string, method: string, input: unknown, settings?: ProgramCallSettings) {
+    return this.serving.call(service, method, input, settings);
+  }
+
+  /** The client of a service in this process, by its definition or its name: `portico.client(orders).GetOrder({ id: '7' })`. */
+  client<Definition extends ServiceDefinition>(
+    service: Definition | Definition['name'],
+    caller?: Caller,
+  ): ClientOf<Definition> {
+    return this.serving.client<Definition>(service, caller);
+  }
+
   /** The connections that stand now. */
   connections(): ConnectionInfo[] {
     return [...this.server.registry.list()];
@@ -241,8 +288,10 @@ export class Portico implements AsyncDisposable {
     await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
+    this.serving.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
+    this.serving.close();
     this.sites.close();
     this.certified?.close();
     // Those who watch see the others leave.
@@ -379,8 +428,14 @@ export function plannedPorts(config: Config): PlannedPort[] {
   ];
 }
 
-function resourcesOf(accounts: StoredAccounts, topics: Topics, certified: Certified | null): Resources {
-  return certified === null ? { accounts, topics } : { accounts, topics, certificates: certified.issuing };
+function resourcesOf(
+  accounts: StoredAccounts,
+  topics: Topics,
+  certified: Certified | null,
+  { services }: Serving,
+): Resources {
+  const resources = { accounts, topics, services };
+  return certified === null ? resources : { ...resources, certificates: certified.issuing };
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */

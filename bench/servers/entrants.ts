@@ -141,9 +141,11 @@ function script(
 const node = () => process.execPath;
 const bunCommand = () => locate(process.env.BENCH_BUN ?? 'bun');
 
-function versionOfWs(): string | null {
+const versionOfWs = () => versionOfPackage('ws');
+
+function versionOfPackage(name: string): string | null {
   try {
-    return (createRequire(import.meta.url)('ws/package.json') as { version: string }).version;
+    return (createRequire(import.meta.url)(`${name}/package.json`) as { version: string }).version;
   } catch {
     return null;
   }
@@ -186,6 +188,7 @@ export const nghttpd: Entrant = {
 export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttp2 = script('node:http2', 'node-http2.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttps = script('node:https', 'node-https.ts', 'Node', node, () => process.version.slice(1));
+export const grpcJs = script('@grpc/grpc-js', 'grpc-js.ts', 'npm ci', node, () => versionOfPackage('@grpc/grpc-js'));
 export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
 export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
   bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),

@@ -15,6 +15,8 @@ interface UpFlags extends PlaceFlags {
   readonly standardPorts?: boolean;
   readonly logLevel?: string;
   readonly json?: boolean;
+  readonly service?: string[];
+  readonly watch?: boolean;
 }
 
 export function addUp(program: Command): void {
@@ -23,6 +25,8 @@ export function addUp(program: Command): void {
     .option('--host <address...>', 'addresses to listen on (default: 127.0.0.1 ::1)')
     .option('--port <protocol=port...>', 'another port for a protocol; 0 for any free one')
     .option('--standard-ports', 'the well-known ports; below 1024 they need privileges')
+    .option('--service <path...>', 'modules of services, as defineService makes them')
+    .option('--watch', 'load services again when a file of theirs changes; connections stay')
     .option('--log-level <level>', 'debug, info, warn, error or silent')
     .option('--json', 'say what listens as one JSON line, and log as JSON')
     .action((flags: UpFlags) => up(flags));
@@ -41,6 +45,7 @@ async function up(flags: UpFlags): Promise<void> {
     portico = await Portico.start({
       ...config,
       logger: log,
+      watch: flags.watch === true,
       onFatal: () => process.exit(EXIT.io),
     });
   } catch (error) {
@@ -57,6 +62,7 @@ function configFrom(flags: UpFlags): Promise<Config> {
   if (flags.storage !== undefined) given.storage = flags.storage;
   if (flags.host !== undefined) given.hosts = flags.host;
   if (flags.standardPorts === true) given.ports = 'standard';
+  if (flags.service !== undefined) given.services = flags.service.map((path) => resolve(path));
   if (flags.logLevel !== undefined) put(given, ['log', 'level'], flags.logLevel);
   if (flags.json === true) put(given, ['log', 'format'], 'json');
   putPorts(given, flags.port ?? []);
@@ -101,6 +107,7 @@ function machineLine(portico: Portico): unknown {
     control: portico.control,
     urls: portico.urls,
     listening: portico.listening,
+    services: [...portico.services.all.keys()],
   };
 }
 
@@ -143,8 +150,15 @@ function greeting(portico: Portico): string {
   const where = config.storage === 'memory' ? 'in memory, gone when it stops' : `in ${config.data}`;
   const lines = [`${bold(`Portico ${VERSION}`)} is up; its data is ${where}.`, ''];
   for (const row of rows(listening, portico)) lines.push(row);
+  lines.push(...serviceRows(portico));
   lines.push('', ...(portico.isOpen ? OPEN_MODE : LOCKED_MODE), dim('Ctrl-C stops it.'), '');
   return `${lines.join('\n')}\n`;
+}
+
+/** What a program brought, and what it was made of. */
+function serviceRows({ services }: Portico): string[] {
+  const own = [...services.all.values()].filter(({ origin }) => origin !== 'resource');
+  return own.map(({ name, methods }) => `  ${bold('service'.padEnd(10))} ${name}: ${[...methods.keys()].join(', ')}`);
 }
 
 /** One row a protocol and kind of listener, all its addresses in it. */

@@ -11,6 +11,11 @@ export interface Target {
   readonly port: number;
   /** A Unix socket instead of host and port. */
   readonly path?: string;
+  /**
+   * Back to where the session's own peer is: allowed for its very address, whatever the policy says of that, and ports from
+   * 1024 on; refused for any other.
+   */
+  readonly back?: boolean;
 }
 
 export interface Reach {

@@ -9,7 +9,7 @@ export interface Problem {
   /** About this occurrence, and what to do. */
   readonly detail?: string;
   /** Members of the problem's own (§3.2). */
-  readonly extensions?: Readonly<Record<string, string | number | readonly string[]>>;
+  readonly extensions?: Readonly<Record<string, unknown>>;
 }
 
 /** The problem as its JSON; the type is `about:blank`, so the status says what kind it is (§4.2.1). */

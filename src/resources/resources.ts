@@ -1,6 +1,7 @@
 // The resources that protocols are given.
 import type { Accounts } from './accounts/contract.ts';
 import type { Certificates } from './certificates/contract.ts';
+import type { Files } from './files/contract.ts';
 import type { Services } from './services/contract.ts';
 import type { Topics } from './topics/contract.ts';
 
@@ -11,6 +12,8 @@ export interface Resources {
   readonly services?: Services;
   /** By which clients of SSH know this server: private keys, as OpenSSH writes them. */
   readonly hostKeys?: readonly string[];
+  /** Absent on servers without any. */
+  readonly files?: Files;
   /** Absent where none are issued. */
   readonly certificates?: Certificates;
 }

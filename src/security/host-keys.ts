@@ -21,7 +21,10 @@ export function openHostKeys(data: string | null, log: Log): readonly string[] {
       if (key instanceof Error) throw new Error(`${path} is no private key of OpenSSH's: ${key.message}`);
       return text;
     }
-    const made = ssh2.utils.generateKeyPairSync(kind as 'ecdsa', { comment: 'portico', ...(bits && { bits }) } as never);
+    const made = ssh2.utils.generateKeyPairSync(
+      kind as 'ecdsa',
+      { comment: 'portico', ...(bits && { bits }) } as never,
+    );
     if (path !== null) {
       mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
       writeFileSync(path, made.private, { mode: 0o600 });

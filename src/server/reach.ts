@@ -18,6 +18,8 @@ export interface ReachOptions extends PipeMaking {
   readonly policy: AddressPolicy;
   /** The address that the session's own listener is bound to: where `listenOnce` listens. */
   readonly local: Address | null;
+  /** Who is at the other end of the session's own connection; absent for what has none. */
+  readonly remote?: Address | null;
   readonly openMax: number;
   /** Told of every pipe that is opened, so that it is counted and asked to leave as any other. */
   readonly opened: (pipe: StreamPipe) => void;
@@ -29,6 +31,8 @@ export const OPEN_MAX = 16;
 export const OPEN_MAX_OF_PORTS = 65_536;
 /** How many ports of a range are tried before it is given up. */
 const PORTS_TRIED = 64;
+/** Ports of a peer below that are of its services: nobody has us talk to one. */
+const BACK_PORT_LEAST = 1_024;
 /** How long what a session opened may take to end after it. */
 const LEAVE_MS = 2_000;
 
@@ -172,7 +176,11 @@ export class SessionReach implements Reach {
 
   /** What to connect to: the very address that was checked, since a name may answer differently the next time. */
   private async addressOf(target: Target): Promise<Target> {
-    const { policy } = this.options;
+    const { policy, remote } = this.options;
+    if (target.back === true) {
+      if (target.host === remote?.host && target.port >= BACK_PORT_LEAST) return target;
+      throw new Error(`${addressText(target)} is not where the session's peer is`);
+    }
     if (target.path !== undefined) {
       if (policy.allowsName(target.path)) return target;
       throw new Error(`${target.path} is not in the list of allowed targets (outbound.allow)`);

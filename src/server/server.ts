@@ -308,7 +308,8 @@ export class Server<Resources> {
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
     return new SessionHost(shared, this.turn, this.registry, () => {
-      return this.reachOf(pipe.peer.local, OPEN_MAX, (reach) => this.reaches.set(pipe.id, reach));
+      const { local, remote } = pipe.peer;
+      return this.reachOf(local, OPEN_MAX, (reach) => this.reaches.set(pipe.id, reach), this.policy, remote);
     });
   }
 
@@ -317,12 +318,14 @@ export class Server<Resources> {
     openMax: number,
     made: (reach: SessionReach) => void,
     policy = this.policy,
+    remote: Address | null = null,
   ): SessionReach {
     const opened = (pipe: StreamPipe) => this.registry.reached(pipe);
     const reach = new SessionReach({
       ...this.making(PIPE_BOUNDS.inputMax),
       policy,
       local,
+      remote,
       openMax,
       opened,
     });

@@ -259,8 +259,9 @@ function countRule({ minLength, maxLength }: Constraints, of: string): Rule<numb
   if (minLength === undefined && maxLength === undefined) return null;
   const min = minLength ?? 0;
   const max = maxLength ?? Number.POSITIVE_INFINITY;
+  const few = min === 1 ? 'is empty' : `has fewer than ${min} ${of}`;
   return (count) => {
-    if (count < min) return `has fewer than ${min} ${of}`;
+    if (count < min) return few;
     return count > max ? `has more than ${max} ${of}` : null;
   };
 }
@@ -432,8 +433,10 @@ function allOf<Value>(rules: readonly Rule<Value>[]): Rule<Value> | null {
 
 function textRule({ minLength, maxLength, pattern, format }: Constraints): Rule<string> | null {
   const rules: Rule<string>[] = [];
-  if (minLength !== undefined)
-    rules.push((text) => (isLong(text, minLength) ? null : `has fewer than ${minLength} characters`));
+  if (minLength !== undefined) {
+    const few = minLength === 1 ? 'is empty' : `has fewer than ${minLength} characters`;
+    rules.push((text) => (isLong(text, minLength) ? null : few));
+  }
   if (maxLength !== undefined)
     rules.push((text) =>
       text.length <= maxLength || !isLong(text, maxLength + 1) ? null : `has more than ${maxLength} characters`,

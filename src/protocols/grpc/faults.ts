@@ -51,8 +51,20 @@ export const faults = faultTable('grpc', {
   timeout: { wire: INVALID_ARGUMENT, spec: `${HTTP2} §Requests`, text: 'The timeout is no timeout.', scope },
   late: { wire: DEADLINE_EXCEEDED, spec: CODES, text: 'The deadline has passed.', scope },
   base64: { wire: INTERNAL, spec: 'PROTOCOL-WEB.md', text: 'The body is not base64.', scope },
+  textStreams: {
+    wire: UNIMPLEMENTED,
+    spec: 'PROTOCOL-WEB.md',
+    text: 'As base64 only one message can be sent: call it with application/grpc-web+proto.',
+    scope,
+  },
   version: { wire: INVALID_ARGUMENT, spec: CONNECT, text: 'Only version 1 of the Connect protocol is spoken.', scope },
   query: { wire: INVALID_ARGUMENT, spec: CONNECT, text: 'The query of a GET says no message that can be read.', scope },
+  getUnsafe: {
+    wire: UNIMPLEMENTED,
+    spec: `${CONNECT} §Unary-Get-Request`,
+    text: 'This method may change something: it is called with POST.',
+    scope,
+  },
   streamsOnly: {
     wire: UNIMPLEMENTED,
     spec: CONNECT,

@@ -31,6 +31,38 @@ export interface CallTerms {
   readonly timeoutMs: number;
 }
 
+/** Messages longer than this do not gather. */
+const STRIP_MOST = 16_384;
+const STRIP_FIRST = 4_096;
+const STRIP_BYTES = 131_072;
+
+/** Bytes that are written once and then shared: what is from `from` to `to` was not handed over yet. */
+class Strip {
+  bytes: Buffer = NOTHING;
+  from = 0;
+  to = 0;
+  private next = STRIP_FIRST;
+
+  /** False where there is no room: it is handed over and renewed. */
+  add(bytes: Buffer, start: number, end: number): boolean {
+    const to = this.to + end - start;
+    if (to > this.bytes.length) return false;
+    bytes.copy(this.bytes, this.to, start, end);
+    this.to = to;
+    return true;
+  }
+
+  /** Grows with what a call sends, so that a slow one holds little. */
+  renew(size: number): void {
+    while (this.next < size) this.next *= 2;
+    this.bytes = Buffer.allocUnsafeSlow(this.next);
+    this.next = Math.min(this.next * 2, STRIP_BYTES);
+    this.from = this.to = 0;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
 export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEvents, EnvelopeSink {
   protected readonly exchange: Exchange;
   protected readonly host: GrpcHost;
@@ -40,6 +72,10 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected begun = false;
   /** Metadata that the answer's head is to have. */
   protected metadata: Metadata = NONE;
+  /** How the last message was compressed. */
+  protected compressed: Coding | null = null;
+  /** Where the messages of an answer of many gather in one turn. */
+  private readonly strip: Strip | null;
   private call: Call | null = null;
   private readonly since: number;
   private readonly single: boolean;
@@ -58,6 +94,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
     this.since = host.clock.now;
     const { kind } = entry.method;
     this.single = kind === 'unary' || kind === 'server';
+    this.strip = kind === 'server' || kind === 'both' ? new Strip() : null;
     this.envelopes = new EnvelopeReader(host.limits.messageBytesMax);
     exchange.on = this;
   }
@@ -67,7 +104,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   /** Writes the answer's head with `this.metadata`. */
   protected abstract head(): void;
   /** Writes a message that stands in `bytes[start..end)`, its prefix among them. */
-  protected abstract put(bytes: Uint8Array, start: number, end: number): void;
+  protected abstract put(bytes: Buffer, start: number, end: number): void;
   /** Ends the answer, whose head may not be written yet. */
   protected abstract ending(status: Status, trailers: Metadata): void;
   /** What stands before each message. */
@@ -172,7 +209,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected input(bytes: Uint8Array, start: number, end: number): void {
     const { input } = this.terms.codecs;
     const value = input.read(bytes, start, end);
-    if (value === undefined) this.fail(faults.badMessage, input.fault);
+    if (value === undefined) this.stop(input.wrong());
     else if (!this.single) this.call?.send(value);
     else if (this.first !== undefined) this.fail(faults.twoMessages);
     else this.first = value;
@@ -229,7 +266,14 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   }
 
   get room(): number {
-    return this.over || this.exchange.room <= 0 ? 0 : ROOM;
+    if (this.over) return 0;
+    const { strip } = this;
+    if (strip !== null && this.exchange.room <= strip.to - strip.from) {
+      // Who is told that there is none is told again only when it was the exchange that had none.
+      this.emit();
+      this.exchange.flush();
+    }
+    return this.exchange.room > 0 ? ROOM : 0;
   }
 
   message(value: unknown): void {
@@ -267,9 +311,11 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
     }
   }
 
-  private putCompressed(coding: Coding, bytes: Uint8Array, start: number, end: number): void {
+  private putCompressed(coding: Coding, bytes: Buffer, start: number, end: number): void {
+    // What cannot be made smaller grows by some bytes in each 16 KiB.
     const out = new ByteWriter(end - start + 65_536);
     const { prefix } = this;
+    this.compressed = coding;
     out.ensure(prefix);
     out.length = prefix;
     compress(coding, bytes, start, end, out);
@@ -279,19 +325,40 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   }
 
   /** Writes bytes that are borrowed. */
-  protected write(bytes: Uint8Array, start: number, end: number): void {
-    const { exchange } = this;
-    if (end - start <= COPIED_MAX) exchange.out.copy(bytes, start, end);
+  protected write(bytes: Buffer, start: number, end: number): void {
+    const { exchange, strip } = this;
+    const size = end - start;
+    if (strip !== null && size <= STRIP_MOST) {
+      if (strip.add(bytes, start, end)) return;
+      this.emit();
+      strip.renew(size);
+      strip.add(bytes, start, end);
+    } else if (size <= COPIED_MAX && strip === null) exchange.out.copy(bytes, start, end);
     else {
+      this.emit();
       const copy = Buffer.from(bytes.subarray(start, end));
       exchange.share(copy, 0, copy.length);
     }
+  }
+
+  /** Hands over the messages that gathered. */
+  protected emit(): void {
+    const { strip } = this;
+    if (strip === null || strip.from === strip.to) return;
+    const { bytes, from, to } = strip;
+    strip.from = to;
+    this.exchange.share(bytes, from, to);
+  }
+
+  gather(): void {
+    this.emit();
   }
 
   end(status: Status, trailers: Metadata): void {
     if (this.over) return;
     this.close();
     try {
+      this.emit();
       this.ending(status, trailers);
     } catch (error) {
       this.bug(error, 'the end of a call');
@@ -307,6 +374,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
     if (this.over) return;
     this.close();
     this.call?.cancel();
+    this.emit();
     this.ending(status, NONE);
   }
 

@@ -33,7 +33,7 @@ class GrpcCall extends ServerCall {
     this.exchange.respond(200, fields);
   }
 
-  protected put(bytes: Uint8Array, start: number, end: number): void {
+  protected put(bytes: Buffer, start: number, end: number): void {
     this.write(bytes, start, end);
   }
 

@@ -222,7 +222,7 @@ export class Http2Client extends Connection implements ClientConnection {
   protected wentAway(last: number, _code: number, clock: Clock): void {
     this.closing = true;
     this.leaving = true;
-    for (const stream of [...this.streams.values()] as ClientStream[]) {
+    for (const stream of this.streams.values() as ClientStream[]) {
       if (stream.id <= last) continue;
       stream.isUntouched = true;
       this.forget(stream);

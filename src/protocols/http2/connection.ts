@@ -47,6 +47,7 @@ import { HeaderReader } from './header-reader.ts';
 import type { limits } from './limits.ts';
 import { Sender } from './sender.ts';
 import type { Stream } from './stream.ts';
+import { StreamTable } from './stream-table.ts';
 
 // How a stream that is gone was closed.
 const BY_ENDS = 0;
@@ -67,7 +68,7 @@ export abstract class Connection implements Session {
   readonly pipe: Pipe;
   readonly limits: Bound<typeof limits>;
   readonly sender: Sender;
-  readonly streams = new Map<number, Stream>();
+  readonly streams = new StreamTable();
   /** The highest stream that the peer opened. */
   lastStream = 0;
   /** Streams of ours that the peer allows at once. */
@@ -653,7 +654,7 @@ export abstract class Connection implements Session {
 
   /** A request has begun: there is no silence, and some more may be asked. */
   protected began(stream: Stream): void {
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
     this.busy();
   }
 
@@ -755,7 +756,7 @@ export abstract class Connection implements Session {
     }
     if (now < this.earliest || this.over) return;
     this.earliest = NEVER;
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.closed) continue;
       if (now >= stream.stuckAt) {
         this.refuse(stream.id, faults.slowStream, clock);
@@ -829,7 +830,7 @@ export abstract class Connection implements Session {
   finish(clock: Clock): void {
     if (this.over) return;
     const within = this.blockStream !== 0 || this.dataLeft > 0;
-    const waits = [...this.streams.values()].some((stream) => !stream.remoteEnded);
+    const waits = this.streams.values().some((stream) => !stream.remoteEnded);
     if (within || waits) this.fail(faults.incomplete);
     else if (this.streams.size === 0) this.end();
     else {
@@ -845,7 +846,7 @@ export abstract class Connection implements Session {
   abstract leave(why: Why, clock: Clock): void;
 
   protected loseAll(cause: Cause, wire: number, clock: Clock): void {
-    const all = [...this.streams.values()];
+    const all = this.streams.values();
     this.streams.clear();
     for (const stream of all) {
       stream.drop();

@@ -330,7 +330,10 @@ export class Http2Exchange extends Stream implements Exchange {
     this.sole = null;
     if (!this.inputDone && reader !== null) reader.lost(cause, clock);
     this.told(cause);
-    this.on.lost(cause, wire, clock);
+    const { on } = this;
+    // What is over may be kept alive a while by who knew it (the tables of a Map do): it keeps nobody alive itself.
+    this.on = NO_EVENTS;
+    on.lost(cause, wire, clock);
   }
 
   /** Whoever logs requests is told of this one. */

@@ -242,7 +242,7 @@ export class Http2Session extends Connection {
   /** Says that it goes, answers what was asked until the client can have heard, and ends (RFC 9113 §6.8). */
   leave(why: Why, clock: Clock): void {
     if (this.over) return;
-    for (const stream of [...this.streams.values()]) this.guard(stream, () => stream.leave(why, clock));
+    for (const stream of this.streams.values()) this.guard(stream, () => stream.leave(why, clock));
     if (this.leaving) return;
     this.leaving = true;
     if (this.streams.size === 0) {

@@ -19,9 +19,9 @@ test('what cannot be understood is said', () => {
     ['[]', 'this is not an object'],
     ['null', 'this is not an object'],
     ['1', 'this is not an object'],
-    [{}, 'one of publish, subscribe, unsubscribe and get is needed'],
-    [{ toString: 1 }, 'one of publish, subscribe, unsubscribe and get is needed'],
-    ['{"__proto__":{"publish":"a"}}', 'one of publish, subscribe, unsubscribe and get is needed'],
+    [{}, 'one of publish, subscribe, unsubscribe, get and call is needed'],
+    [{ toString: 1 }, 'one of publish, subscribe, unsubscribe, get and call is needed'],
+    ['{"__proto__":{"publish":"a"}}', 'one of publish, subscribe, unsubscribe, get and call is needed'],
     [{ publish: 1, payload: '' }, 'publish must be a string of well-formed Unicode'],
     ['{"publish":"\\ud800","payload":""}', 'publish must be a string of well-formed Unicode'],
     [{ publish: 'a' }, 'one of payload, base64 and json is needed'],
@@ -63,7 +63,14 @@ test('what cannot be understood is said', () => {
     [{ subscribe: 'a', slow: 'no' }, 'slow must be "disconnect", "drop-oldest", "keep-latest"'],
     [{ unsubscribe: 'a', after: '1' }, 'unsubscribe has no member "after"'],
     [{ get: null, id: 1 }, 'get must be a string of well-formed Unicode'],
-    [{ call: 'x' }, 'there are no services to call yet'],
+    [{ call: 7 }, 'call must be a string of well-formed Unicode'],
+    [{ call: 'x', metadata: [['a']] }, 'metadata must be a list of pairs of strings'],
+    [{ call: 'x', metadata: Array(3).fill(['a', '']) }, 'metadata has more than 2 entries'],
+    [{ call: 'x', metadata: [['a', '123456789']] }, 'a name or value of metadata is longer than 8 bytes'],
+    [{ call: 'x', timeoutMs: -1 }, 'timeoutMs must be a number of milliseconds above 0'],
+    [{ send: {}, params: {} }, 'send must be a string, or a number that is exact'],
+    [{ finish: 1, params: {} }, 'finish has no member "params"'],
+    [{ jsonrpc: '1.0', method: 'x' }, 'jsonrpc must be "2.0"'],
   ] as const) {
     const request = read(message) as Refused;
     assert.equal(request.verb, REFUSED, JSON.stringify(message));

@@ -1,7 +1,7 @@
 // Requests out of messages of portico.json: what a client wants, or why it cannot be understood. The grammar is that of
 // docs/portico-json.md; it knows no topics and no connection.
 import { utf8 } from '../../bytes/reader.ts';
-import { INVALID, type Outcome, UNSUPPORTED } from '../../core/outcome.ts';
+import { INVALID, type Outcome } from '../../core/outcome.ts';
 import type { RetainedHandling, SlowPolicy } from '../../resources/topics/contract.ts';
 import type { MessagesLimits } from './limits.ts';
 
@@ -12,6 +12,12 @@ export const PUBLISH = 'publish';
 export const SUBSCRIBE = 'subscribe';
 export const UNSUBSCRIBE = 'unsubscribe';
 export const GET = 'get';
+export const CALL = 'call';
+export const SEND = 'send';
+export const FINISH = 'finish';
+export const CANCEL = 'cancel';
+/** A call as JSON-RPC 2.0 has it. */
+export const RPC = 'jsonrpc';
 export const REFUSED = 'refused';
 
 export type Encoding = 'auto' | 'base64';
@@ -59,15 +65,62 @@ export interface GetRequest {
   readonly encoding: Encoding;
 }
 
+/** A call of a service's method. */
+export interface CallRequest {
+  readonly verb: typeof CALL;
+  readonly id: Id;
+  /** `shop.v1.Orders.GetOrder` */
+  readonly method: string;
+  /** What JSON has; undefined when there is none. */
+  readonly params: unknown;
+  /** Name, value, name, value. */
+  readonly metadata: readonly string[];
+  /** Infinity for as long as the method allows. */
+  readonly timeoutMs: number;
+  /** It is answered in JSON-RPC's words. */
+  readonly rpc: boolean;
+}
+
+/** One more input for a call that is open. */
+export interface SendRequest {
+  readonly verb: typeof SEND;
+  readonly id: string | number;
+  readonly params: unknown;
+}
+
+/** No more inputs for a call that is open. */
+export interface FinishRequest {
+  readonly verb: typeof FINISH;
+  readonly id: string | number;
+}
+
+/** No more answers of a call that is open. */
+export interface CancelRequest {
+  readonly verb: typeof CANCEL;
+  readonly id: string | number;
+}
+
+export type EndRequest = FinishRequest | CancelRequest;
+
 /** What was not understood, and is answered with an error. */
 export interface Refused {
   readonly verb: typeof REFUSED;
+  /** It is answered in JSON-RPC's words. */
+  readonly rpc?: boolean;
   readonly id: Id;
   readonly outcome: Outcome;
   readonly detail: string;
 }
 
-export type Request = PublishRequest | SubscribeRequest | UnsubscribeRequest | GetRequest | Refused;
+export type Request =
+  | PublishRequest
+  | SubscribeRequest
+  | UnsubscribeRequest
+  | GetRequest
+  | CallRequest
+  | SendRequest
+  | EndRequest
+  | Refused;
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -138,6 +191,16 @@ const SHAPES: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   },
   [UNSUBSCRIBE]: { unsubscribe: text, id },
   [GET]: { get: text, encoding, id },
+  [CALL]: { call: text, params: whatever, metadata: pairs, timeoutMs: time, id },
+  [SEND]: { send: id, params: whatever },
+  [FINISH]: { finish: id },
+  [CANCEL]: { cancel: id },
+  [RPC]: {
+    jsonrpc: oneOf('2.0'),
+    method: text,
+    params: { says: 'an object', is: isObject },
+    id: { says: `${id.says}, or null`, is: (value) => value === null || id.is(value) },
+  },
 };
 
 const NONE: readonly string[] = [];
@@ -152,17 +215,22 @@ export function readRequest(input: Uint8Array, start: number, end: number, limit
   } catch {
     return null;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return refused(undefined, 'this is not an object');
-  const members = value as Members;
+  if (!isObject(value)) return refused(undefined, 'this is not an object');
+  const members = value;
   const asked = idOf(members, limits);
-  if ('call' in members)
-    return { verb: REFUSED, id: asked, outcome: UNSUPPORTED, detail: 'there are no services to call yet' };
   const verb = VERBS.find((name) => Object.hasOwn(members, name));
-  if (verb === undefined) return refused(asked, 'one of publish, subscribe, unsubscribe and get is needed');
+  if (verb === undefined) return refused(asked, 'one of publish, subscribe, unsubscribe, get and call is needed');
   const wrong = wrongIn(members, verb, limits);
-  if (wrong !== '') return refused(asked, wrong);
+  if (wrong !== '') return verb === RPC ? { ...refused(asked, wrong), rpc: true } : refused(asked, wrong);
   switch (verb) {
+    case CALL:
+    case RPC:
+      return readCall(members, asked, verb === RPC, limits);
+    case SEND:
+      return { verb, id: members.send as string | number, params: members.params };
+    case FINISH:
+    case CANCEL:
+      return { verb, id: members[verb] as string | number };
     case PUBLISH:
       return readPublish(members, asked, input, start, end, limits);
     case SUBSCRIBE:
@@ -172,6 +240,10 @@ export function readRequest(input: Uint8Array, start: number, end: number, limit
     default:
       return { verb: GET, id: asked, topic: members.get as string, encoding: encodingOf(members) };
   }
+}
+
+function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function refused(asked: Id, detail: string): Refused {
@@ -218,6 +290,23 @@ function readSubscribe(members: Members, asked: Id): Request {
     slow: members.slow as SlowPolicy | undefined,
     retained: members.retained as RetainedHandling | undefined,
     echo: members.echo !== false,
+  };
+}
+
+function readCall(members: Members, asked: Id, rpc: boolean, limits: MessagesLimits): Request {
+  const metadata = members.metadata === undefined ? NONE : (members.metadata as string[][]).flat();
+  if (metadata.length / 2 > limits.propertiesMax)
+    return refused(asked, `metadata has more than ${limits.propertiesMax} entries`);
+  if (metadata.some((each) => tooLong(each, limits)))
+    return refused(asked, `a name or value of metadata is longer than ${limits.attributeBytesMax} bytes`);
+  return {
+    verb: CALL,
+    id: asked,
+    method: (rpc ? members.method : members.call) as string,
+    params: members.params,
+    metadata: metadata.map((each, index) => (index % 2 === 0 ? each.toLowerCase() : each)),
+    timeoutMs: (members.timeoutMs as number | undefined) ?? Number.POSITIVE_INFINITY,
+    rpc,
   };
 }
 

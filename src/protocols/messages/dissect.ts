@@ -22,7 +22,25 @@ const OPEN_BRACE = 0x7b;
 const OPEN_BRACKET = 0x5b;
 
 /** What a message is called by, in both directions; the first that it has. */
-const KINDS = ['publish', 'subscribe', 'unsubscribe', 'get', 'call', 'ack', 'error', 'gap', 'live', 'topic'];
+const KINDS = [
+  'publish',
+  'subscribe',
+  'unsubscribe',
+  'get',
+  'call',
+  'send',
+  'finish',
+  'cancel',
+  'method',
+  'ack',
+  'result',
+  'next',
+  'end',
+  'error',
+  'gap',
+  'live',
+  'topic',
+];
 
 export function messagesDissector(_direction: Direction, _joinedLate: boolean): Dissector {
   return new JsonMessages();

@@ -2,7 +2,9 @@
 // connection.
 import { OUTCOME_NAMES, type Outcome } from '../../core/outcome.ts';
 import { type Enveloped, quoted, writeEnvelope, writeGap } from '../../formats/envelope.ts';
+import type { CodeName } from '../../resources/services/status.ts';
 import type { Id } from './codec.ts';
+import { RPC_CODES } from './words.ts';
 
 /** An id as it came. */
 function idText(id: string | number): string {
@@ -44,4 +46,57 @@ export function historyText(text: Uint8Array, filter: string): Buffer {
   whole.set(text);
   whole.set(more, text.length - 1);
   return whole;
+}
+
+// ---- calls; what is JSON already is given as text -------------------------------------------------------------------
+
+/** `,"headers":[["name","value"]]`; '' for none. */
+export function pairsText(member: string, metadata: readonly string[]): string {
+  if (metadata.length === 0) return '';
+  const pairs: string[] = [];
+  for (let at = 0; at + 1 < metadata.length; at += 2)
+    pairs.push(`[${quoted(metadata[at]!)},${quoted(metadata[at + 1]!)}]`);
+  return `,"${member}":[${pairs.join(',')}]`;
+}
+
+/** `{"result":{…},"id":1}`, with what goes around it. */
+export function resultText(id: string | number, result: string, around: string): Buffer {
+  return Buffer.from(`{"result":${result},"id":${idText(id)}${around}}`);
+}
+
+/** `{"headers":[…],"id":1}` */
+export function headersText(id: string | number, metadata: readonly string[]): Buffer {
+  return Buffer.from(`{"id":${idText(id)}${pairsText('headers', metadata)}}`);
+}
+
+/** `{"next":{…},"id":1}` */
+export function nextText(id: string | number, output: string): Buffer {
+  return Buffer.from(`{"next":${output},"id":${idText(id)}}`);
+}
+
+/** `{"end":"OK","id":1}` */
+export function endText(id: string | number, around: string): Buffer {
+  return Buffer.from(`{"end":"OK","id":${idText(id)}${around}}`);
+}
+
+/** `{"error":{"code":"NOT_FOUND",…},"id":1}` */
+export function callErrorText(id: Id, status: string, around: string): Buffer {
+  return Buffer.from(`{"error":${status}${id === undefined ? '' : `,"id":${idText(id)}`}${around}}`);
+}
+
+/** A result in JSON-RPC 2.0 §5. */
+export function rpcResultText(id: string | number, result: string): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","result":${result},"id":${idText(id)}}`);
+}
+
+/** An error in JSON-RPC 2.0 §5.1, with the status itself as its data. */
+export function rpcErrorText(id: Id, code: CodeName, message: string, status: string): Buffer {
+  const error = `{"code":${RPC_CODES[code]},"message":${quoted(message === '' ? code : message)},"data":${status}}`;
+  return Buffer.from(`{"jsonrpc":"2.0","error":${error},"id":${id === undefined ? 'null' : idText(id)}}`);
+}
+
+/** What is no request of JSON-RPC (§5.1). */
+export function rpcRefusedText(id: Id, detail: string): Buffer {
+  const error = `{"code":-32600,"message":${quoted(detail)}}`;
+  return Buffer.from(`{"jsonrpc":"2.0","error":${error},"id":${id === undefined ? 'null' : idText(id)}}`);
 }

@@ -16,7 +16,10 @@ const LAWFUL: readonly Buffer[] = [
   '{"subscribe":"a/#","id":2,"after":"123","encoding":"base64","slow":"keep-latest","retained":"never"}',
   '{"unsubscribe":"a/#"}',
   '{"get":"a/b","id":"\u{1f600}"}',
-  '{"call":"service/method"}',
+  '{"call":"service/method","params":{"a":[]},"metadata":[["a","b"]],"timeoutMs":5,"id":1}',
+  '{"jsonrpc":"2.0","method":"service.method","params":{},"id":1}',
+  '{"send":1,"params":{}}',
+  '{"cancel":"x"}',
   '{"topic":"a","payload":"\u00e4","time":1,"cursor":"12","history":"#"}',
   '{"gap":{"filter":"a/#","after":"1","from":"2"}}',
 ].map((text) => Buffer.from(text));

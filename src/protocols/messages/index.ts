@@ -10,10 +10,10 @@ import { serveBareTopic } from './server-bare.ts';
 
 export const messages: Protocol<Resources> = {
   name: 'messages',
-  specs: ['docs/portico-json.md'],
+  specs: ['docs/portico-json.md', 'JSON-RPC 2.0'],
   limits,
   faults,
-  uses: ['topics'],
+  uses: ['topics', 'services'],
   listens: [
     {
       on: 'websocket',

@@ -41,6 +41,15 @@ export const limits = {
     fault: null,
     spec,
   },
+  callsMax: {
+    what: 'calls of a socket at once; one more is answered with RESOURCE_EXHAUSTED',
+    default: 256,
+    least: 1,
+    most: 65_536,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
   jsonDepthMax: {
     what: 'how deep the value of json may be nested; deeper is answered with INVALID',
     default: 64,

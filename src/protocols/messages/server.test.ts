@@ -154,7 +154,7 @@ test('what is refused is said, with the id where there is one', async () => {
     [{ subscribe: '' }, 'INVALID'],
     [{ unsubscribe: 'a' }, 'MISSING'],
     [{ get: 'a' }, 'MISSING'],
-    [{ call: 'x', with: {} }, 'UNSUPPORTED'],
+    [{ call: 'x', with: {} }, 'INVALID'],
   ];
   asked.forEach(([request], id) => {
     ann.says({ ...request, id });

@@ -17,10 +17,20 @@ import type {
   Subscriber,
 } from '../../resources/topics/contract.ts';
 import { frameSlot, isTopicName, matches } from '../../resources/topics/names.ts';
-import type { Encoding, GetRequest, PublishRequest, SubscribeRequest, UnsubscribeRequest } from './codec.ts';
+import type {
+  CallRequest,
+  Encoding,
+  EndRequest,
+  GetRequest,
+  PublishRequest,
+  SendRequest,
+  SubscribeRequest,
+  UnsubscribeRequest,
+} from './codec.ts';
 import { foundText, gapText, historyText, liveText, messageText } from './encode.ts';
 import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
+import { SocketCalls } from './server-calls.ts';
 import { PorticoJsonSession, type Upper } from './session.ts';
 
 export type MessagesHost = Host<Resources, typeof limits>;
@@ -54,6 +64,8 @@ export class PorticoJsonServer implements Upper, Subscriber, Waiter {
   private catching = 0;
   /** Subscriptions that have not settled, and what they replace. */
   private readonly subscribing = new Map<number, { filter: string; former: Subscribed | undefined }>();
+  /** Null until something is called. */
+  private calls: SocketCalls | null = null;
 
   constructor(session: PorticoJsonSession, host: MessagesHost) {
     this.session = session;
@@ -170,6 +182,16 @@ export class PorticoJsonServer implements Upper, Subscriber, Waiter {
     else session.say(foundText(id!, message, encoding === 'base64'));
   }
 
+  call(request: CallRequest, size: number): void {
+    this.calls ??= new SocketCalls(this.session, this.host);
+    this.calls.begin(request, size);
+  }
+
+  callInput(request: SendRequest | EndRequest): void {
+    this.calls ??= new SocketCalls(this.session, this.host);
+    this.calls.input(request);
+  }
+
   settled(token: number, outcome: Outcome, value: number): void {
     const asked = this.subscribing.get(token);
     if (asked === undefined) {
@@ -184,9 +206,15 @@ export class PorticoJsonServer implements Upper, Subscriber, Waiter {
 
   roomy(): void {
     this.attachment?.more();
+    this.calls?.roomy();
+  }
+
+  leaving(): void {
+    this.calls?.leaving();
   }
 
   gone(): void {
+    this.calls?.gone();
     this.attachment?.detach();
     this.attachment = null;
     this.subscribing.clear();

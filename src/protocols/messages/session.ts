@@ -7,18 +7,25 @@ import type { Cause, Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { Tokens } from '../../core/tokens.ts';
 import {
+  CALL,
+  CANCEL,
+  type CallRequest,
+  type EndRequest,
+  FINISH,
   type GetRequest,
   type Id,
   PUBLISH,
   type PublishRequest,
   REFUSED,
   readRequest,
+  SEND,
+  type SendRequest,
   SUBSCRIBE,
   type SubscribeRequest,
   UNSUBSCRIBE,
   type UnsubscribeRequest,
 } from './codec.ts';
-import { ackText, errorText } from './encode.ts';
+import { ackText, errorText, rpcRefusedText } from './encode.ts';
 import { faults } from './faults.ts';
 import type { MessagesLimits } from './limits.ts';
 import { LEAVING, OUTCOME_CODES, OUTCOME_TEXTS, reasonOf } from './words.ts';
@@ -30,8 +37,14 @@ export interface Upper {
   unsubscribe(token: number, request: UnsubscribeRequest): void;
   /** Answered at once. */
   get(request: GetRequest): void;
+  /** A call begins; `size` is that of the message that asked. */
+  call(request: CallRequest, size: number): void;
+  /** Something for a call that is open. */
+  callInput(request: SendRequest | EndRequest): void;
   /** There is room for messages again. */
   roomy(): void;
+  /** Nothing new comes: what would go on by itself ends now. */
+  leaving(): void;
   /** The socket is gone, or nothing more is said on it. */
   gone(): void;
 }
@@ -51,6 +64,8 @@ export class PorticoJsonSession implements MessageSession {
   private readonly asked: Tokens<Asked>;
   private askedBytes = 0;
   private paused = false;
+  /** Calls that take no more inputs for now. */
+  private held = 0;
   private leaving: Why | null = null;
   private over = false;
 
@@ -70,7 +85,7 @@ export class PorticoJsonSession implements MessageSession {
     else {
       this.request(input, start, end, clock);
       const isFull = this.asked.size === this.asked.most || this.askedBytes > this.limits.unansweredBytesMax;
-      if (this.over || (!isFull && this.messages.room > 0)) return;
+      if (this.over || (!isFull && this.held === 0 && this.messages.room > 0)) return;
       this.paused = true;
       this.messages.pause();
     }
@@ -84,7 +99,16 @@ export class PorticoJsonSession implements MessageSession {
     }
     const { id, verb } = request;
     if (verb === REFUSED) {
-      this.refuse(id, request.outcome, request.detail);
+      if (request.rpc === true) this.say(rpcRefusedText(id, request.detail));
+      else this.refuse(id, request.outcome, request.detail);
+      return;
+    }
+    if (verb === CALL) {
+      this.upper.call(request, end - start);
+      return;
+    }
+    if (verb === SEND || verb === FINISH || verb === CANCEL) {
+      this.upper.callInput(request);
       return;
     }
     if (verb !== PUBLISH && verb !== SUBSCRIBE && verb !== UNSUBSCRIBE) {
@@ -94,8 +118,7 @@ export class PorticoJsonSession implements MessageSession {
       return;
     }
     const size = end - start;
-    const token = this.asked.open({ id, size });
-    if (token !== 0) this.askedBytes += size;
+    const token = this.open(id, size);
     if (token === 0) this.refuse(id, BUSY, OUTCOME_TEXTS[BUSY]);
     else if (verb === PUBLISH) this.upper.publish(token, request, clock);
     else if (verb === SUBSCRIBE) this.upper.subscribe(token, request);
@@ -113,6 +136,32 @@ export class PorticoJsonSession implements MessageSession {
     else if (asked.id !== undefined) this.say(ackText(asked.id, cursor));
     if (this.leaving !== null) this.endWhenDone();
     else this.goOn();
+  }
+
+  /** A place among what was asked and has not ended; 0 when there is none. */
+  open(id: Id, size: number): number {
+    const token = this.asked.open({ id, size });
+    if (token !== 0) this.askedBytes += size;
+    return token;
+  }
+
+  /** What was opened has ended, and was answered. */
+  closed(token: number): void {
+    const asked = this.asked.take(token);
+    if (asked === undefined || this.over) return;
+    this.askedBytes -= asked.size;
+    if (this.leaving !== null) this.endWhenDone();
+    else this.goOn();
+  }
+
+  /** Nothing more is read until each that held it back lets it go. */
+  hold(): void {
+    this.held++;
+  }
+
+  letGo(): void {
+    this.held--;
+    this.goOn();
   }
 
   /** Refuses a request; without an id as well: what was not taken is always said. */
@@ -149,7 +198,7 @@ export class PorticoJsonSession implements MessageSession {
 
   private goOn(): void {
     const { asked, limits } = this;
-    if (!this.paused || this.messages.room === 0) return;
+    if (!this.paused || this.over || this.held > 0 || this.messages.room === 0) return;
     if (asked.size > asked.most / 2 || this.askedBytes > limits.unansweredBytesMax / 2) return;
     this.paused = false;
     this.messages.resume();
@@ -173,14 +222,16 @@ export class PorticoJsonSession implements MessageSession {
   leave(why: Why, _clock: Clock): void {
     if (this.over || this.leaving !== null) return;
     this.leaving = why;
+    this.upper.leaving();
     this.endWhenDone();
   }
 
   /** What is being committed is still answered. */
   finish(): boolean {
-    if (this.over || this.asked.size === 0) return false;
+    if (this.over) return false;
     this.leaving ??= 'shutdown';
-    return true;
+    this.upper.leaving();
+    return this.asked.size > 0;
   }
 
   lost(_cause: Cause, _wire: number, _clock: Clock): void {

@@ -18,6 +18,7 @@ import {
   UNSUPPORTED,
 } from '../../core/outcome.ts';
 import { IDLE, OVERLOADED, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
+import type { CodeName, CodeTable, Status } from '../../resources/services/status.ts';
 
 /** What is said of an outcome where nothing more exact is known. */
 export const OUTCOME_TEXTS: OutcomeTable<string> = {
@@ -52,6 +53,53 @@ export const OUTCOME_CODES: OutcomeTable<number> = {
   [UNSUPPORTED]: 1003,
   [FAILED]: 1011,
 };
+
+/** Codes of JSON-RPC 2.0 §5.1; those of its own begin at -32000. */
+export const RPC_CODES: CodeTable<number> = {
+  OK: 0,
+  CANCELLED: -32_001,
+  UNKNOWN: -32_002,
+  INVALID_ARGUMENT: -32_602,
+  DEADLINE_EXCEEDED: -32_004,
+  NOT_FOUND: -32_005,
+  ALREADY_EXISTS: -32_006,
+  PERMISSION_DENIED: -32_007,
+  RESOURCE_EXHAUSTED: -32_008,
+  FAILED_PRECONDITION: -32_009,
+  ABORTED: -32_010,
+  OUT_OF_RANGE: -32_011,
+  UNIMPLEMENTED: -32_601,
+  INTERNAL: -32_603,
+  UNAVAILABLE: -32_014,
+  DATA_LOSS: -32_015,
+  UNAUTHENTICATED: -32_016,
+};
+
+/** What a call is refused with that was not even understood as one. */
+const REFUSED_CODES: OutcomeTable<Exclude<CodeName, 'OK'>> = {
+  [OK]: 'UNKNOWN',
+  [DENIED]: 'PERMISSION_DENIED',
+  [UNKNOWN]: 'UNAUTHENTICATED',
+  [MISSING]: 'NOT_FOUND',
+  [EXISTS]: 'ALREADY_EXISTS',
+  [INVALID]: 'INVALID_ARGUMENT',
+  [STALE]: 'ABORTED',
+  [FULL]: 'RESOURCE_EXHAUSTED',
+  [BUSY]: 'UNAVAILABLE',
+  [LATE]: 'DEADLINE_EXCEEDED',
+  [GONE]: 'CANCELLED',
+  [UNSUPPORTED]: 'UNIMPLEMENTED',
+  [FAILED]: 'INTERNAL',
+};
+
+export function refusedStatus(outcome: Outcome, message: string): Status {
+  return { code: REFUSED_CODES[outcome], message, details: [] };
+}
+
+/** The code by that name; UNKNOWN for one that is not known, or no error. */
+export function codeOf(name: unknown): CodeName {
+  return typeof name === 'string' && name !== 'OK' && Object.hasOwn(RPC_CODES, name) ? (name as CodeName) : 'UNKNOWN';
+}
 
 /** What is said when the server asks a session to leave. */
 export const LEAVING: Readonly<Record<Why, readonly [Outcome, string]>> = {

@@ -5,6 +5,10 @@ const BAD_MESSAGE = 5;
 
 export const faults = faultTable('sftp', {
   packetTooLong: { wire: BAD_MESSAGE, spec: 'draft-ietf-secsh-filexfer-02 §3', text: 'the packet is too long' },
-  packetTooShort: { wire: BAD_MESSAGE, spec: 'draft-ietf-secsh-filexfer-02 §3', text: 'the packet has no request in it' },
+  packetTooShort: {
+    wire: BAD_MESSAGE,
+    spec: 'draft-ietf-secsh-filexfer-02 §3',
+    text: 'the packet has no request in it',
+  },
   notFirst: { wire: BAD_MESSAGE, spec: 'draft-ietf-secsh-filexfer-02 §4', text: 'INIT comes first, and once' },
 });

@@ -2,7 +2,12 @@
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
 import { type Host, reportBug } from '../../core/protocol.ts';
-import { type Credentials, isSignInRefusal, type SignInRefusal, type SignInWaiter } from '../../resources/accounts/contract.ts';
+import {
+  type Credentials,
+  isSignInRefusal,
+  type SignInRefusal,
+  type SignInWaiter,
+} from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { SshLibrary } from './library.ts';
 import type { limits } from './limits.ts';
@@ -22,6 +27,7 @@ function libraryOf({ resources, software }: SshHost): SshLibrary {
 class AccountsDoor implements Door, SignInWaiter {
   private readonly host: SshHost;
   private readonly pipe: Pipe;
+  caller: Caller | null = null;
   private decided: ((admitted: boolean) => void) | null = null;
 
   constructor(host: SshHost, pipe: Pipe) {
@@ -55,6 +61,7 @@ class AccountsDoor implements Door, SignInWaiter {
   }
 
   private answer(caller: Caller | null, decided: (admitted: boolean) => void): void {
+    this.caller = caller;
     if (caller !== null) this.pipe.signedIn(caller);
     decided(caller !== null);
   }

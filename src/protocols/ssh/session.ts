@@ -1,9 +1,10 @@
 // An SSH connection: ssh2 does the transport, the keys and the channels over our pipe (RFC 4251 to 4254); who may come in,
 // what is opened and for how long is decided here. It opens subsystems and nothing else: no shell, no command, no forwarding.
 import ssh2, { type AuthContext, type Connection, type PublicKeyAuthContext } from 'ssh2';
+import type { Caller } from '../../core/caller.ts';
 import { InnerTurn } from '../../core/inner-turn.ts';
 import type { Bound } from '../../core/limits.ts';
-import { type Cause, type Pipe, SHUTDOWN, type Session, type Why } from '../../core/pipe.ts';
+import { type Cause, type Pipe, type Session, SHUTDOWN, type Why } from '../../core/pipe.ts';
 import type { Alternative } from '../../core/protocol.ts';
 import { NO_EVENTS } from '../../core/stream-pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
@@ -25,6 +26,8 @@ export type Shown =
 
 /** The half that knows the accounts. */
 export interface Door {
+  /** Who came in. */
+  readonly caller: Caller | null;
   /** Asked once an attempt; answers by `decided`, at once or later. */
   admits(account: string, shown: Shown, decided: (admitted: boolean) => void): void;
 }
@@ -101,8 +104,14 @@ export class SshSession implements Session {
   tick(clock: Clock): void {
     if (this.over) return;
     const { signInMs, idleMs } = this.options.limits;
-    if (!this.admitted && clock.now >= this.beganAt + signInMs) return this.fail(faults.tooSlow);
-    if (this.admitted && clock.now >= this.heardAt + idleMs) return this.fail(faults.idle);
+    if (!this.admitted && clock.now >= this.beganAt + signInMs) {
+      this.fail(faults.tooSlow);
+      return;
+    }
+    if (this.admitted && clock.now >= this.heardAt + idleMs) {
+      this.fail(faults.idle);
+      return;
+    }
     this.wakeAt = NEVER;
     for (const channel of this.channels) {
       if (channel.due <= clock.now) channel.tick(clock);
@@ -154,7 +163,10 @@ export class SshSession implements Session {
     });
     connection.on('request', (_accept, reject) => reject?.());
     connection.on('session', (accept, reject) => {
-      if (this.channels.size >= this.options.limits.channelsMax) return void reject();
+      if (this.channels.size >= this.options.limits.channelsMax) {
+        reject();
+        return;
+      }
       const session = accept();
       session.on('subsystem', (open, refuse, { name }) => {
         const subsystem = this.options.subsystems.find((each) => each.name === name);
@@ -180,6 +192,8 @@ export class SshSession implements Session {
     const events = { ...NO_EVENTS, closed: (pipe: unknown) => this.closed(pipe as ChannelPipe) };
     const pipe = new ChannelPipe(channel, this.pipe.peer, this.turn, events);
     this.channels.add(pipe);
+    const { caller } = this.options.door;
+    if (caller !== null) pipe.signedIn(caller);
     pipe.begin(subsystem.make(pipe));
   }
 
@@ -214,13 +228,16 @@ export class SshSession implements Session {
       return;
     }
     const key = ssh2.utils.parseKey(context.key.data);
-    if (key instanceof Error) return decided(false);
+    if (key instanceof Error) {
+      decided(false);
+      return;
+    }
     const verified = (Array.isArray(key) ? key[0]! : key).verify(
       context.blob,
       context.signature,
       (context as { hashAlgo?: string }).hashAlgo as never,
     );
-    if (verified !== true) return decided(false);
-    this.options.door.admits(context.username, { kind: 'key', key: context.key.data }, decided);
+    if (verified !== true) decided(false);
+    else this.options.door.admits(context.username, { kind: 'key', key: context.key.data }, decided);
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
 import type { Field, MessageType } from '../../formats/schema/types.ts';
+import type { ClientOf } from './client.ts';
 import { defineService, describe } from './define.ts';
 import { DefinitionError } from './from-zod.ts';
 import { shopService } from './testing/shop.ts';
@@ -139,4 +140,38 @@ test('the shop has every type, every kind, and closed references', () => {
     'server',
     'unary',
   ]);
+});
+
+test('the compiler knows what handlers are given, what they answer, and what a client has', () => {
+  const input = z.object({ a: z.string() });
+  const output = z.object({ b: z.number(), c: z.string().default('x') });
+  const definition = defineService({
+    name: 'a.v1.Typed',
+    methods: {
+      Right: { input, output, handler: ({ a }, call) => ({ b: a.length + call.metadata.length }) },
+      // @ts-expect-error `b` is a number
+      Wrong: { input, output, handler: ({ a }) => ({ b: a }) },
+      // @ts-expect-error a stream of outputs is an async iterable
+      One: { kind: 'server', input, output, handler: () => ({ b: 1 }) },
+      Many: {
+        kind: 'both',
+        input,
+        output,
+        handler: async function* (inputs) {
+          for await (const { a } of inputs) yield { b: a.length };
+        },
+      },
+    },
+  });
+  const use = async (client: ClientOf<typeof definition>) => {
+    const { b, c } = await client.Right({ a: 'x' });
+    const texts: [number, string] = [b, c];
+    // @ts-expect-error there is no such field
+    await client.Right({ d: 5 });
+    for await (const each of client.Many([{ a: 'x' }])) texts[0] += each.b;
+    // @ts-expect-error there is no such method
+    client.Other();
+  };
+  assert.equal(typeof use, 'function');
+  assert.equal(definition.methods.get('Many')?.kind, 'both');
 });

@@ -33,12 +33,11 @@ export type HandlerOf<Kind, Input, Output> = Kind extends 'server'
         ? UnaryHandler<In<Input>, Out<Output>>
         : never;
 
-/** What a definition says of a method to the compiler. */
+/** What a definition says of a method to the compiler: what a caller gives, and what he is given. */
 export interface MethodTypes {
   readonly kind: CallKind;
-  /** What a caller gives, and what a handler is given. */
-  readonly input: z.core.$ZodType;
-  readonly output: z.core.$ZodType;
+  readonly input: unknown;
+  readonly output: unknown;
 }
 
 export interface MethodDefinition {
@@ -90,7 +89,7 @@ type Filled<Kind> = unknown extends Kind ? 'unary' : Kind extends CallKind ? Kin
 export function defineService<
   const Name extends string,
   Inputs extends Record<string, z.core.$ZodType>,
-  Outputs extends { [Method in keyof Inputs]: z.core.$ZodType },
+  Outputs extends Record<string, z.core.$ZodType>,
   const Kinds extends Record<string, unknown>,
 >(given: {
   /** With its package: `shop.v1.Orders`. */
@@ -101,21 +100,22 @@ export function defineService<
   readonly methods: {
     readonly [Method in keyof Inputs]: MethodFacts & {
       readonly input: Inputs[Method];
-      readonly output: Outputs[Method];
       readonly handler: HandlerOf<
         Method extends keyof Kinds ? Kinds[Method] : 'unary',
         Inputs[Method],
-        Outputs[Method]
+        Method extends keyof Outputs ? Outputs[Method] : never
       >;
     };
-  } & { readonly [Method in keyof Kinds]: { readonly kind?: Kinds[Method] } };
+  } & { readonly [Method in keyof Outputs]: { readonly output: Outputs[Method] } } & {
+    readonly [Method in keyof Kinds]: { readonly kind?: Kinds[Method] };
+  };
 }): ServiceDefinition<
   Name,
   {
     [Method in keyof Inputs & string]: {
       readonly kind: Method extends keyof Kinds ? Filled<Kinds[Method]> : 'unary';
-      readonly input: Inputs[Method];
-      readonly output: Outputs[Method];
+      readonly input: z.input<Inputs[Method]>;
+      readonly output: Method extends keyof Outputs ? z.output<Outputs[Method]> : never;
     };
   }
 > {
@@ -238,7 +238,7 @@ function refineBy(schema: z.core.$ZodType): Refine {
         return refinedOf(safeParse(value));
       } catch (error) {
         // A refinement that answers a promise: zod says so by throwing.
-        if ((error as Error).name !== '$ZodAsyncError') throw error;
+        if ((error as Error).constructor.name !== '$ZodAsyncError') throw error;
         waits = true;
       }
     }

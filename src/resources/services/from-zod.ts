@@ -12,7 +12,7 @@ import {
   type WireForm,
 } from '../../formats/schema/types.ts';
 import { readNumber, readText, type ZodCheck } from './zod-checks.ts';
-import { empty, markOf, oneofOf } from './zod-types.ts';
+import { isEmptyType, markOf, oneofOf } from './zod-types.ts';
 
 /** Where a type gets the numbers of its fields and values: from the lock file, or by their order. */
 export interface Numbers {
@@ -101,7 +101,6 @@ export class ZodReader {
         throw new DefinitionError(prefix, `the type ${name} has a name like Order or LineItem`);
       this.names.set(bareOf(schema, `${prefix}.${name}`).schema, `${prefix}.${name}`);
     }
-    this.names.set(empty, EMPTY_NAME);
   }
 
   /** The message of an object's schema. */
@@ -171,7 +170,7 @@ export class ZodReader {
 
   private objectOf(bare: Bare, given: string, place: string): string {
     const { schema, meta } = bare;
-    const known = this.names.get(schema);
+    const known = isEmptyType(schema) ? EMPTY_NAME : this.names.get(schema);
     const name = known ?? (meta.id === undefined ? `${this.prefix}.${given}` : `${this.prefix}.${meta.id}`);
     if (known !== undefined && this.types.has(name)) return name;
     if (this.types.has(name))
@@ -340,6 +339,8 @@ export class ZodReader {
     this.names.set(schema, name);
     const numbers = this.numbers.values(name, names);
     const described = names.map((each, index) => ({ name: each, number: numbers[index]! }));
+    // The first is the default, and on protobuf's wire that is 0.
+    described.sort((one, two) => one.number - two.number);
     const description = meta.description === undefined ? {} : { description: meta.description };
     this.types.set(name, { kind: 'enum', name, values: described, closed: true, ...description });
     return valueAs(type, {}, exact);

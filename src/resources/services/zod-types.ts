@@ -8,17 +8,23 @@ export interface Marked {
   readonly constraints: Constraints;
 }
 
-const MARKS = new WeakMap<object, Marked>();
-const ONEOFS = new WeakMap<object, string>();
+// By symbols of the whole process: a program may bring its own copy of Portico.
+const SCALAR = Symbol.for('portico.scalar');
+const ONEOF = Symbol.for('portico.oneof');
+const EMPTY = Symbol.for('portico.empty');
 
 /** What a function of a `z.custom` stands for; undefined for a user's own. */
 export function markOf(fn: object): Marked | undefined {
-  return MARKS.get(fn);
+  return (fn as { readonly [SCALAR]?: Marked })[SCALAR];
 }
 
 /** The oneof that a field was made for. */
 export function oneofOf(schema: object): string | undefined {
-  return ONEOFS.get(schema);
+  return (schema as { readonly [ONEOF]?: string })[ONEOF];
+}
+
+export function isEmptyType(schema: object): boolean {
+  return EMPTY in schema;
 }
 
 /** Bytes, as a `Uint8Array`; `min` and `max` are lengths. */
@@ -29,7 +35,7 @@ export function bytes(length: { readonly min?: number; readonly max?: number } =
     ...(length.min === undefined ? {} : { minLength: min }),
     ...(length.max === undefined ? {} : { maxLength: max }),
   };
-  MARKS.set(fits, { scalar: 'bytes', constraints });
+  Object.assign(fits, { [SCALAR]: { scalar: 'bytes', constraints } });
   return z.custom<Uint8Array>(fits, 'is not bytes of the length that is asked for');
 }
 
@@ -38,12 +44,12 @@ export function duration(reach: { readonly min?: number; readonly max?: number }
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = reach;
   const fits = (value: unknown): boolean =>
     typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max;
-  MARKS.set(fits, { scalar: 'duration', constraints: reach });
+  Object.assign(fits, { [SCALAR]: { scalar: 'duration', constraints: reach } });
   return z.custom<number>(fits, 'is not a number of milliseconds within its bounds');
 }
 
 /** What has nothing to say: google.protobuf.Empty. */
-export const empty: z.ZodObject<Record<never, never>> = z.object({});
+export const empty: z.ZodObject<Record<never, never>> = Object.assign(z.object({}), { [EMPTY]: true });
 
 type Optionals<Shape extends Record<string, z.ZodType>> = { [Name in keyof Shape]: z.ZodOptional<Shape[Name]> };
 
@@ -52,8 +58,7 @@ export function oneof<Shape extends Record<string, z.ZodType>>(name: string, sha
   const fields: Record<string, z.ZodOptional> = {};
   for (const [field, schema] of Object.entries(shape)) {
     const made = schema.optional();
-    ONEOFS.set(made, name);
-    fields[field] = made;
+    fields[field] = Object.assign(made, { [ONEOF]: name });
   }
   return fields as unknown as Optionals<Shape>;
 }

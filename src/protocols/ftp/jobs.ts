@@ -1,0 +1,217 @@
+// What a data connection is made for: a file out, a file in, a folder's listing out. Each knows its source or target and the
+// connection, and no command.
+import { OK, type Outcome } from '../../core/outcome.ts';
+import type { Reading, Sink } from '../../core/sink.ts';
+import type { Clock } from '../../core/time.ts';
+import type { DataConnection } from './data.ts';
+import { FACTS, type FactName, factsLine, fits, type ListingForm, LONG_FORM, longLine } from './listing.ts';
+import type { FileFacts, IncomingFile, OpenFile } from './upper.ts';
+
+/** How a job ends, told once by whoever runs it. */
+export interface JobEnds {
+  /** Its source failed: there is no more to send. */
+  broken(outcome: Outcome): void;
+  /** The listing needs what follows `after`. */
+  page(listing: Listing, after: string): void;
+  /** All came: it is to be made durable. */
+  commit(file: IncomingFile): void;
+}
+
+export interface Job {
+  /** For the 150, and for STAT. */
+  readonly title: string;
+  /** The connection stands, and is as secure as was agreed. */
+  begin(connection: DataConnection, clock: Clock): void;
+  roomy(): void;
+  /** The peer has sent all; true when the transfer is not over by that. */
+  received(): boolean;
+  /** Lets go of what it holds; what came of a file is kept. */
+  cancel(): void;
+  /** It is over as it should be. */
+  close(): void;
+}
+
+/** RETR. */
+export class Retrieval implements Job, Sink {
+  readonly title: string;
+  private readonly file: OpenFile;
+  private readonly isText: boolean;
+  private readonly ends: JobEnds;
+  private at: number;
+  private readonly stop: number;
+  private connection: DataConnection | null = null;
+  private reading: Reading | null = null;
+
+  constructor(title: string, file: OpenFile, start: number, stop: number, isText: boolean, ends: JobEnds) {
+    this.title = title;
+    this.file = file;
+    this.at = start;
+    this.stop = stop;
+    this.isText = isText;
+    this.ends = ends;
+  }
+
+  begin(connection: DataConnection, clock: Clock): void {
+    this.connection = connection;
+    connection.beginSending(this.isText, clock);
+    this.at += connection.sendFile(this.file, this.at, this.stop);
+    if (this.at >= this.stop) this.end(OK);
+    else this.reading = this.file.read(this.at, this.stop, this);
+  }
+
+  get room(): number {
+    return this.connection?.room ?? 0;
+  }
+
+  bytes(data: Uint8Array, start: number, end: number): void {
+    this.connection?.bytes(data, start, end);
+  }
+
+  end(outcome: Outcome): void {
+    this.reading = null;
+    if (outcome === OK) this.connection?.end();
+    else this.ends.broken(outcome);
+  }
+
+  roomy(): void {
+    this.reading?.more();
+  }
+
+  received(): boolean {
+    return false;
+  }
+
+  cancel(): void {
+    this.reading?.stop();
+    this.reading = null;
+    this.connection = null;
+    this.file.close();
+  }
+
+  close(): void {
+    this.file.close();
+  }
+}
+
+/** STOR, STOU, APPE. */
+export class Storing implements Job {
+  readonly title: string;
+  private readonly file: IncomingFile;
+  private readonly isText: boolean;
+  private readonly ends: JobEnds;
+  private isCommitting = false;
+
+  constructor(title: string, file: IncomingFile, isText: boolean, ends: JobEnds) {
+    this.title = title;
+    this.file = file;
+    this.isText = isText;
+    this.ends = ends;
+  }
+
+  begin(connection: DataConnection, clock: Clock): void {
+    connection.beginReceiving(this.file, this.isText, clock);
+  }
+
+  roomy(): void {}
+
+  received(): boolean {
+    this.isCommitting = true;
+    this.ends.commit(this.file);
+    return true;
+  }
+
+  cancel(): void {
+    // What is being committed is on its way, and its answer comes to nobody.
+    if (!this.isCommitting) this.file.suspend();
+  }
+
+  close(): void {}
+}
+
+export interface ListingOrder {
+  readonly form: ListingForm;
+  readonly facts: ReadonlySet<FactName>;
+  /** Before each name (NLST of a folder tells paths); '' for none. */
+  readonly prefix: string;
+  /** Which names; null for all. */
+  readonly pattern: string | null;
+  /** For the times of LIST. */
+  readonly wall: number;
+}
+
+/** LIST, NLST, MLSD. */
+export class Listing implements Job {
+  readonly title: string;
+  /** The folder. */
+  readonly path: string;
+  private readonly order: ListingOrder;
+  private readonly ends: JobEnds;
+  private connection: DataConnection | null = null;
+  private entries: readonly FileFacts[];
+  private at = 0;
+  private isLast: boolean;
+  private asked = false;
+
+  /** @param entries the first of them, `isLast` when there are no more */
+  constructor(path: string, entries: readonly FileFacts[], isLast: boolean, order: ListingOrder, ends: JobEnds) {
+    this.title = 'Listing a folder';
+    this.path = path;
+    this.entries = entries;
+    this.isLast = isLast;
+    this.order = order;
+    this.ends = ends;
+  }
+
+  begin(connection: DataConnection, clock: Clock): void {
+    this.connection = connection;
+    connection.beginSending(false, clock);
+    this.roomy();
+  }
+
+  /** What follows; it was asked for. */
+  more(outcome: Outcome, entries: readonly FileFacts[], isLast: boolean): void {
+    this.asked = false;
+    if (this.connection === null) return;
+    if (outcome !== OK) {
+      this.ends.broken(outcome);
+      return;
+    }
+    this.entries = entries;
+    this.at = 0;
+    this.isLast = isLast;
+    this.roomy();
+  }
+
+  roomy(): void {
+    const { connection } = this;
+    if (connection === null || this.asked) return;
+    while (this.at < this.entries.length) {
+      if (connection.room === 0) return;
+      this.tell(connection, this.entries[this.at++]!);
+    }
+    if (this.isLast) {
+      connection.end();
+      return;
+    }
+    this.asked = true;
+    this.ends.page(this, this.entries.at(-1)?.name ?? '');
+  }
+
+  private tell(connection: DataConnection, entry: FileFacts): void {
+    const { form, facts, prefix, pattern, wall } = this.order;
+    if (pattern !== null && !fits(entry.name, pattern)) return;
+    const line =
+      form === FACTS ? factsLine(entry, facts) : form === LONG_FORM ? longLine(entry, wall) : `${prefix}${entry.name}`;
+    connection.line(line);
+  }
+
+  received(): boolean {
+    return false;
+  }
+
+  cancel(): void {
+    this.connection = null;
+  }
+
+  close(): void {}
+}

@@ -1,0 +1,98 @@
+// Every bound of SOAP: its default and range, and what a caller gets that passes it.
+import type { Limits } from '../../core/limits.ts';
+import { faults } from './faults.ts';
+
+const spec = 'docs/soap.md §Limits';
+
+export const limits = {
+  bodyBytesMax: {
+    what: 'a message with all of its attachments',
+    default: 4_194_304,
+    least: 1_024,
+    most: 268_435_455,
+    unit: 'bytes',
+    fault: faults.bodyTooLong,
+    spec,
+  },
+  depthMax: {
+    what: 'how deeply elements may be nested',
+    default: 64,
+    least: 8,
+    most: 500,
+    unit: 'count',
+    fault: faults.limit,
+    spec,
+  },
+  attributesMax: {
+    what: 'attributes of one element, declarations of namespaces among them',
+    default: 64,
+    least: 8,
+    most: 256,
+    unit: 'count',
+    fault: faults.limit,
+    spec,
+  },
+  namespacesMax: {
+    what: 'namespaces that are declared in an element and all that it is in',
+    default: 64,
+    least: 8,
+    most: 256,
+    unit: 'count',
+    fault: faults.limit,
+    spec,
+  },
+  nameBytesMax: {
+    what: 'the name of an element or attribute with its prefix',
+    default: 256,
+    least: 64,
+    most: 4_096,
+    unit: 'bytes',
+    fault: faults.limit,
+    spec,
+  },
+  headersMax: {
+    what: 'headers of a message',
+    default: 32,
+    least: 4,
+    most: 1_024,
+    unit: 'count',
+    fault: faults.headersTooMany,
+    spec,
+  },
+  partsMax: {
+    what: 'parts of a message with attachments',
+    default: 64,
+    least: 1,
+    most: 4_096,
+    unit: 'count',
+    fault: faults.attachments,
+    spec,
+  },
+  attachBytes: {
+    what: 'in an answer with attachments, values of bytes that are shorter stay in the document',
+    default: 1_024,
+    least: 0,
+    most: 1_048_576,
+    unit: 'bytes',
+    fault: null,
+    spec,
+  },
+  tokenAgeMs: {
+    what: 'how far the time of a UsernameToken may be from now',
+    default: 300_000,
+    least: 1_000,
+    most: 3_600_000,
+    unit: 'ms',
+    fault: faults.securityStale,
+    spec,
+  },
+  noncesMax: {
+    what: 'nonces that are remembered; while there are as many, tokens with a nonce are refused',
+    default: 10_000,
+    least: 1,
+    most: 1_000_000,
+    unit: 'count',
+    fault: faults.securityStale,
+    spec,
+  },
+} as const satisfies Limits;

@@ -1,0 +1,418 @@
+// A tree that is a folder on the disk: `ls` shows what is served. Each change happens below an open folder whose real place
+// was checked, and is on the disk, with its folder, before it is answered.
+import { closeSync, constants, fchmodSync, fstat, fsync, open, type Stats } from 'node:fs';
+import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
+import type { Reading, Sink } from '../../core/sink.ts';
+import type { FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
+import { isTreePath, parentOf } from '../paths.ts';
+import { DiskFolder, Listings } from './folder.ts';
+import { type Copy, cloneFile, PendingCopies } from './pending.ts';
+import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
+import { SharedDescriptor } from './reading.ts';
+import { outcomeOf } from './troubles.ts';
+import { Turns } from './turns.ts';
+import { DiskWriter, done } from './writer.ts';
+
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants;
+
+export class DiskTree implements FileTree {
+  private readonly places: Places;
+  private readonly pendingCopies: PendingCopies;
+  private readonly listings: Listings;
+  private readonly turns = new Turns();
+
+  /** @param root a folder, which must be there */
+  constructor(root: string) {
+    this.places = new Places(root);
+    this.pendingCopies = new PendingCopies(this.places.root);
+    this.listings = new Listings((path) => this.stat(path, false), this.places);
+  }
+
+  async stat(path: string, follow = true): Promise<FileStat | null> {
+    if (!isServed(path)) return null;
+    try {
+      const found = await this.places.look(path, follow);
+      return found === null || !isShown(found.stats) ? null : statOf(path, found.stats, found.link);
+    } catch (error) {
+      return gone(error);
+    }
+  }
+
+  async realPath(path: string): Promise<string | Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const found = await this.places.look(path, true).catch((error: unknown) => gone(error));
+      if (found !== null) return this.places.pathOf(found.real);
+      if (path === '') return MISSING;
+      return this.below(path, async ({ real }, name) => {
+        const parent = this.places.pathOf(real);
+        return parent === '' ? name : `${parent}/${name}`;
+      });
+    });
+  }
+
+  async list(path: string, after: string, most: number): Promise<FileStat[] | null> {
+    if (!isServed(path)) return null;
+    try {
+      const held = await this.places.hold(path);
+      if (held === null) return null;
+      try {
+        return await this.listings.page(held, path, after, most);
+      } finally {
+        held.close();
+      }
+    } catch (error) {
+      return gone(error);
+    }
+  }
+
+  async openFolder(path: string): Promise<TreeFolder | Outcome> {
+    if (!isServed(path)) return INVALID;
+    const found = await this.stat(path);
+    if (found === null) return MISSING;
+    if (!found.folder) return INVALID;
+    return attempt(async () => {
+      const held = await this.places.hold(path);
+      return held === null ? MISSING : DiskFolder.open(held, path, (each) => this.stat(each, false));
+    });
+  }
+
+  async open(path: string): Promise<TreeFile | Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(path, O_RDONLY);
+      if (at === null) return MISSING;
+      const stats = await statsOf(at.fd);
+      if (!stats.isFile()) {
+        closeSync(at.fd);
+        return INVALID;
+      }
+      return new DiskFile(at.fd, statOf(path, stats, null));
+    });
+  }
+
+  read(path: string, start: number, end: number, sink: Sink): Reading {
+    let inner: Reading | null = null;
+    let isStopped = false;
+    void this.open(path).then((file) => {
+      if (typeof file === 'number') {
+        if (!isStopped) sink.end(file === INVALID ? MISSING : file);
+        return;
+      }
+      if (!isStopped) inner = file.read(start, end, sink);
+      file.close();
+    });
+    return {
+      more: () => inner?.more(),
+      stop: () => {
+        isStopped = true;
+        inner?.stop();
+      },
+    };
+  }
+
+  // ---- files on their way in ---------------------------------------------------------------------------------------
+
+  async write(path: string, options: FileWriteOptions): Promise<FileWriter | Outcome> {
+    if (path === '' || !isServed(path)) return INVALID;
+    const there = await this.stat(path);
+    if (there?.folder === true) return EXISTS;
+    const folder = await this.stat(parentOf(path));
+    if (folder === null || !folder.folder) return MISSING;
+    if (options.ifVersion !== undefined && options.ifVersion !== '' && options.ifVersion !== there?.version)
+      return STALE;
+    if (options.edit === true && there === null) return MISSING;
+    return attempt(() => this.begin(path, options));
+  }
+
+  private async begin(path: string, options: FileWriteOptions): Promise<FileWriter | Outcome> {
+    const { owner, offset = 0, edit = false } = options;
+    const copies = this.pendingCopies;
+    const copy = offset > 0 ? await copies.resume(path, owner) : await copies.take(path, owner);
+    if (copy === null) return STALE;
+    try {
+      if (edit) {
+        const from = await this.places.open(path, O_RDONLY);
+        if (from === null) throw Object.assign(new Error('it is gone'), { code: 'ENOENT' });
+        try {
+          if (copy.isOwn) await unlink(copy.file).catch(() => {});
+          await cloneFile(nameOfFd(from), copy.file);
+          await chmod(copy.file, 0o644);
+        } finally {
+          closeSync(from.fd);
+        }
+      }
+      const fresh = copy.isOwn ? O_TRUNC : O_EXCL;
+      const fd = await opened(copy.file, O_RDWR | O_NOFOLLOW | (edit || offset > 0 ? 0 : O_CREAT | fresh));
+      const { size } = await statsOf(fd);
+      if (offset > 0 && size !== offset) {
+        closeSync(fd);
+        copies.release(copy);
+        return STALE;
+      }
+      return this.writer(path, options, copy, fd, size);
+    } catch (error) {
+      copies.release(copy);
+      return offset > 0 && outcomeOf(error) === MISSING ? STALE : outcomeOf(error);
+    }
+  }
+
+  private writer(path: string, options: FileWriteOptions, copy: Copy, fd: number, size: number): FileWriter {
+    const copies = this.pendingCopies;
+    let left: () => void = () => {};
+    const ends = {
+      appear: async (own: number) => {
+        const outcome = await this.turns.take(path, () => this.appear(path, copy.file, own, options.ifVersion));
+        if (outcome === OK) copies.release(copy);
+        return outcome;
+      },
+      keep: () => copies.keep(copy).finally(() => left()),
+      drop: () => copies.drop(copy).finally(() => left()),
+    };
+    const leaves = () => copies.leaves(copy, new Promise((resolve) => (left = resolve)));
+    const position = options.edit === true ? 0 : size;
+    const writer = new DiskWriter(fd, size, position, ends, leaves);
+    if (options.modified !== undefined) writer.setModified(options.modified);
+    return writer;
+  }
+
+  /** What was pending takes its place. */
+  private async appear(path: string, file: string, fd: number, ifVersion: string | undefined): Promise<Outcome> {
+    return this.below(path, async (held, name) => {
+      const target = `${held.base}/${name}`;
+      const there = await lstat(target).catch((error: unknown) => gone(error));
+      if (there?.isDirectory() === true) return EXISTS;
+      if (ifVersion !== undefined && ifVersion !== (await this.versionAt(path, there))) return STALE;
+      if (there?.isFile() === true && (there.mode & 0o777) !== 0o644) fchmodSync(fd, there.mode & 0o777);
+      if (ifVersion === '') {
+        // Also of programs that know nothing of us, one alone is the first.
+        try {
+          await link(file, target);
+        } catch (error) {
+          return outcomeOf(error) === EXISTS ? STALE : outcomeOf(error);
+        }
+        await unlink(file);
+      } else await rename(file, target);
+      return sync(held.fd);
+    });
+  }
+
+  private async versionAt(path: string, there: Stats | null): Promise<string> {
+    if (there === null) return '';
+    return there.isSymbolicLink() ? ((await this.stat(path))?.version ?? '') : versionOf(there);
+  }
+
+  async pending(path: string, owner: string): Promise<number | null> {
+    return (await this.pendingCopies.sizeAndTime(path, owner))?.size ?? null;
+  }
+
+  async pendingSince(path: string, owner: string): Promise<number | null> {
+    return (await this.pendingCopies.sizeAndTime(path, owner))?.since ?? null;
+  }
+
+  dropPending(path: string, owner: string): Promise<Outcome> {
+    return this.pendingCopies.forget(path, owner);
+  }
+
+  sweepPending(before: number): Promise<number> {
+    return this.pendingCopies.sweep(before);
+  }
+
+  // ---- changes -----------------------------------------------------------------------------------------------------
+
+  async makeFolder(path: string): Promise<Outcome> {
+    if (path === '') return EXISTS;
+    if (!isServed(path)) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        await mkdir(`${held.base}/${name}`);
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async remove(path: string, ifVersion?: string): Promise<Outcome> {
+    if (path === '' || !isServed(path)) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        const target = `${held.base}/${name}`;
+        const stats = await lstat(target);
+        if (ifVersion !== undefined && ifVersion !== (await this.versionAt(path, stats))) return STALE;
+        await (stats.isDirectory() ? rmdir(target) : unlink(target));
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async rename(from: string, to: string, replace: boolean): Promise<Outcome> {
+    if (from === '' || to === '' || !isServed(from) || !isServed(to) || to.startsWith(`${from}/`)) return INVALID;
+    return this.turns.both(from, to, () =>
+      this.below(from, (source, name) =>
+        this.below(to, async (target, other) => {
+          const old = `${source.base}/${name}`;
+          const stats = await lstat(old);
+          if (from === to) return OK;
+          const place = `${target.base}/${other}`;
+          const there = await lstat(place).catch((error: unknown) => gone(error));
+          // On disks that take `A` and `a` for one, a change of case is no collision.
+          const isItself = there !== null && there.ino === stats.ino && there.dev === stats.dev && there.nlink === 1;
+          if (there !== null && !isItself && (!replace || there.isDirectory() !== stats.isDirectory())) return EXISTS;
+          await rename(old, place);
+          const outcome = await sync(target.fd);
+          return outcome === OK && source.real !== target.real ? sync(source.fd) : outcome;
+        }),
+      ),
+    );
+  }
+
+  async copy(from: string, to: string, replace: boolean): Promise<Outcome> {
+    if (to === '' || !isServed(from) || !isServed(to)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(from, O_RDONLY);
+      if (at === null) return MISSING;
+      const file = this.pendingCopies.scratch();
+      try {
+        const stats = await statsOf(at.fd);
+        if (!stats.isFile()) return INVALID;
+        if (!replace && (await this.stat(to, false)) !== null) return EXISTS;
+        await cloneFile(nameOfFd(at), file);
+        const fd = await opened(file, O_RDONLY | O_NOFOLLOW);
+        try {
+          await utimes(file, stats.atime, stats.mtime);
+          const durable = await sync(fd);
+          if (durable !== OK) return durable;
+          const outcome = await this.turns.take(to, () => this.appear(to, file, fd, replace ? undefined : ''));
+          return outcome === STALE ? EXISTS : outcome;
+        } finally {
+          closeSync(fd);
+        }
+      } finally {
+        closeSync(at.fd);
+        await unlink(file).catch(() => {});
+      }
+    });
+  }
+
+  async set(path: string, { modified, mode }: { modified?: number; mode?: number }): Promise<Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(path, O_RDONLY);
+      if (at === null) return MISSING;
+      try {
+        if (mode !== undefined) fchmodSync(at.fd, mode & 0o777);
+        if (modified !== undefined) await utimes(nameOfFd(at), new Date(), modified / 1_000);
+        return await sync(at.fd);
+      } finally {
+        closeSync(at.fd);
+      }
+    });
+  }
+
+  async link(path: string, target: string): Promise<Outcome> {
+    if (path === '' || !isServed(path) || target === '' || target.includes('\0')) return INVALID;
+    const inTree = target.startsWith('/') ? target.slice(1) : posix.join(parentOf(path), target);
+    const clean = posix.normalize(inTree).replace(/^\.$/, '').replace(/\/$/, '');
+    if (clean === '..' || clean.startsWith('../') || !isServed(clean)) return DENIED;
+    const relative = target.startsWith('/') ? posix.relative(`/${parentOf(path)}`, `/${clean}`) || '.' : target;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        await symlink(relative, `${held.base}/${name}`);
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async space(): Promise<{ total: number; free: number }> {
+    const { bsize, blocks, bavail } = await statfs(this.places.root);
+    return { total: bsize * blocks, free: bsize * bavail };
+  }
+
+  async close(): Promise<void> {
+    await this.turns.rest();
+  }
+
+  /** Does something to a name in its open folder; errors of the disk are outcomes. */
+  private below<T extends string | Outcome>(
+    path: string,
+    work: (held: Held, name: string) => Promise<T>,
+  ): Promise<T | Outcome> {
+    return attempt(async () => {
+      const held = await this.places.holdParent(path);
+      if (held === null) return MISSING;
+      try {
+        return await work(held, path.slice(path.lastIndexOf('/') + 1));
+      } finally {
+        held.close();
+      }
+    });
+  }
+}
+
+class DiskFile implements TreeFile {
+  readonly stat: FileStat;
+  private readonly shared: SharedDescriptor;
+  private isOpen = true;
+
+  constructor(fd: number, stat: FileStat) {
+    this.stat = stat;
+    this.shared = new SharedDescriptor(fd);
+  }
+
+  get fd(): number {
+    return this.shared.fd;
+  }
+
+  read(start: number, end: number, sink: Sink): Reading {
+    return this.shared.read(start, Math.min(end, this.stat.size), sink);
+  }
+
+  close(): void {
+    if (this.isOpen) this.shared.release();
+    this.isOpen = false;
+  }
+}
+
+function isServed(path: string): boolean {
+  return isTreePath(path) && path !== HIDDEN && !path.startsWith(`${HIDDEN}/`);
+}
+
+/** Pipes, sockets and devices are none of ours. */
+export function isShown(stats: Stats): boolean {
+  return stats.isFile() || stats.isDirectory() || stats.isSymbolicLink();
+}
+
+function gone(error: unknown): null {
+  const outcome = outcomeOf(error);
+  if (outcome === MISSING || outcome === INVALID || outcome === DENIED) return null;
+  throw error;
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<T | Outcome> {
+  try {
+    return await work();
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
+function nameOfFd({ fd, real }: { readonly fd: number; readonly real: string }): string {
+  return process.platform === 'linux' ? `/proc/self/fd/${fd}` : real;
+}
+
+function sync(fd: number): Promise<Outcome> {
+  return done((then) => fsync(fd, then));
+}
+
+function statsOf(fd: number): Promise<Stats> {
+  return new Promise((resolve, reject) => {
+    fstat(fd, (error, stats) => (error === null ? resolve(stats) : reject(error)));
+  });
+}
+
+function opened(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o644, (error, fd) => (error === null ? resolve(fd) : reject(error)));
+  });
+}
