@@ -1,9 +1,9 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { ftp } from './protocols/ftp/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
-import { ftp } from './protocols/ftp/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
 import { lines } from './protocols/lines/index.ts';
@@ -11,8 +11,10 @@ import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
 import { rest } from './protocols/rest/index.ts';
+import { sftp } from './protocols/sftp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
+import { ssh } from './protocols/ssh/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
@@ -31,6 +33,8 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   acme,
   mqtt,
   lines,
+  ssh,
+  sftp,
   ftp,
   wire,
 ];

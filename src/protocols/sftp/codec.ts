@@ -118,7 +118,6 @@ export const EXTENSIONS: readonly (readonly [string, string])[] = [
   ['posix-rename@openssh.com', '1'],
   ['statvfs@openssh.com', '2'],
   ['fstatvfs@openssh.com', '2'],
-  ['hardlink@openssh.com', '1'],
   ['fsync@openssh.com', '1'],
   ['lsetstat@openssh.com', '1'],
   ['limits@openssh.com', '1'],

@@ -277,9 +277,8 @@ class SftpServer implements Upper {
     this.done(id, this.files.move(this.caller, this.path(from), this.path(to), { replace: replaces }));
   }
 
-  link(id: number, kind: 'hard' | 'symbolic', target: string, given: string): void {
-    if (kind === 'symbolic') this.done(id, this.files.link(this.caller, this.path(given), target));
-    else this.session.status(id, C.SSH_FX.OP_UNSUPPORTED, 'files have one name here: copy it');
+  link(id: number, target: string, given: string): void {
+    this.done(id, this.files.link(this.caller, this.path(given), target));
   }
 
   // ---- room --------------------------------------------------------------------------------------------------------

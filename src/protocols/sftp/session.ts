@@ -29,7 +29,7 @@ export interface Upper {
   realPath(id: number, path: string): void;
   rename(id: number, from: string, to: string, replaces: boolean): void;
   readLink(id: number, path: string): void;
-  link(id: number, kind: 'hard' | 'symbolic', target: string, path: string): void;
+  link(id: number, target: string, path: string): void;
   space(id: number, path: string): void;
   spaceOfHandle(id: number, handle: number): void;
   sync(id: number, handle: number): void;
@@ -169,7 +169,7 @@ export class SftpSession implements Session {
         // OpenSSH sends the target first, which the draft has second (OpenSSH PROTOCOL §4.1).
         const target = reader.text();
         const path = reader.text();
-        return () => upper.link(id, 'symbolic', target, path);
+        return () => upper.link(id, target, path);
       }
       case C.MKDIR: {
         const path = reader.text();
@@ -209,11 +209,6 @@ export class SftpSession implements Session {
         const from = reader.text();
         const to = reader.text();
         return () => upper.rename(id, from, to, true);
-      }
-      case 'hardlink@openssh.com': {
-        const target = reader.text();
-        const path = reader.text();
-        return () => upper.link(id, 'hard', target, path);
       }
       case 'lsetstat@openssh.com': {
         const path = reader.text();
