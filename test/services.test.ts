@@ -205,6 +205,27 @@ test('portico up --service --watch: what it says, and that it goes on', TIMEOUT,
   }
 });
 
+test('a service that throws where nobody catches does not take the server with it', TIMEOUT, async () => {
+  using place = new Place();
+  const path = place.write(
+    'wild.ts',
+    `import { defineService, z } from 'portico';
+     export default defineService({ name: 'a.v1.Wild', methods: { Go: { input: z.object({}), output: z.object({}), handler: () => {
+       setTimeout(() => { throw new Error('stray timer'); });
+       Promise.resolve().then(() => { throw new Error('stray promise'); });
+       throw new Error('within');
+     } } } });`,
+  );
+  await using server = await startServer(['--storage', 'memory', '--service', path]);
+  const go = () => fetch(new URL('/services/a.v1.Wild/Go', server.urls.http), { method: 'POST', body: '{}' });
+  assert.equal((await go()).status, 500);
+  await until(() =>
+    ['within', 'stray timer', 'stray promise'].every((text) => server.complaints.join().includes(text)),
+  );
+  assert.equal((await go()).status, 500);
+  assert.equal(await server.stop(), 0);
+});
+
 test('services from a .proto, with their types, called in process', TIMEOUT, async () => {
   using place = new Place();
   const proto = place.write(

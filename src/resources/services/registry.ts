@@ -21,6 +21,7 @@ import type { Carrier } from './client.ts';
 import type { Call, CallOptions, CallReceiver, Method, Service, Services } from './contract.ts';
 import type { Described } from './define.ts';
 import { SERVICE_LIMITS } from './limits.ts';
+import { unmarked } from './modules.ts';
 import { CODE_NAMES, type CodeName, type Detail, ServiceError, type Status } from './status.ts';
 
 export interface ServicesOptions {
@@ -313,7 +314,7 @@ export class OpenServices extends Turned implements Services, Runner {
     this.log.error(`a bug in the service ${service.name}`, {
       method: name,
       unsaid: known?.more ?? 0,
-      stack: what,
+      stack: unmarked(what),
     });
   }
 }
