@@ -269,6 +269,19 @@ test('calls have the rights of who makes them, and end when he is gone', TIMEOUT
   assert.equal((await portico.client(shop).WhoAmI({})).account, '');
 });
 
+test('metrics count calls by how they ended', TIMEOUT, async () => {
+  const shop = shopService();
+  await using portico = await Portico.start({ ...QUIET, services: [shop] });
+  const client = portico.client(shop);
+  await client.WhoAmI({});
+  await client.WhoAmI({});
+  await assert.rejects(client.GetOrder({ id: 'none' }));
+  const text = await (await fetch(new URL('/metrics', portico.urls.http))).text();
+  assert.match(text, /^portico_calls_total\{service="shop\.v1\.Orders",method="WhoAmI",code="OK"\} 2$/m);
+  assert.match(text, /^portico_calls_total\{service="shop\.v1\.Orders",method="GetOrder",code="NOT_FOUND"\} 1$/m);
+  assert.match(text, /^portico_calls 0$/m);
+});
+
 test('a server that closes ends its calls', TIMEOUT, async () => {
   const shop = shopService();
   const portico = await Portico.start({ ...QUIET, services: [shop], limits: { leaveMs: 200 } });
