@@ -58,6 +58,14 @@ export default defineService({
       output: z.object({ text: z.string()${more} }),
       handler: ({ name }) => ({ text: word + ' ' + name }),
     },
+    Tick: {
+      kind: 'server',
+      input: z.object({}),
+      output: z.object({ text: z.string() }),
+      handler: async function* (_, call) {
+        for (; !call.signal.aborted; await new Promise((resolve) => setTimeout(resolve, 5))) yield { text: word };
+      },
+    },
     Wait: {
       kind: 'both',
       input: z.object({}),
@@ -186,6 +194,26 @@ test('portico up --service --watch: what it says, and that it goes on', TIMEOUT,
     return answer.text();
   };
   assert.match(await wsdl(), /Say/);
+  // A stream that stands through it all, on a connection of its own.
+  const gone = new AbortController();
+  const stream = await fetch(new URL('/services/a.v1.Hello/Tick', server.urls.http), {
+    method: 'POST',
+    body: '{}',
+    signal: gone.signal,
+  });
+  const lines = stream.body!.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match(String((await lines.read()).value), /hello/);
+  place.write('word.ts', `export const word = 'salut';`);
+  const say = async () => {
+    const answer = await fetch(new URL('/services/a.v1.Hello/Say', server.urls.http), {
+      method: 'POST',
+      body: '{"name":"ann"}',
+    });
+    return answer.text();
+  };
+  await until(async () => /salut ann/.test(await say()));
+  for (let more = 0; more < 5; more++) assert.match(String((await lines.read()).value), /^(?:\{"text":"hello"\}\n)+$/);
+  gone.abort();
   place.write('hello.ts', HELLO().replace('Say:', 'Greet:'));
   await until(async () => /Greet/.test(await wsdl()));
   assert.equal(await server.stop(), 0);
