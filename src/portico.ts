@@ -200,7 +200,7 @@ export class Portico implements AsyncDisposable {
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const httpsPort = () =>
         server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       certified?.begin();
@@ -462,6 +462,7 @@ function routesOf(
   httpsPort: () => number | null,
   accounts: StoredAccounts,
   certified: Certified | null,
+  { services }: Serving,
 ): ExchangeHandler {
   const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
   const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
@@ -490,6 +491,7 @@ function routesOf(
           handshakes: () => server.handshakes,
           topics: () => topics.figures,
           certificates: () => certified?.certificates.figures() ?? [],
+          calls: services,
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
         }),
       },
