@@ -7,7 +7,8 @@ import { addMetadata, CONNECT_END, connectTimeoutMs, PREFIX, writePrefix } from 
 import { accepted, CODINGS, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
 import { type CallTerms, NONE, ServerCall } from './server-call.ts';
-import { codecsOf, type Directory, type Entry, type Form, type GrpcHost } from './server-directory.ts';
+import type { Form } from './server-codecs.ts';
+import { codecsOf, type Directory, type Entry, type GrpcHost } from './server-directory.ts';
 import { connectError, statusOf } from './server-status.ts';
 
 const FORMS: Readonly<Record<string, Form>> = {
