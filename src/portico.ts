@@ -261,9 +261,12 @@ export class Portico implements AsyncDisposable {
     return this.serving.call(service, method, input, settings);
   }
 
-  /** The client of a service in this process: `portico.client(orders).GetOrder({ id: '7' })`. */
-  client<Definition extends ServiceDefinition>(service: Definition, caller?: Caller): ClientOf<Definition> {
-    return this.serving.client(service, caller);
+  /** The client of a service in this process, by its definition or its name: `portico.client(orders).GetOrder({ id: '7' })`. */
+  client<Definition extends ServiceDefinition>(
+    service: Definition | Definition['name'],
+    caller?: Caller,
+  ): ClientOf<Definition> {
+    return this.serving.client<Definition>(service, caller);
   }
 
   /** The connections that stand now. */
@@ -309,6 +312,7 @@ function serverOf(
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
+    settings: (name) => (name === 'ftp' ? config.ftp : undefined),
     log,
     software: SOFTWARE,
     outbound: config.outbound,
@@ -577,7 +581,7 @@ function urlsOf(standing: readonly Standing[], config: Config): Record<string, s
 }
 
 /** What clients call a listener with TLS. */
-const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls' };
+const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls', ftp: 'ftps' };
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {

@@ -1,6 +1,7 @@
 // The resources that protocols are given.
 import type { Accounts } from './accounts/contract.ts';
 import type { Certificates } from './certificates/contract.ts';
+import type { Files } from './files/contract.ts';
 import type { Services } from './services/contract.ts';
 import type { Topics } from './topics/contract.ts';
 
@@ -9,6 +10,8 @@ export interface Resources {
   readonly topics: Topics;
   /** Absent on servers without any. */
   readonly services?: Services;
+  /** Absent on servers without any. */
+  readonly files?: Files;
   /** Absent where none are issued. */
   readonly certificates?: Certificates;
 }

@@ -2,7 +2,7 @@
 // memory, SQLite and JetStream can each do all of it. A table is a log that keeps one record a key.
 
 import type { Outcome, Waiter } from '../core/outcome.ts';
-import type { Reading, Sink, Source } from '../core/sink.ts';
+import type { Reading, Sink } from '../core/sink.ts';
 import type { Batch } from './batch.ts';
 
 export type { Reading, Sink };
@@ -153,45 +153,72 @@ export interface Tree {
   pending(path: string, owner: string): Promise<number | null>;
 }
 
-/** A file that is read: what was opened stays what it was. */
-export interface OpenTreeFile extends Source {
-  readonly stat: Stat;
-  /** Its descriptor, where the kernel may send from it; -1 where not. */
-  readonly fd: number;
+/** What a disk says of a file or folder. */
+export interface FileStat extends Stat {
+  /** What a symbolic link says; null for all else. */
+  readonly link: string | null;
+  readonly accessed: number;
+  readonly created: number;
+  /** The nine bits. */
+  readonly mode: number;
+  /** Kept when it is renamed. */
+  readonly unique: string;
+}
+
+/** An open folder: entries in the disk's own order, in bounded memory. */
+export interface TreeFolder {
+  /** Never rejects; none at the end. One call at a time. */
+  next(most: number): Promise<FileStat[]>;
   close(): void;
 }
 
-/** A writer that need not write in order. */
+/** An open file: the same bytes to its end. */
+export interface TreeFile {
+  readonly stat: FileStat;
+  readonly fd: number;
+  read(start: number, end: number, sink: Sink): Reading;
+  close(): void;
+}
+
+export interface FileWriteOptions extends WriteOptions {
+  /** Begins with what is there; MISSING where nothing is. Not together with `offset`. */
+  readonly edit?: boolean;
+}
+
+/** A writer that can go anywhere in its copy. */
 export interface FileWriter extends TreeWriter {
-  /** Bytes that it began with. */
-  readonly begun: number;
-  /** As `write`, at a place of its own; one behind the end leaves zeros before it. */
-  writeAt(position: number, input: Uint8Array, start: number, end: number): number;
+  readonly size: number;
+  readonly position: number;
+  /** What went wrong so far; `write` takes everything then, and `commit` settles with it. */
+  readonly trouble: Outcome;
+  seek(position: number): void;
   truncate(size: number): void;
+  read(start: number, end: number, sink: Sink): Reading;
+  sync(): Promise<Outcome>;
+  setModified(modified: number): void;
 }
 
-export interface BeginOptions {
-  /** `new`; `fresh`: nothing may be there; `resume`: the owner's suspended copy, else the file; `change`: the file's content. */
-  readonly how: 'new' | 'fresh' | 'resume' | 'change';
-  readonly owner: string;
-  /** With `resume`: the size that it must have. */
-  readonly offset?: number;
-  readonly ifVersion?: string;
-  readonly modified?: number;
-}
-
-/** A tree on disk, with what protocols for files need beside. */
+/** A tree that is a folder on disk: what files need beyond a `Tree`. What leaves it by a link is MISSING. */
 export interface FileTree extends Tree {
-  /** A folder's entries in no order, some at a time. */
-  scan(path: string): AsyncGenerator<readonly Stat[], Outcome>;
-  open(path: string): Promise<OpenTreeFile | Outcome>;
-  begin(path: string, options: BeginOptions): Promise<FileWriter | Outcome>;
-  /** A file, or a folder with all in it; outcomes as `rename`. */
+  stat(path: string, follow?: boolean): Promise<FileStat | null>;
+  list(path: string, after: string, most: number): Promise<FileStat[] | null>;
+  write(path: string, options: FileWriteOptions): Promise<FileWriter | Outcome>;
+  realPath(path: string): Promise<string | Outcome>;
+  /** INVALID: no folder; MISSING. */
+  openFolder(path: string): Promise<TreeFolder | Outcome>;
+  /** INVALID: a folder, or no plain file; MISSING. */
+  open(path: string): Promise<TreeFile | Outcome>;
+  /** One file. The copy appears whole. */
   copy(from: string, to: string, replace: boolean): Promise<Outcome>;
-  /** Removes a folder with all in it. */
-  removeAll(path: string): Promise<Outcome>;
-  touch(path: string, modified: number): Promise<Outcome>;
+  set(path: string, attributes: { readonly modified?: number; readonly mode?: number }): Promise<Outcome>;
+  link(path: string, target: string): Promise<Outcome>;
+  /** When it was last written to, in milliseconds since 1970; null when there is none. */
+  pendingSince(path: string, owner: string): Promise<number | null>;
+  dropPending(path: string, owner: string): Promise<Outcome>;
+  /** Drops pending copies last written to before `before`. */
+  sweepPending(before: number): Promise<number>;
   space(): Promise<{ readonly total: number; readonly free: number }>;
+  /** Waits for what is under way. */
   close(): Promise<void>;
 }
 

@@ -259,8 +259,9 @@ function countRule({ minLength, maxLength }: Constraints, of: string): Rule<numb
   if (minLength === undefined && maxLength === undefined) return null;
   const min = minLength ?? 0;
   const max = maxLength ?? Number.POSITIVE_INFINITY;
+  const few = min === 1 ? 'is empty' : `has fewer than ${min} ${of}`;
   return (count) => {
-    if (count < min) return `has fewer than ${min} ${of}`;
+    if (count < min) return few;
     return count > max ? `has more than ${max} ${of}` : null;
   };
 }
@@ -308,6 +309,7 @@ function scalarCheck(name: ScalarName, constraints: Constraints): Inner {
     case 'uint64':
       return typed(isUint64, 'is not a whole number from 0 to 18446744073709551615', numberRule<bigint>(constraints));
     case 'float':
+      return typed(isFloat, 'is not a number of 32 bits', numberRule<number>(constraints));
     case 'double':
       return typed(
         (value): value is number => typeof value === 'number',
@@ -367,6 +369,13 @@ function isUint64(value: unknown): value is bigint {
   return typeof value === 'bigint' && value >= 0n && value <= UINT64_MAX;
 }
 
+/** The largest of 32 bits; what is beyond would arrive as infinity. */
+const FLOAT_MAX = 3.4028234663852886e38;
+
+function isFloat(value: unknown): value is number {
+  return typeof value === 'number' && !(Number.isFinite(value) && Math.abs(value) > FLOAT_MAX);
+}
+
 function isTime(value: unknown): value is Date {
   if (!(value instanceof Date)) return false;
   const time = value.getTime();
@@ -410,10 +419,10 @@ function numberRule<Value extends number | bigint>(constraints: Constraints): Ru
 }
 
 function isMultiple(value: number, step: number): boolean {
-  if (Number.isInteger(value) && Number.isInteger(step)) return value % step === 0;
-  // 0.3 is a multiple of 0.1, although 0.3 / 0.1 is not quite 3.
+  if (step === 1) return Number.isInteger(value);
+  // 0.3 is a multiple of 0.1, although 0.3 / 0.1 is not quite 3: three roundings are forgiven, as zod does.
   const ratio = value / step;
-  return Math.abs(ratio - Math.round(ratio)) <= Number.EPSILON * Math.max(1, Math.abs(ratio)) * 2;
+  return Math.abs(ratio - Math.round(ratio)) < 4 * Number.EPSILON * Math.max(1, Math.abs(ratio));
 }
 
 function allOf<Value>(rules: readonly Rule<Value>[]): Rule<Value> | null {
@@ -432,8 +441,10 @@ function allOf<Value>(rules: readonly Rule<Value>[]): Rule<Value> | null {
 
 function textRule({ minLength, maxLength, pattern, format }: Constraints): Rule<string> | null {
   const rules: Rule<string>[] = [];
-  if (minLength !== undefined)
-    rules.push((text) => (isLong(text, minLength) ? null : `has fewer than ${minLength} characters`));
+  if (minLength !== undefined) {
+    const few = minLength === 1 ? 'is empty' : `has fewer than ${minLength} characters`;
+    rules.push((text) => (isLong(text, minLength) ? null : few));
+  }
   if (maxLength !== undefined)
     rules.push((text) =>
       text.length <= maxLength || !isLong(text, maxLength + 1) ? null : `has more than ${maxLength} characters`,

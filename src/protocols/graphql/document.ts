@@ -172,7 +172,7 @@ function read(text: string, { tokensMax }: GraphqlLimits): DocumentNode | GraphQ
   } catch (error) {
     if (!(error instanceof GraphQLError)) return faultError(faults.tooDeep);
     const { message, source, positions } = error;
-    if (message.includes('Document contains more than'))
+    if (message.includes('Document contains more'))
       return faultError(faults.tokensTooMany, `The most is ${tokensMax}.`);
     const extensions = { code: BAD_USER_INPUT, fault: faults.syntax.id };
     return new GraphQLError(message, { source: source ?? null, positions: positions ?? null, extensions });

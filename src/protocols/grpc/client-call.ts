@@ -13,7 +13,7 @@ import { type AskEvents, type BeginOptions, encoded, type GrpcClient, type Route
 import { addMetadata, COMPRESSED, EnvelopeReader, type EnvelopeSink, PREFIX, writePrefix } from './codec.ts';
 import { type Coding, compress, expand } from './coding.ts';
 import { faults } from './faults.ts';
-import { statusOf } from './server-status.ts';
+import { statusOf } from './server-ending.ts';
 
 /** Inputs that are taken while the connection has room. */
 const ROOM = 16;

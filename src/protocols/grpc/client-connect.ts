@@ -12,7 +12,7 @@ import { ClientCall } from './client-call.ts';
 import { CONNECT_END, metadataOf } from './codec.ts';
 import { CODINGS, codingOf, compress } from './coding.ts';
 import { faults } from './faults.ts';
-import { codeOfHttp, statusOfConnect } from './server-status.ts';
+import { codeOfHttp, statusOfConnect } from './server-ending.ts';
 
 const COMPRESS_LEAST = 1_024;
 /** The longest target that a GET is made with. */

@@ -6,7 +6,7 @@ import { ClientCall } from './client-call.ts';
 import { decodeWords, fromBase64, metadataOf, timeoutText } from './codec.ts';
 import { CODINGS, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
-import { codeNamed, codeOfHttp, detailsOf } from './server-status.ts';
+import { codeNamed, codeOfHttp, detailsOf } from './server-ending.ts';
 
 export class GrpcClientCall extends ClientCall {
   /** What ends the call. */

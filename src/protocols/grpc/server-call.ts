@@ -13,7 +13,7 @@ import { type Coding, compress, expand } from './coding.ts';
 import { faults } from './faults.ts';
 import type { BodyCodec } from './server-codecs.ts';
 import type { Codecs, Entry, GrpcHost } from './server-directory.ts';
-import { scratch, statusOf } from './server-status.ts';
+import { scratch, statusOf } from './server-ending.ts';
 
 /** CANCEL of HTTP/2 (RFC 9113 §7). */
 const CANCEL = 8;

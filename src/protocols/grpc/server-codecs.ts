@@ -6,7 +6,7 @@ import { type Protobuf, type ProtobufBounds, protobufOf } from '../../formats/sc
 import type { MessageType, Schema, Violation } from '../../formats/schema/types.ts';
 import { invalidStatus, type Status } from '../../resources/services/status.ts';
 import { faults } from './faults.ts';
-import { statusOf } from './server-status.ts';
+import { statusOf } from './server-ending.ts';
 
 export type Form = 'proto' | 'json';
 

@@ -5,10 +5,14 @@ import type { MessageSession, Messages } from '../../core/messages.ts';
 import { GONE, OK, type Outcome } from '../../core/outcome.ts';
 import type { Cause, Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
+import type { Call, CallReceiver } from '../../resources/services/contract.ts';
+import { type CallSocket, ClientCall } from './client-calls.ts';
 import { replyFaults } from './faults.ts';
 import { Positions } from './positions.ts';
-import { type Answer, readReply } from './replies.ts';
+import { type Answer, type CallReply, readReply } from './replies.ts';
 import {
+  type CallSettings,
+  callText,
   getText,
   type PublishOptions,
   publishText,
@@ -17,6 +21,7 @@ import {
   subscribeText,
   unsubscribeText,
 } from './requests.ts';
+import { refusedStatus } from './words.ts';
 
 export type { PublishOptions, ReceivedMessage, SubscribeOptions } from './requests.ts';
 
@@ -48,6 +53,8 @@ export interface PorticoJsonOptions {
 /** Ends a connection without fault (RFC 6455 §7.4.1). */
 const NORMAL = 1000;
 
+const GONE_STATUS = { code: 'UNAVAILABLE', message: 'the connection is gone', details: [] } as const;
+
 const PLAIN = 0;
 const SUBSCRIBE = 1;
 const UNSUBSCRIBE = 2;
@@ -59,7 +66,7 @@ interface Asked {
 
 const ASKED: Asked = { kind: PLAIN, filter: '' };
 
-export class PorticoJsonClient implements MessageSession {
+export class PorticoJsonClient implements MessageSession, CallSocket {
   readonly deadline: Instant = NEVER;
   readonly positions: Positions;
   private readonly messages: Messages;
@@ -68,6 +75,9 @@ export class PorticoJsonClient implements MessageSession {
   private readonly asked = new Map<number, Asked>();
   /** Filters that `resume` has asked for. */
   private readonly resumed = new Set<string>();
+  private readonly calls = new Map<number, ClientCall>();
+  /** Calls whose receivers take no more for now. */
+  private held = 0;
   private last = 0;
   private fault: Fault | null = null;
   private full = false;
@@ -116,6 +126,43 @@ export class PorticoJsonClient implements MessageSession {
   /** Asks for the retained value of a topic. */
   get(topic: string): number {
     return this.ask(ASKED, (number) => getText(number, topic));
+  }
+
+  /**
+   * Begins a call of `shop.v1.Orders.GetOrder`; values are as JSON has them. Undefined `params` follow by `send`. Null once
+   * the connection is over.
+   */
+  call(method: string, params: unknown, settings: CallSettings, receiver: CallReceiver): Call | null {
+    if (this.over) return null;
+    const number = ++this.last;
+    const call = new ClientCall(this, number, receiver);
+    this.calls.set(number, call);
+    this.say(callText(number, method, params, settings));
+    return call;
+  }
+
+  say(text: Buffer): void {
+    if (this.over) return;
+    this.messages.send(text, 0, text.length, true);
+    this.messages.flush();
+  }
+
+  get room(): number {
+    if (this.over || this.messages.room > 0) return this.messages.room;
+    this.full = true;
+    return 0;
+  }
+
+  hold(): void {
+    if (this.held++ === 0) this.messages.pause();
+  }
+
+  letGo(): void {
+    if (--this.held === 0 && !this.over) this.messages.resume();
+  }
+
+  callEnded(number: number): void {
+    this.calls.delete(number);
   }
 
   /**
@@ -174,6 +221,9 @@ export class PorticoJsonClient implements MessageSession {
         this.positions.live(reply.filter, reply.cursor);
         this.events.live(reply.filter, reply.cursor);
         return;
+      case 'call':
+        this.callReply(reply);
+        return;
       case 'gap':
         this.positions.gap(reply.filter);
         this.events.gap(reply.filter, reply.after, reply.from);
@@ -186,6 +236,12 @@ export class PorticoJsonClient implements MessageSession {
       return;
     }
     const asked = this.asked.get(number);
+    const call = this.calls.get(number);
+    if (call !== undefined) {
+      this.calls.delete(number);
+      call.end(refusedStatus(outcome, detail));
+      return;
+    }
     if (asked === undefined) {
       this.fail(replyFaults.unasked);
       return;
@@ -198,6 +254,13 @@ export class PorticoJsonClient implements MessageSession {
     this.tellRoom();
   }
 
+  private callReply(reply: CallReply): void {
+    const call = this.calls.get(reply.number);
+    if (call !== undefined) call.came(reply);
+    // An input that crossed the end of its call is answered as well.
+    else if (reply.what !== 'error') this.fail(replyFaults.unasked);
+  }
+
   private fail(fault: Fault): void {
     this.fault = fault;
     this.over = true;
@@ -208,6 +271,7 @@ export class PorticoJsonClient implements MessageSession {
   private tellRoom(): void {
     if (!this.full || this.over || this.asked.size > this.openMax / 2 || this.messages.room === 0) return;
     this.full = false;
+    for (const call of [...this.calls.values()]) call.writable();
     this.events.roomy();
   }
 
@@ -226,6 +290,8 @@ export class PorticoJsonClient implements MessageSession {
     this.positions.lost();
     const open = [...this.asked.keys()];
     this.asked.clear();
+    for (const call of [...this.calls.values()]) call.end(GONE_STATUS);
+    this.calls.clear();
     for (const number of open) this.events.answered(number, GONE, 0, 'the connection is gone', null);
     this.events.closed(cause, wire, this.fault);
   }

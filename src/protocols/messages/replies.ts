@@ -1,8 +1,9 @@
 // What a server says in portico.json, read for clients.
 import { utf8 } from '../../bytes/reader.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
+import type { Status } from '../../resources/services/status.ts';
 import type { ReceivedMessage } from './requests.ts';
-import { outcomeOf } from './words.ts';
+import { codeOf, outcomeOf } from './words.ts';
 
 export interface Answer {
   readonly kind: 'answer';
@@ -14,13 +15,29 @@ export interface Answer {
   readonly message: ReceivedMessage | null;
 }
 
+/** What comes for a call. */
+export interface CallReply {
+  readonly kind: 'call';
+  readonly number: number;
+  readonly what: 'result' | 'headers' | 'next' | 'end' | 'error';
+  /** Of `result` and `next`. */
+  readonly value: unknown;
+  readonly status: Status;
+  readonly headers: readonly string[];
+  readonly trailers: readonly string[];
+}
+
 export type Reply =
   | Answer
+  | CallReply
   | { readonly kind: 'message'; readonly message: ReceivedMessage }
   | { readonly kind: 'live'; readonly filter: string; readonly cursor: number }
   | { readonly kind: 'gap'; readonly filter: string; readonly after: number; readonly from: number }
   /** Of a newer server: to be passed over. */
   | { readonly kind: 'unknown' };
+
+const NONE: readonly string[] = [];
+const STATUS_OK: Status = { code: 'OK', message: '', details: [] };
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -38,7 +55,8 @@ export function readReply(input: Uint8Array, start: number, end: number): Reply 
     return message === null ? null : { kind: 'message', message };
   }
   if ('ack' in value) return readAck(value);
-  if ('error' in value) return readError(value);
+  if ('error' in value) return isObject(value.error) && 'code' in value.error ? readCall(value) : readError(value);
+  if (CALL_MEMBERS.some((name) => name in value)) return readCall(value);
   if ('live' in value) {
     const cursor = numberOf(value.cursor);
     return typeof value.live !== 'string' || cursor < 0 ? null : { kind: 'live', filter: value.live, cursor };
@@ -74,6 +92,44 @@ function readError({ error, id }: Members): Reply | null {
   const number = typeof id === 'number' ? id : 0;
   const detail = typeof error.detail === 'string' ? error.detail : '';
   return { kind: 'answer', number, outcome: outcomeOf(error.outcome), cursor: 0, detail, message: null };
+}
+
+const CALL_MEMBERS = ['result', 'next', 'end', 'headers'];
+
+function readCall(value: Members): Reply | null {
+  const { id } = value;
+  const headers = pairsOf(value.headers);
+  const trailers = pairsOf(value.trailers);
+  if (headers === null || trailers === null) return null;
+  const about = { kind: 'call', headers, trailers, status: STATUS_OK } as const;
+  if ('error' in value) {
+    const status = statusOf(value.error as Members);
+    // An error that is no call's: a request that could not be told from others.
+    return { ...about, number: typeof id === 'number' ? id : 0, what: 'error', value: null, status };
+  }
+  if (typeof id !== 'number') return null;
+  if ('result' in value) return { ...about, number: id, what: 'result', value: value.result };
+  if ('next' in value) return { ...about, number: id, what: 'next', value: value.next };
+  return { ...about, number: id, what: 'end' in value ? 'end' : 'headers', value: null };
+}
+
+/** A list of pairs, flat; null for what is none. */
+function pairsOf(value: unknown): readonly string[] | null {
+  if (value === undefined) return NONE;
+  if (!Array.isArray(value)) return null;
+  const pairs: unknown[] = value.flat();
+  return pairs.length % 2 === 0 && pairs.every((part) => typeof part === 'string') ? (pairs as string[]) : null;
+}
+
+/** `{"code","message","details"}`; what is not known is UNKNOWN. */
+export function statusOf({ code, message, details }: Members): Status {
+  return {
+    code: codeOf(code),
+    message: text(message),
+    details: (Array.isArray(details) ? details : []).flatMap((detail: unknown) =>
+      isObject(detail) && typeof detail.type === 'string' ? [{ type: detail.type, value: detail.value }] : [],
+    ),
+  };
 }
 
 function readGap(gap: unknown): Reply | null {

@@ -73,6 +73,38 @@ export function getText(id: number, topic: string): Buffer {
   return textOf({ get: topic, id });
 }
 
+export interface CallSettings {
+  /** Name, value, name, value. */
+  readonly metadata: readonly string[];
+  /** Infinity for as long as the method allows. */
+  readonly timeoutMs: number;
+}
+
+/** Begins a call; without `params` they follow. */
+export function callText(id: number, method: string, params: unknown, { metadata, timeoutMs }: CallSettings): Buffer {
+  const pairs: string[][] = [];
+  for (let at = 0; at + 1 < metadata.length; at += 2) pairs.push([metadata[at]!, metadata[at + 1]!]);
+  return textOf({
+    call: method,
+    params,
+    ...(pairs.length === 0 ? {} : { metadata: pairs }),
+    ...(Number.isFinite(timeoutMs) ? { timeoutMs: Math.max(1, Math.ceil(timeoutMs)) } : {}),
+    id,
+  });
+}
+
+export function sendText(id: number, params: unknown): Buffer {
+  return textOf({ send: id, params });
+}
+
+export function finishText(id: number): Buffer {
+  return textOf({ finish: id });
+}
+
+export function cancelText(id: number): Buffer {
+  return textOf({ cancel: id });
+}
+
 function textOf(request: object): Buffer {
   return Buffer.from(JSON.stringify(request));
 }

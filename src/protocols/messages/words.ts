@@ -18,7 +18,7 @@ import {
   UNSUPPORTED,
 } from '../../core/outcome.ts';
 import { IDLE, OVERLOADED, REVOKED, SHUTDOWN, type Why } from '../../core/pipe.ts';
-import type { CodeTable } from '../../resources/services/status.ts';
+import type { CodeName, CodeTable, Status } from '../../resources/services/status.ts';
 
 /** What is said of an outcome where nothing more exact is known. */
 export const OUTCOME_TEXTS: OutcomeTable<string> = {
@@ -74,6 +74,32 @@ export const RPC_CODES: CodeTable<number> = {
   DATA_LOSS: -32_015,
   UNAUTHENTICATED: -32_016,
 };
+
+/** What a call is refused with that was not even understood as one. */
+const REFUSED_CODES: OutcomeTable<Exclude<CodeName, 'OK'>> = {
+  [OK]: 'UNKNOWN',
+  [DENIED]: 'PERMISSION_DENIED',
+  [UNKNOWN]: 'UNAUTHENTICATED',
+  [MISSING]: 'NOT_FOUND',
+  [EXISTS]: 'ALREADY_EXISTS',
+  [INVALID]: 'INVALID_ARGUMENT',
+  [STALE]: 'ABORTED',
+  [FULL]: 'RESOURCE_EXHAUSTED',
+  [BUSY]: 'UNAVAILABLE',
+  [LATE]: 'DEADLINE_EXCEEDED',
+  [GONE]: 'CANCELLED',
+  [UNSUPPORTED]: 'UNIMPLEMENTED',
+  [FAILED]: 'INTERNAL',
+};
+
+export function refusedStatus(outcome: Outcome, message: string): Status {
+  return { code: REFUSED_CODES[outcome], message, details: [] };
+}
+
+/** The code by that name; UNKNOWN for one that is not known, or no error. */
+export function codeOf(name: unknown): CodeName {
+  return typeof name === 'string' && name !== 'OK' && Object.hasOwn(RPC_CODES, name) ? (name as CodeName) : 'UNKNOWN';
+}
 
 /** What is said when the server asks a session to leave. */
 export const LEAVING: Readonly<Record<Why, readonly [Outcome, string]>> = {

@@ -35,7 +35,7 @@ export const mqtt: Protocol<Resources> = {
   specs: ['MQTT 5.0 (OASIS, 7 March 2019)', 'MQTT 3.1.1 (OASIS, 29 October 2014)', 'MQTT 3.1 (IBM, 2010)'],
   limits,
   faults,
-  uses: ['topics'],
+  uses: ['topics', 'services'],
   listens: [
     {
       on: 'tcp',

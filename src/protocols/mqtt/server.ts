@@ -26,6 +26,7 @@ import type { limits } from './limits.ts';
 import { CONNACK_CODES, PUBLISH_CODES, REASON_TEXTS, SUBSCRIBE_CODES, UNSUBSCRIBE_CODES } from './outcomes.ts';
 import { type ConnectRead, REASON, SUBACK_FAILURE, type SubscriptionRequest, V5, V31, V311 } from './packets.ts';
 import type { PropertyValues } from './properties.ts';
+import { MqttCalls } from './server-calls.ts';
 import { certificateShown, methodRefused, passwordShown, REFUSED, willOf } from './server-connect.ts';
 import { publicationOf } from './server-publication.ts';
 import { HOLD_ORDER, HOLD_UNSETTLED, MqttSession, type Upper } from './session.ts';
@@ -79,6 +80,8 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   private gaps: Map<string, string> | null = null;
   /** Histories that are being asked for. */
   private asking = 0;
+  /** Null until something is called. */
+  private calls: MqttCalls | null = null;
   private gone = false;
 
   constructor(pipe: Pipe, host: MqttHost, session: MqttSession, authenticators: readonly Authenticator[]) {
@@ -294,12 +297,33 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       return;
     }
     const five = this.connectPacket!.version === V5;
+    if (five && MqttCalls.isFor(this.host, topic)) {
+      this.calls ??= this.newCalls();
+      this.calls.publish(topic, reader, sequence);
+      return;
+    }
     const publication = publicationOf(reader, topic, five, this.attachment);
     this.began();
     // A server that knows that nobody matches may say so (MQTT 5.0 §3.4.2.1).
     const matched = sequence < 0 || !five || this.topics.matching(topic) > 0;
     const token = sequence < 0 ? SENT : (sequence * 2 + (matched ? 1 : 0)) * KINDS + PUBLISHED;
     this.topics.publish(this.caller!, publication, this, token);
+  }
+
+  /** Calls of services: this connection as they need it. */
+  private newCalls(): MqttCalls {
+    const { host, pipe, caller } = this;
+    const calling = {
+      host,
+      caller: caller!,
+      connection: pipe.id,
+      isRoomy: () => pipe.room > 0,
+      acknowledge: (sequence: number, code: number, reason: string) => {
+        if (code !== REASON.success) this.refusePublish(sequence, code, reason);
+        else if (sequence >= 0) this.session.published(sequence, code, '');
+      },
+    };
+    return new MqttCalls(calling, this.attachment!);
   }
 
   /** The topic of a PUBLISH, by its name or its alias; '' when nothing can be published to it, null after a fault. */
@@ -345,6 +369,10 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   }
 
   released(packetId: number): void {
+    if (this.calls?.released(packetId) === true) {
+      this.session.completed(packetId, REASON.success);
+      return;
+    }
     if (!this.attachment!.isOnce(packetId)) {
       this.session.completed(packetId, REASON.packetIdentifierNotFound);
       return;
@@ -539,6 +567,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
 
   more(): void {
     this.attachment?.more();
+    this.calls?.more();
   }
 
   // ---- Waiter ------------------------------------------------------------------------------------------------------
@@ -584,6 +613,7 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
   over(withWill: boolean, expiry: number): void {
     this.gone = true;
     this.answers.clear();
+    this.calls?.gone();
     const { attachment } = this;
     if (attachment === null) return;
     if (!withWill) this.topics.arm(attachment, this.caller!, null);

@@ -42,13 +42,13 @@ test('presets are filled in before the handler, and what is wrong is told with i
   const wrong = house.call('PlaceOrder', { ...ORDER, items: [{ sku: '', quantity: 0, unitPrice: 1 }] });
   assert.deepEqual(wrong.got.status, {
     code: 'INVALID_ARGUMENT',
-    message: 'items[0].sku: has fewer than 1 characters',
+    message: 'items[0].sku: is empty',
     details: [
       {
         type: 'google.rpc.BadRequest',
         value: {
           fieldViolations: [
-            { field: 'items[0].sku', description: 'has fewer than 1 characters' },
+            { field: 'items[0].sku', description: 'is empty' },
             { field: 'items[0].quantity', description: 'is less than 1' },
           ],
         },

@@ -1,10 +1,11 @@
+// The tree on disk: what every tree must do, and what a disk can be made to do.
 import assert from 'node:assert/strict';
 import {
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -12,199 +13,183 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { EXISTS, INVALID, MISSING, OK, STALE } from '../../core/outcome.ts';
+import { DENIED, EXISTS, INVALID, MISSING, OK } from '../../core/outcome.ts';
 import { committed, patterned, readAll, writeAll } from '../conformance.ts';
-import type { BeginOptions, FileWriter } from '../engine.ts';
 import { treeSuite } from '../tree-conformance.ts';
-import { DiskTree, PENDING_FOLDER } from './tree.ts';
+import { DiskTree } from './tree.ts';
 
-const OPTIONS = { sync: true, wall: () => Date.now() };
-
-async function opened() {
-  const folder = mkdtempSync(join(tmpdir(), 'portico-tree-'));
-  const tree = await DiskTree.open(folder, OPTIONS);
-  return {
-    folder,
-    tree,
-    async dispose() {
-      await tree.close();
-      rmSync(folder, { recursive: true });
-    },
+function fresh() {
+  const root = mkdtempSync(join(tmpdir(), 'portico-tree-'));
+  const tree = new DiskTree(root);
+  const dispose = async () => {
+    await tree.close();
+    rmSync(root, { recursive: true });
   };
+  return { root, tree, dispose };
 }
 
-treeSuite('disk', opened);
+treeSuite('a tree on disk', async () => fresh());
 
-const on = (what: string, run: (given: Awaited<ReturnType<typeof opened>>) => Promise<void>) =>
-  test(`disk: ${what}`, async () => {
-    const given = await opened();
-    try {
-      await run(given);
-    } finally {
-      await given.dispose();
-    }
-  });
-
-async function begin(tree: DiskTree, path: string, options: Partial<BeginOptions> = {}): Promise<FileWriter> {
-  const writer = await tree.begin(path, { how: 'new', owner: 'o', ...options });
-  assert.ok(typeof writer === 'object', `no writer: ${String(writer)}`);
-  return writer;
-}
-
-async function put(tree: DiskTree, path: string, bytes: Buffer, options: Partial<BeginOptions> = {}) {
-  const writer = await begin(tree, path, options);
-  await writeAll(writer, bytes);
-  return committed(writer);
-}
-
-const bytesOf = async (tree: DiskTree, path: string) =>
-  (await readAll((sink) => tree.read(path, 0, Number.POSITIVE_INFINITY, sink))).bytes;
-
-on('what is served is what lies in the folder, and what others put there is served', async ({ tree, folder }) => {
-  await tree.makeFolder('a');
-  await put(tree, 'a/ü.txt', Buffer.from('one'));
-  assert.equal(readFileSync(join(folder, 'a/ü.txt'), 'utf8'), 'one');
-  assert.deepEqual(readdirSync(folder).sort(), [PENDING_FOLDER, 'a']);
-  writeFileSync(join(folder, 'a/other'), 'two');
-  assert.deepEqual(
-    (await tree.list('a', '', 9))!.map(({ path, size }) => [path, size]),
-    [
-      ['a/other', 3],
-      ['a/ü.txt', 3],
-    ],
-  );
-  assert.deepEqual(
-    (await tree.list('', '', 9))!.map(({ path }) => path),
-    ['a'],
-  );
-  assert.equal(await tree.stat(PENDING_FOLDER), null);
-});
-
-on('links that leave the tree lead nowhere; those within it are followed', async ({ tree, folder }) => {
-  const outside = mkdtempSync(join(tmpdir(), 'portico-outside-'));
+async function on(run: (tree: DiskTree, root: string) => Promise<void>): Promise<void> {
+  const { root, tree, dispose } = fresh();
   try {
-    writeFileSync(join(outside, 'secret'), 'secret');
-    mkdirSync(join(folder, 'd'));
-    writeFileSync(join(folder, 'd/in'), 'in');
-    symlinkSync(outside, join(folder, 'out'));
-    symlinkSync(join(outside, 'secret'), join(folder, 'leaf'));
-    symlinkSync('/etc/passwd', join(folder, 'd/passwd'));
-    symlinkSync('d', join(folder, 'within'));
-    symlinkSync(join(folder, PENDING_FOLDER), join(folder, 'pending'));
-    for (const path of ['out', 'out/secret', 'leaf', 'd/passwd', 'pending', 'within/passwd']) {
-      assert.equal(await tree.stat(path), null, path);
-      assert.equal(await tree.open(path), INVALID, path);
-      assert.equal(typeof (await tree.begin(`${path}/x`, { how: 'new', owner: 'o' })), 'number', path);
-      assert.notEqual(await tree.makeFolder(`${path}/x`), OK);
-      assert.notEqual(await tree.copy(path, 'copied', false), OK);
-    }
-    assert.equal(typeof (await tree.begin('leaf', { how: 'new', owner: 'o' })), 'number');
-    assert.equal(String(await bytesOf(tree, 'within/in')), 'in');
-    assert.deepEqual(
-      (await tree.list('d', '', 9))!.map(({ path }) => path),
-      ['d/in'],
-    );
-    assert.equal(await tree.copy('d', 'e', false), OK);
-    assert.deepEqual(readdirSync(join(folder, 'e')), ['in']);
-    assert.equal(readFileSync(join(outside, 'secret'), 'utf8'), 'secret');
+    await run(tree, root);
   } finally {
+    await dispose();
+  }
+}
+
+async function put(tree: DiskTree, path: string, bytes: Buffer): Promise<void> {
+  const writer = await tree.write(path, { owner: 'o' });
+  assert.ok(typeof writer === 'object');
+  await writeAll(writer, bytes);
+  assert.equal((await committed(writer)).outcome, OK);
+}
+
+test('what is on the disk is what is served', () =>
+  on(async (tree, root) => {
+    await put(tree, 'a.txt', Buffer.from('hello'));
+    assert.equal(readFileSync(join(root, 'a.txt'), 'utf8'), 'hello');
+    writeFileSync(join(root, 'b.txt'), 'by another program');
+    assert.equal((await tree.stat('b.txt'))?.size, 18);
+    assert.deepEqual(
+      (await tree.list('', '', 10))?.map(({ path }) => path),
+      ['a.txt', 'b.txt'],
+    );
+    assert.deepEqual(readdirSync(root).sort(), ['.portico', 'a.txt', 'b.txt']);
+    assert.equal(await tree.stat('.portico'), null);
+    assert.equal(await tree.write('.portico/x', { owner: 'o' }), INVALID);
+  }));
+
+test('links are followed within the tree, and lead nowhere out of it', () =>
+  on(async (tree, root) => {
+    mkdirSync(join(root, 'in'));
+    writeFileSync(join(root, 'in', 'a'), 'inside');
+    symlinkSync('in/a', join(root, 'good'));
+    symlinkSync('/etc/passwd', join(root, 'bad'));
+    symlinkSync('/etc', join(root, 'etc'));
+    symlinkSync('../../..', join(root, 'in', 'up'));
+    symlinkSync('.portico', join(root, 'hidden'));
+    assert.equal((await tree.stat('good'))?.size, 6);
+    assert.equal((await tree.stat('good', false))?.link, 'in/a');
+    for (const path of ['bad', 'etc/passwd', 'etc', 'in/up/etc/passwd', 'hidden', 'hidden/pending']) {
+      assert.equal(await tree.stat(path), null, path);
+      assert.equal(await tree.open(path), MISSING, path);
+      assert.equal((await readAll((sink) => tree.read(path, 0, 1, sink))).outcome, MISSING, path);
+      assert.equal(await tree.list(path, '', 1), null, path);
+    }
+    assert.equal(await tree.write('etc/portico-was-here', { owner: 'o' }), MISSING);
+    assert.equal(await tree.makeFolder('etc/portico-was-here'), MISSING);
+    assert.equal(await tree.remove('etc/passwd'), MISSING);
+    assert.equal(await tree.rename('good', 'etc/portico-was-here', true), MISSING);
+    assert.equal(await tree.copy('bad', 'mine', false), MISSING);
+    assert.equal(await tree.remove('bad'), OK, 'the link itself goes');
+    assert.equal(await tree.link('new', '../..'), DENIED);
+    assert.equal(await tree.link('in/new', '../good'), OK);
+    assert.equal((await tree.stat('in/new'))?.size, 6);
+  }));
+
+test('a folder that becomes a link out of the tree meanwhile keeps the writer in', () =>
+  on(async (tree, root) => {
+    mkdirSync(join(root, 'd'));
+    const outside = mkdtempSync(join(tmpdir(), 'portico-out-'));
+    const writer = await tree.write('d/x', { owner: 'o' });
+    assert.ok(typeof writer === 'object');
+    await writeAll(writer, patterned(10));
+    renameSync(join(root, 'd'), join(root, 'was'));
+    symlinkSync(outside, join(root, 'd'));
+    assert.equal((await committed(writer)).outcome, MISSING);
+    assert.deepEqual(readdirSync(outside), []);
     rmSync(outside, { recursive: true });
-  }
-});
+  }));
 
-on('a file that is changed is the old one or the new one, for who has it open too', async ({ tree }) => {
-  const old = patterned(500_000);
-  await put(tree, 'f', old);
-  const file = await tree.open('f');
-  assert.ok(typeof file === 'object');
-  const writer = await begin(tree, 'f', { how: 'change' });
-  assert.equal(writer.begun, 500_000);
-  writer.writeAt(499_999, Buffer.from('xy'), 0, 2);
-  writer.writeAt(0, Buffer.from('ab'), 0, 2);
-  writer.truncate(600_000);
-  assert.deepEqual(await bytesOf(tree, 'f'), old);
-  assert.deepEqual(await committed(writer), { outcome: OK, value: 600_000 });
-  const expected = Buffer.alloc(600_000);
-  old.copy(expected);
-  expected.write('ab', 0);
-  expected.write('xy', 499_999);
-  assert.deepEqual(await bytesOf(tree, 'f'), expected);
-  assert.deepEqual((await readAll((sink) => file.read(0, file.stat.size, sink))).bytes, old);
-  file.close();
-});
+test('a writer goes anywhere in its copy, and what was there is whole until it commits', () =>
+  on(async (tree) => {
+    await put(tree, 'f', Buffer.from('0123456789'));
+    const writer = await tree.write('f', { owner: 'o', edit: true });
+    assert.ok(typeof writer === 'object');
+    assert.equal(writer.size, 10);
+    writer.seek(4);
+    writer.write(Buffer.from('xy'), 0, 2);
+    writer.seek(12);
+    writer.write(Buffer.from('z'), 0, 1);
+    const seen = await readAll((sink) => writer.read(0, 100, sink));
+    assert.equal(seen.bytes.toString('latin1'), '0123xy6789\0\0z');
+    assert.equal((await readAll((sink) => tree.read('f', 0, 100, sink))).bytes.toString(), '0123456789');
+    writer.truncate(5);
+    assert.deepEqual(await committed(writer), { outcome: OK, value: 5 });
+    assert.equal((await readAll((sink) => tree.read('f', 0, 100, sink))).bytes.toString(), '0123x');
+  }));
 
-on('two who write one file do not tear it, and only one of two makes it anew', async ({ tree }) => {
-  const one = await begin(tree, 'f');
-  const other = await begin(tree, 'f');
-  await writeAll(one, Buffer.alloc(300_000, 1));
-  await writeAll(other, Buffer.alloc(200_000, 2));
-  assert.deepEqual(
-    (await Promise.all([committed(one), committed(other)])).map(({ outcome }) => outcome),
-    [OK, OK],
-  );
-  const bytes = (await bytesOf(tree, 'f'))!;
-  assert.ok(bytes.every((byte) => byte === bytes[0]));
-  assert.equal(bytes.length, bytes[0] === 1 ? 300_000 : 200_000);
-  const [first, second] = [await begin(tree, 'g', { how: 'fresh' }), await begin(tree, 'g', { how: 'fresh' })];
-  await writeAll(first, Buffer.from('1'));
-  await writeAll(second, Buffer.from('2'));
-  assert.deepEqual([(await committed(first)).outcome, (await committed(second)).outcome], [OK, EXISTS]);
-  assert.equal(await tree.begin('g', { how: 'fresh', owner: 'o' }), EXISTS);
-});
+test('two writers of one path do not meet', () =>
+  on(async (tree) => {
+    const one = await tree.write('f', { owner: 'o' });
+    const other = await tree.write('f', { owner: 'o' });
+    assert.ok(typeof one === 'object' && typeof other === 'object');
+    await Promise.all([writeAll(one, Buffer.alloc(500_000, 'a')), writeAll(other, Buffer.alloc(700_000, 'b'))]);
+    assert.equal((await committed(one)).outcome, OK);
+    const { bytes } = await readAll((sink) => tree.read('f', 0, Infinity, sink));
+    assert.ok(bytes.equals(Buffer.alloc(500_000, 'a')));
+    assert.equal((await committed(other)).outcome, OK);
+    const now = await readAll((sink) => tree.read('f', 0, Infinity, sink));
+    assert.ok(now.bytes.equals(Buffer.alloc(700_000, 'b')));
+  }));
 
-on('what a crash left of an upload goes on, and nothing of it is to be seen', async ({ tree, folder }) => {
-  const bytes = patterned(400_000);
-  const writer = await begin(tree, 'big');
-  await writeAll(writer, bytes.subarray(0, 300_000));
-  while (existsSync(join(folder, 'big')) || !readdirSync(join(folder, PENDING_FOLDER)).length)
-    await new Promise(setImmediate);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  // Another process opens the folder: the first was killed.
-  const next = await DiskTree.open(folder, OPTIONS);
-  assert.equal(await next.stat('big'), null);
-  const size = await next.pending('big', 'o');
-  assert.equal(size, 300_000);
-  assert.equal(await next.pending('big', 'another'), null);
-  const goesOn = await begin(next, 'big', { how: 'resume', offset: 300_000 });
-  await writeAll(goesOn, bytes.subarray(300_000));
-  assert.equal((await committed(goesOn)).outcome, OK);
-  assert.deepEqual(await bytesOf(next, 'big'), bytes);
-  assert.deepEqual(readdirSync(join(folder, PENDING_FOLDER)), []);
-  await next.close();
-});
+test('what was left is found by another tree of the same folder, and swept when it is old', () =>
+  on(async (tree, root) => {
+    const writer = await tree.write('big', { owner: 'o' });
+    assert.ok(typeof writer === 'object');
+    await writeAll(writer, patterned(300_000));
+    await writer.sync();
+    // The process is gone: nobody suspends.
+    const later = new DiskTree(root);
+    assert.equal(await later.pending('big', 'o'), 300_000);
+    const goesOn = await later.write('big', { owner: 'o', offset: 300_000 });
+    assert.ok(typeof goesOn === 'object');
+    goesOn.suspend();
+    assert.equal(await later.sweepPending(0), 0);
+    assert.equal(await later.pending('big', 'o'), 300_000);
+    assert.equal(await later.sweepPending(Date.now() + 60_000), 1);
+    assert.equal(await later.pending('big', 'o'), null);
+    writer.abort();
+  }));
 
-on('going on with a file that is there, behind its end only', async ({ tree }) => {
-  await put(tree, 'log', Buffer.from('one'));
-  assert.equal(await tree.begin('log', { how: 'resume', owner: 'o', offset: 2 }), STALE);
-  assert.equal((await put(tree, 'log', Buffer.from('two'), { how: 'resume', offset: 3 })).outcome, OK);
-  assert.equal(String(await bytesOf(tree, 'log')), 'onetwo');
-});
+test('a folder in pages: all names once, in the order of the disk and by name', () =>
+  on(async (tree, root) => {
+    const names = Array.from({ length: 3_000 }, (_, index) => `n${index}`);
+    for (const name of names) writeFileSync(join(root, name), '');
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0xfe])]), 'not UTF-8');
+    writeFileSync(join(root, 'bad\nname'), '');
+    const folder = await tree.openFolder('');
+    assert.ok(typeof folder === 'object');
+    const seen: string[] = [];
+    for (;;) {
+      const page = await folder.next(250);
+      if (page.length === 0) break;
+      assert.ok(page.length <= 250);
+      seen.push(...page.map(({ path }) => path));
+    }
+    folder.close();
+    assert.deepEqual(seen.sort(), [...names].sort());
+    const sorted: string[] = [];
+    for (let after = ''; ; after = sorted.at(-1)!) {
+      const page = (await tree.list('', after, 700))!;
+      if (page.length === 0) break;
+      sorted.push(...page.map(({ path }) => path));
+    }
+    assert.deepEqual(sorted, [...names].sort());
+  }));
 
-on('folders are removed with all in them, copied, and scanned however large', async ({ tree, folder }) => {
-  mkdirSync(join(folder, 'many'));
-  for (let index = 0; index < 1_000; index++) writeFileSync(join(folder, `many/${index}`), '');
-  const seen = new Set<string>();
-  for await (const some of tree.scan('many')) for (const { path } of some) seen.add(path);
-  assert.equal(seen.size, 1_000);
-  const paged: string[] = [];
-  for (let after = ''; ; ) {
-    const page = (await tree.list('many', after, 300))!;
-    paged.push(...page.map(({ path }) => path));
-    if (page.length < 300) break;
-    after = page.at(-1)!.path.slice('many/'.length);
-  }
-  assert.deepEqual(paged, [...seen].sort());
-  assert.equal(await tree.copy('many', 'more', false), OK);
-  assert.equal(await tree.copy('many', 'more', false), EXISTS);
-  assert.equal(await tree.removeAll('many'), OK);
-  assert.equal(await tree.removeAll('many'), MISSING);
-  assert.equal((await tree.list('more', '', 2_000))!.length, 1_000);
-});
-
-on('times are set', async ({ tree }) => {
-  await put(tree, 'f', Buffer.from('x'), { modified: 1_000_000_000_000 });
-  assert.equal((await tree.stat('f'))!.modified, 1_000_000_000_000);
-  assert.equal(await tree.touch('f', 1_100_000_000_000), OK);
-  assert.equal((await tree.stat('f'))!.modified, 1_100_000_000_000);
-  assert.equal(await tree.touch('nothing', 0), MISSING);
-});
+test('copies, times and modes', () =>
+  on(async (tree, root) => {
+    await put(tree, 'a', patterned(100_000));
+    assert.equal(await tree.set('a', { modified: 1_600_000_000_000, mode: 0o600 }), OK);
+    assert.equal((await tree.stat('a'))?.modified, 1_600_000_000_000);
+    assert.equal(await tree.copy('a', 'b', false), OK);
+    assert.equal(await tree.copy('a', 'b', false), EXISTS);
+    assert.equal((await tree.stat('b'))?.modified, 1_600_000_000_000);
+    assert.ok(readFileSync(join(root, 'b')).equals(patterned(100_000)));
+    await put(tree, 'a', patterned(5));
+    assert.equal((await tree.stat('a'))?.mode, 0o600, 'who may read it stays as it was');
+    assert.deepEqual(readdirSync(join(root, '.portico', 'pending')), []);
+  }));

@@ -1,123 +1,137 @@
-// Files on their way in: each is written under a name of its own, and what was suspended, or what a crash left, waits under the
-// name of its path and owner for 24 hours.
-import { createHash } from 'node:crypto';
-import { constants, open as openFile } from 'node:fs';
-import * as fs from 'node:fs/promises';
+// Pending copies: in a hidden folder of the tree, each under a name made of its path and owner, so that it is found again
+// after a crash. Two writers of one path and owner at a time have a copy each; the first one's can be continued.
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, mkdirSync } from 'node:fs';
+import { copyFile, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Outcome, STALE } from '../../core/outcome.ts';
-import type { BeginOptions } from '../engine.ts';
+import { MISSING, OK, type Outcome } from '../../core/outcome.ts';
+import { HIDDEN } from './places.ts';
+import { outcomeOf } from './troubles.ts';
 
-const KEPT_MS = 86_400_000;
-const SWEEP_MS = 3_600_000;
-
-export interface Begun {
-  readonly fd: number;
-  readonly size: number;
-  /** Where it lies. */
+/** A copy that somebody writes to. */
+export interface Copy {
+  readonly file: string;
+  /** The name under which it can be continued. */
   readonly name: string;
+  readonly isOwn: boolean;
 }
 
-export class Pending {
+export class PendingCopies {
   private readonly folder: string;
-  private readonly wall: () => number;
-  private readonly timer: NodeJS.Timeout;
-  private last = 0;
-  private readonly keeping = new Map<string, Promise<void>>();
+  /** Names that are written to. */
+  private readonly active = new Set<string>();
+  /** Copies that are about to be kept or dropped. */
+  private readonly leaving = new Map<string, Promise<void>>();
 
-  private constructor(folder: string, wall: () => number) {
-    this.folder = folder;
-    this.wall = wall;
-    this.timer = setInterval(() => void this.sweep().catch(() => {}), SWEEP_MS);
-    this.timer.unref();
+  constructor(root: string) {
+    this.folder = join(root, HIDDEN, 'pending');
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Opens the folder. What was being written when the process ended waits from now on to be continued. */
-  static async open(folder: string, wall: () => number): Promise<Pending> {
-    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
-    const pending = new Pending(folder, wall);
-    for (const name of await fs.readdir(folder)) {
-      const place = join(folder, name);
-      if (name.startsWith('aside.')) await fs.rm(place, { recursive: true, force: true });
-      const key = /^([0-9a-f]{40})\.\d+\.[0-9a-z]+\.writing$/.exec(name)?.[1];
-      if (key !== undefined) await fs.rename(place, join(folder, `${key}.part`));
+  nameOf(path: string, owner: string): string {
+    return `${createHash('sha256').update(`${owner}\0${path}`).digest('hex').slice(0, 40)}.part`;
+  }
+
+  /** A place for a new copy. */
+  async take(path: string, owner: string): Promise<Copy> {
+    const name = this.nameOf(path, owner);
+    await this.leaving.get(name);
+    if (!this.active.has(name)) {
+      this.active.add(name);
+      return { file: join(this.folder, name), name, isOwn: true };
     }
-    await pending.sweep();
-    return pending;
+    return { file: join(this.folder, `${randomBytes(16).toString('hex')}.copy`), name, isOwn: false };
   }
 
-  close(): void {
-    clearInterval(this.timer);
+  /** The copy that is to be continued; null while somebody else writes to it. */
+  async resume(path: string, owner: string): Promise<Copy | null> {
+    const name = this.nameOf(path, owner);
+    await this.leaving.get(name);
+    if (this.active.has(name)) return null;
+    this.active.add(name);
+    return { file: join(this.folder, name), name, isOwn: true };
   }
 
-  private async sweep(): Promise<void> {
-    for (const name of await fs.readdir(this.folder)) {
-      if (!name.endsWith('.part')) continue;
-      const { mtimeMs } = await fs.lstat(join(this.folder, name));
-      if (mtimeMs < this.wall() - KEPT_MS) await fs.rm(join(this.folder, name), { force: true });
-    }
+  /** A file for work of the tree's own, that nobody continues. */
+  scratch(): string {
+    return join(this.folder, `${randomBytes(16).toString('hex')}.copy`);
   }
 
-  private keyOf(path: string, owner: string): string {
-    return createHash('sha256').update(`${owner}\0${path}`).digest('hex').slice(0, 40);
+  /** It has become something else. */
+  release(copy: Copy): void {
+    if (copy.isOwn) this.active.delete(copy.name);
   }
 
-  private partOf(path: string, owner: string): string {
-    return join(this.folder, `${this.keyOf(path, owner)}.part`);
+  async drop(copy: Copy): Promise<void> {
+    await this.leave(copy, () => rm(copy.file, { force: true }));
   }
 
-  /** A name for something that is gone from the tree, or not there yet, for a moment. */
-  aside(): string {
-    return join(this.folder, `aside.${process.pid}.${++this.last}`);
+  async keep(copy: Copy): Promise<void> {
+    await this.leave(copy, async () => {
+      if (copy.isOwn) return;
+      // Another's place, unless that has become free.
+      if (this.active.has(copy.name)) await unlink(copy.file);
+      else await rename(copy.file, join(this.folder, copy.name));
+    });
   }
 
-  async sizeOf(path: string, owner: string): Promise<number | null> {
-    const part = this.partOf(path, owner);
-    await this.keeping.get(part);
+  /** From the moment on at which the writer lets go: whoever asks waits for what it has. */
+  leaves(copy: Copy, until: Promise<void>): void {
+    if (!copy.isOwn) return;
+    const settled = until.finally(() => {
+      if (this.leaving.get(copy.name) === settled) this.leaving.delete(copy.name);
+    });
+    this.leaving.set(copy.name, settled);
+  }
+
+  private async leave(copy: Copy, work: () => Promise<void>): Promise<void> {
     try {
-      return (await fs.lstat(part)).size;
+      await work();
+    } catch {
+      // It is swept later.
+    } finally {
+      this.release(copy);
+    }
+  }
+
+  async sizeAndTime(path: string, owner: string): Promise<{ size: number; since: number } | null> {
+    const name = this.nameOf(path, owner);
+    await this.leaving.get(name);
+    try {
+      const { size, mtimeMs } = await stat(join(this.folder, name));
+      return { size, since: mtimeMs };
     } catch {
       return null;
     }
   }
 
-  /** Begins a copy. `file`: what is there, or null. Rejects with what the system says. */
-  async begin(path: string, { how, owner, offset = 0 }: BeginOptions, file: string | null): Promise<Begun | Outcome> {
-    const name = join(this.folder, `${this.keyOf(path, owner)}.${process.pid}.${(++this.last).toString(36)}.writing`);
-    const part = this.partOf(path, owner);
-    await this.keeping.get(part);
-    if (how === 'resume') {
-      const waiting = await this.sizeOf(path, owner);
-      const size = waiting ?? (file === null ? 0 : (await fs.stat(file)).size);
-      if (size !== offset) return STALE;
-      // Who takes it has it: two that go on with one upload would tear it.
-      if (waiting !== null) await fs.rename(part, name);
-      else if (file !== null) await fs.copyFile(file, name, constants.COPYFILE_FICLONE);
-    } else {
-      await fs.rm(part, { force: true });
-      if (how === 'change' && file !== null) await fs.copyFile(file, name, constants.COPYFILE_FICLONE);
+  async forget(path: string, owner: string): Promise<Outcome> {
+    const name = this.nameOf(path, owner);
+    await this.leaving.get(name);
+    if (this.active.has(name)) return MISSING;
+    try {
+      await unlink(join(this.folder, name));
+      return OK;
+    } catch (error) {
+      return outcomeOf(error);
     }
-    const fd = await new Promise<number>((resolve, reject) => {
-      openFile(name, constants.O_RDWR | constants.O_CREAT, 0o644, (error, opened) =>
-        error === null ? resolve(opened) : reject(error),
-      );
-    });
-    const { size } = await fs.stat(name);
-    return { fd, size, name };
   }
 
-  /** Keeps a copy that is suspended, once it is written; who asks for it meanwhile waits. */
-  keep(path: string, owner: string, name: string, written: Promise<boolean>): void {
-    const part = this.partOf(path, owner);
-    const kept: Promise<void> = written
-      .then((isWhole) => (isWhole ? fs.rename(name, part) : this.drop(name)))
-      .catch(() => {})
-      .then(() => {
-        if (this.keeping.get(part) === kept) this.keeping.delete(part);
-      });
-    this.keeping.set(part, kept);
+  async sweep(before: number): Promise<number> {
+    let count = 0;
+    for await (const { name } of await opendir(this.folder)) {
+      if (this.active.has(name)) continue;
+      const file = join(this.folder, name);
+      const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+      if (mtimeMs >= before) continue;
+      await rm(file, { force: true });
+      count++;
+    }
+    return count;
   }
+}
 
-  async drop(name: string): Promise<void> {
-    await fs.rm(name, { force: true });
-  }
+/** A copy of a file's bytes, which shares them on disks that can. */
+export function cloneFile(from: string, to: string): Promise<void> {
+  return copyFile(from, to, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
 }

@@ -1,47 +1,19 @@
-// A file that is open, read piece by piece at the pace of who takes it.
+// An open file that is read at the pace of whoever takes its bytes, and closed once nobody reads it any more.
 import { close, read } from 'node:fs';
 import { FAILED, OK } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { OpenTreeFile, Stat } from '../engine.ts';
 
+/** Read at once. */
 const PIECE = 262_144;
 
-export class DiskFile implements OpenTreeFile {
-  readonly stat: Stat;
-  readonly fd: number;
-  private readings = 0;
-  private closing = false;
-
-  constructor(fd: number, stat: Stat) {
-    this.fd = fd;
-    this.stat = stat;
-  }
-
-  read(start: number, end: number, sink: Sink): Reading {
-    this.readings++;
-    return new DiskReading(this.fd, start, end, sink, () => {
-      if (--this.readings === 0 && this.closing) this.let();
-    });
-  }
-
-  close(): void {
-    if (this.closing) return;
-    this.closing = true;
-    if (this.readings === 0) this.let();
-  }
-
-  private let(): void {
-    close(this.fd, () => {});
-  }
-}
-
-class DiskReading implements Reading {
+/** Reads `[start..end)`; `done` is called once it is over, or stopped. */
+export class FileReading implements Reading {
   private readonly fd: number;
-  private at: number;
   private readonly end: number;
   private readonly sink: Sink;
   private readonly done: () => void;
-  private busy = false;
+  private at: number;
+  private isBusy = false;
   private over = false;
 
   constructor(fd: number, start: number, end: number, sink: Sink, done: () => void) {
@@ -50,58 +22,66 @@ class DiskReading implements Reading {
     this.end = end;
     this.sink = sink;
     this.done = done;
-    // Never from within the call that began it.
-    this.busy = true;
-    setImmediate(() => {
-      this.busy = false;
-      this.more();
-    });
   }
 
   more(): void {
-    if (this.busy || this.over) return;
-    const { sink, end } = this;
-    if (this.at >= end) {
-      this.finish();
-      sink.end(OK);
+    if (this.isBusy || this.over) return;
+    if (this.at >= this.end) {
+      this.close();
+      this.sink.end(OK);
       return;
     }
-    const { room } = sink;
-    if (room <= 0) return;
-    this.busy = true;
-    const wanted = Math.min(PIECE, end - this.at);
-    const buffer = Buffer.allocUnsafeSlow(wanted);
-    read(this.fd, buffer, 0, wanted, this.at, (error, count) => {
-      this.busy = false;
+    if (this.sink.room <= 0) return;
+    this.isBusy = true;
+    const length = Math.min(PIECE, this.end - this.at);
+    // Not from the pool, and not used again: what the sink was given it may still be sending.
+    const piece = Buffer.allocUnsafeSlow(length);
+    read(this.fd, piece, 0, length, this.at, (error, got) => {
+      this.isBusy = false;
       if (this.over) {
         this.done();
         return;
       }
-      if (error !== null) {
-        this.finish();
-        sink.end(FAILED);
+      if (error !== null || got === 0) {
+        this.close();
+        this.sink.end(FAILED);
         return;
       }
-      if (count > 0) {
-        this.at += count;
-        sink.bytes(buffer, 0, count);
-      }
-      // Shorter than it was: what there is has been given.
-      if (count < wanted && !this.over && this.at < end) {
-        this.finish();
-        sink.end(OK);
-      } else this.more();
+      this.at += got;
+      this.sink.bytes(piece, 0, got);
+      this.more();
     });
-  }
-
-  private finish(): void {
-    this.over = true;
-    this.done();
   }
 
   stop(): void {
     if (this.over) return;
+    if (this.isBusy) this.over = true;
+    else this.close();
+  }
+
+  private close(): void {
     this.over = true;
-    if (!this.busy) this.done();
+    this.done();
+  }
+}
+
+/** A descriptor with users: it is closed by the last that lets go. */
+export class SharedDescriptor {
+  readonly fd: number;
+  private users = 1;
+
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  read(start: number, end: number, sink: Sink): Reading {
+    this.users++;
+    const reading = new FileReading(this.fd, start, end, sink, () => this.release());
+    reading.more();
+    return reading;
+  }
+
+  release(): void {
+    if (--this.users === 0) close(this.fd, () => {});
   }
 }

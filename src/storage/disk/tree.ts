@@ -1,423 +1,418 @@
-// A tree on disk: what `ls` shows below its folder is what is served. Files on their way in lie in a folder of its own, which
-// nobody sees, and take their name in one step once they are whole and on the disk. No path and no link leads out.
-//
-// A folder may be changed by other programs at any time: nothing is remembered of it but names of long listings, for as long as
-// the folder's own time of change stands.
-import { type BigIntStats, constants, fstat, open as openFile } from 'node:fs';
-import * as fs from 'node:fs/promises';
-import { join, sep } from 'node:path';
-import { EXISTS, FAILED, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
+// A tree that is a folder on the disk: `ls` shows what is served. Each change happens below an open folder whose real place
+// was checked, and is on the disk, with its folder, before it is answered.
+import { closeSync, constants, fchmodSync, fstat, fsync, open, type Stats } from 'node:fs';
+import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { BeginOptions, FileTree, FileWriter, OpenTreeFile, Stat, TreeWriter, WriteOptions } from '../engine.ts';
+import type { FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
 import { isTreePath, parentOf } from '../paths.ts';
-import { Names } from './names.ts';
-import { outcomeOfError } from './outcomes.ts';
-import { Pending } from './pending.ts';
-import { DiskFile } from './reading.ts';
-import { DiskWriter } from './writing.ts';
+import { DiskFolder, Listings } from './folder.ts';
+import { type Copy, cloneFile, PendingCopies } from './pending.ts';
+import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
+import { SharedDescriptor } from './reading.ts';
+import { outcomeOf } from './troubles.ts';
+import { Turns } from './turns.ts';
+import { DiskWriter, done } from './writer.ts';
 
-/** The folder of files on their way in; no path of the tree begins with it. */
-export const PENDING_FOLDER = '.portico';
-
-/** Entries that are looked at together. */
-const TOGETHER = 256;
-
-export interface DiskTreeOptions {
-  /** Files and folders are on the disk before anybody is told that they are there. */
-  readonly sync: boolean;
-  /** Milliseconds since 1970. */
-  readonly wall: () => number;
-}
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants;
 
 export class DiskTree implements FileTree {
-  private readonly root: string;
-  private readonly options: DiskTreeOptions;
-  private readonly pendings: Pending;
-  private readonly names = new Names();
-  /** What takes a name waits for what is taking it. */
-  private readonly turns = new Map<string, Promise<unknown>>();
+  private readonly places: Places;
+  private readonly pendingCopies: PendingCopies;
+  private readonly listings: Listings;
+  private readonly turns = new Turns();
 
-  private constructor(root: string, options: DiskTreeOptions, pendings: Pending) {
-    this.root = root;
-    this.options = options;
-    this.pendings = pendings;
+  /** @param root a folder, which must be there */
+  constructor(root: string) {
+    this.places = new Places(root);
+    this.pendingCopies = new PendingCopies(this.places.root);
+    this.listings = new Listings((path) => this.stat(path, false), this.places);
   }
 
-  /** Opens a folder, making it when it is new. Rejects with what the system says. */
-  static async open(folder: string, options: DiskTreeOptions): Promise<DiskTree> {
-    await fs.mkdir(folder, { recursive: true, mode: 0o700 });
-    const root = await fs.realpath(folder);
-    return new DiskTree(root, options, await Pending.open(join(root, PENDING_FOLDER), options.wall));
-  }
-
-  async close(): Promise<void> {
-    this.pendings.close();
-  }
-
-  // ---- places ------------------------------------------------------------------------------------------------------
-
-  /** Where a path lies, without a link on the way out of the tree; an outcome when it lies nowhere. */
-  private async locate(path: string): Promise<string | Outcome> {
-    if (!isTreePath(path) || path === PENDING_FOLDER || path.startsWith(`${PENDING_FOLDER}/`)) return INVALID;
-    if (path === '') return this.root;
-    const parent = parentOf(path);
-    if (parent === '') return join(this.root, path);
+  async stat(path: string, follow = true): Promise<FileStat | null> {
+    if (!isServed(path)) return null;
     try {
-      const real = await fs.realpath(join(this.root, parent));
-      return this.isWithin(real) ? join(real, path.slice(parent.length + 1)) : INVALID;
+      const found = await this.places.look(path, follow);
+      return found === null || !isShown(found.stats) ? null : statOf(path, found.stats, found.link);
     } catch (error) {
-      return outcomeOfError(error);
+      return gone(error);
     }
   }
 
-  private isWithin(real: string): boolean {
-    const hidden = join(this.root, PENDING_FOLDER);
-    return (
-      (real === this.root || real.startsWith(this.root + sep)) && real !== hidden && !real.startsWith(hidden + sep)
-    );
-  }
-
-  /** What a place is, through a link that stays in the tree. */
-  private async look(place: string): Promise<{ readonly place: string; readonly stats: BigIntStats } | Outcome> {
-    try {
-      const stats = await fs.lstat(place, { bigint: true });
-      if (!stats.isSymbolicLink()) return { place, stats };
-      const real = await fs.realpath(place);
-      if (!this.isWithin(real)) return INVALID;
-      return { place: real, stats: await fs.lstat(real, { bigint: true }) };
-    } catch (error) {
-      return outcomeOfError(error);
-    }
-  }
-
-  private async found(path: string): Promise<{ readonly place: string; readonly stats: BigIntStats } | Outcome> {
-    const place = await this.locate(path);
-    return typeof place === 'string' ? this.look(place) : place;
-  }
-
-  /** Runs steps that take or free a name one after the other. */
-  private inTurn<Value>(path: string, step: () => Promise<Value>): Promise<Value> {
-    const before = this.turns.get(path) ?? Promise.resolve();
-    const next = before.then(step, step);
-    const last = next.catch(() => {});
-    this.turns.set(path, last);
-    void last.then(() => {
-      if (this.turns.get(path) === last) this.turns.delete(path);
+  async realPath(path: string): Promise<string | Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const found = await this.places.look(path, true).catch((error: unknown) => gone(error));
+      if (found !== null) return this.places.pathOf(found.real);
+      if (path === '') return MISSING;
+      return this.below(path, async ({ real }, name) => {
+        const parent = this.places.pathOf(real);
+        return parent === '' ? name : `${parent}/${name}`;
+      });
     });
-    return next;
   }
 
-  private async syncFolder(place: string): Promise<void> {
-    if (!this.options.sync) return;
-    const handle = await fs.open(place, constants.O_RDONLY);
+  async list(path: string, after: string, most: number): Promise<FileStat[] | null> {
+    if (!isServed(path)) return null;
     try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-
-  // ---- reading -----------------------------------------------------------------------------------------------------
-
-  async stat(path: string): Promise<Stat | null> {
-    const found = await this.found(path);
-    return typeof found === 'number' ? null : statOf(path, found.stats);
-  }
-
-  async list(path: string, after: string, most: number): Promise<Stat[] | null> {
-    const found = await this.found(path);
-    if (typeof found === 'number' || !found.stats.isDirectory()) return null;
-    const names = await this.names.of(found.place, found.stats.mtimeNs);
-    const stats: Stat[] = [];
-    for (let at = firstAfter(names, after); at < names.length && stats.length < most; at += TOGETHER) {
-      const some = names.slice(at, Math.min(at + TOGETHER, at + most - stats.length));
-      stats.push(...(await this.statsOf(path, found.place, some)));
-    }
-    return stats;
-  }
-
-  async *scan(path: string): AsyncGenerator<readonly Stat[], Outcome> {
-    const found = await this.found(path);
-    if (typeof found === 'number') return found;
-    if (!found.stats.isDirectory()) return INVALID;
-    try {
-      const folder = await fs.opendir(found.place, { bufferSize: TOGETHER });
-      let some: string[] = [];
-      for await (const { name } of folder) {
-        some.push(name);
-        if (some.length < TOGETHER) continue;
-        yield await this.statsOf(path, found.place, some);
-        some = [];
+      const held = await this.places.hold(path);
+      if (held === null) return null;
+      try {
+        return await this.listings.page(held, path, after, most);
+      } finally {
+        held.close();
       }
-      if (some.length > 0) yield await this.statsOf(path, found.place, some);
-      return OK;
     } catch (error) {
-      return outcomeOfError(error);
+      return gone(error);
     }
   }
 
-  /** Of those that are there, files or folders, and have names that a path may have. */
-  private async statsOf(path: string, place: string, names: readonly string[]): Promise<Stat[]> {
-    const inside = path === '' ? '' : `${path}/`;
-    const all = await Promise.all(
-      names.map(async (name) => {
-        if (!isTreePath(name) || (path === '' && name === PENDING_FOLDER)) return null;
-        const found = await this.look(join(place, name));
-        return typeof found === 'number' ? null : statOf(inside + name, found.stats);
-      }),
-    );
-    return all.filter((stat) => stat !== null);
+  async openFolder(path: string): Promise<TreeFolder | Outcome> {
+    if (!isServed(path)) return INVALID;
+    const found = await this.stat(path);
+    if (found === null) return MISSING;
+    if (!found.folder) return INVALID;
+    return attempt(async () => {
+      const held = await this.places.hold(path);
+      return held === null ? MISSING : DiskFolder.open(held, path, (each) => this.stat(each, false));
+    });
   }
 
-  async open(path: string): Promise<OpenTreeFile | Outcome> {
-    const found = await this.found(path);
-    if (typeof found === 'number') return found;
-    if (!found.stats.isFile()) return INVALID;
-    const fd = await new Promise<number | Outcome | Error>((resolve) => {
-      // A link that took its place meanwhile is not followed, and a pipe is not waited for.
-      openFile(found.place, constants.O_RDONLY | NO_FOLLOW | NO_WAIT, (error, opened) => resolve(error ?? opened));
+  async open(path: string): Promise<TreeFile | Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(path, O_RDONLY);
+      if (at === null) return MISSING;
+      const stats = await statsOf(at.fd);
+      if (!stats.isFile()) {
+        closeSync(at.fd);
+        return INVALID;
+      }
+      return new DiskFile(at.fd, statOf(path, stats, null));
     });
-    if (typeof fd !== 'number') return outcomeOfError(fd);
-    const file = await statsOfOpen(fd);
-    const stat = file === null ? null : statOf(path, file);
-    if (stat !== null && !stat.folder) return new DiskFile(fd, stat);
-    new DiskFile(fd, EMPTY).close();
-    return FAILED;
   }
 
   read(path: string, start: number, end: number, sink: Sink): Reading {
-    let reading: Reading | null = null;
-    let stopped = false;
+    let inner: Reading | null = null;
+    let isStopped = false;
     void this.open(path).then((file) => {
       if (typeof file === 'number') {
-        if (!stopped) sink.end(file === INVALID ? MISSING : file);
+        if (!isStopped) sink.end(file === INVALID ? MISSING : file);
         return;
       }
-      if (!stopped) reading = file.read(start, Math.min(end, file.stat.size), sink);
+      if (!isStopped) inner = file.read(start, end, sink);
       file.close();
     });
     return {
-      more: () => reading?.more(),
-      stop() {
-        stopped = true;
-        reading?.stop();
+      more: () => inner?.more(),
+      stop: () => {
+        isStopped = true;
+        inner?.stop();
       },
     };
   }
 
-  // ---- folders -----------------------------------------------------------------------------------------------------
+  // ---- files on their way in ---------------------------------------------------------------------------------------
 
-  async makeFolder(path: string): Promise<Outcome> {
-    if (path === '') return EXISTS;
-    return this.changing(path, async (place) => {
-      await fs.mkdir(place, { mode: 0o755 });
-      await this.syncFolder(join(place, '..'));
-      return OK;
-    });
+  async write(path: string, options: FileWriteOptions): Promise<FileWriter | Outcome> {
+    if (path === '' || !isServed(path)) return INVALID;
+    const there = await this.stat(path);
+    if (there?.folder === true) return EXISTS;
+    const folder = await this.stat(parentOf(path));
+    if (folder === null || !folder.folder) return MISSING;
+    if (options.ifVersion !== undefined && options.ifVersion !== '' && options.ifVersion !== there?.version)
+      return STALE;
+    if (options.edit === true && there === null) return MISSING;
+    return attempt(() => this.begin(path, options));
   }
 
-  /** One step that changes what a name is. */
-  private async changing(path: string, step: (place: string) => Promise<Outcome>): Promise<Outcome> {
-    const place = await this.locate(path);
-    if (typeof place === 'number') return place;
-    return this.inTurn(place, async () => {
-      try {
-        return await step(place);
-      } catch (error) {
-        return outcomeOfError(error);
-      }
-    });
-  }
-
-  async remove(path: string, ifVersion?: string): Promise<Outcome> {
-    if (path === '') return INVALID;
-    return this.changing(path, async (place) => {
-      const stats = await fs.lstat(place, { bigint: true });
-      if (ifVersion !== undefined && ifVersion !== versionOf(stats)) return STALE;
-      if (stats.isDirectory()) await fs.rmdir(place);
-      else await fs.unlink(place);
-      await this.syncFolder(join(place, '..'));
-      return OK;
-    });
-  }
-
-  async removeAll(path: string): Promise<Outcome> {
-    if (path === '') return INVALID;
-    return this.changing(path, async (place) => {
-      await fs.lstat(place);
-      // It is gone at once, however much is in it.
-      const aside = this.pendings.aside();
-      await fs.rename(place, aside);
-      await this.syncFolder(join(place, '..'));
-      await fs.rm(aside, { recursive: true, force: true });
-      return OK;
-    });
-  }
-
-  async rename(from: string, to: string, replace: boolean): Promise<Outcome> {
-    if (from === '' || to === '' || to.startsWith(`${from}/`)) return INVALID;
-    const target = await this.locate(to);
-    if (typeof target === 'number') return target;
-    return this.changing(from, async (place) => {
-      const stats = await fs.lstat(place);
-      if (place === target) return OK;
-      return this.inTurn(target, async () => {
-        const there = await fs.lstat(target).catch(() => null);
-        if (there !== null && (!replace || there.isDirectory() || stats.isDirectory())) return EXISTS;
-        await fs.rename(place, target);
-        await this.syncFolder(join(target, '..'));
-        await this.syncFolder(join(place, '..'));
-        return OK;
-      });
-    });
-  }
-
-  async copy(from: string, to: string, replace: boolean): Promise<Outcome> {
-    if (from === '' || to === '' || to === from || to.startsWith(`${from}/`)) return INVALID;
-    const found = await this.found(from);
-    if (typeof found === 'number') return found;
-    const target = await this.locate(to);
-    if (typeof target === 'number') return target;
-    return this.changing(to, async () => {
-      const there = await fs.lstat(target).catch(() => null);
-      if (there !== null && (!replace || there.isDirectory() || found.stats.isDirectory())) return EXISTS;
-      const aside = this.pendings.aside();
-      try {
-        // What links lead to outside of the tree is not in it.
-        await fs.cp(found.place, aside, {
-          recursive: true,
-          verbatimSymlinks: true,
-          mode: constants.COPYFILE_FICLONE,
-          filter: async (each) => typeof (await this.look(each)) !== 'number',
-        });
-        await fs.rename(aside, target);
-      } catch (error) {
-        await fs.rm(aside, { recursive: true, force: true });
-        throw error;
-      }
-      await this.syncFolder(join(target, '..'));
-      return OK;
-    });
-  }
-
-  async touch(path: string, modified: number): Promise<Outcome> {
-    const found = await this.found(path);
-    if (typeof found === 'number') return found;
+  private async begin(path: string, options: FileWriteOptions): Promise<FileWriter | Outcome> {
+    const { owner, offset = 0, edit = false } = options;
+    const copies = this.pendingCopies;
+    const copy = offset > 0 ? await copies.resume(path, owner) : await copies.take(path, owner);
+    if (copy === null) return STALE;
     try {
-      await fs.utimes(found.place, modified / 1_000, modified / 1_000);
-      return OK;
+      if (edit) {
+        const from = await this.places.open(path, O_RDONLY);
+        if (from === null) throw Object.assign(new Error('it is gone'), { code: 'ENOENT' });
+        try {
+          if (copy.isOwn) await unlink(copy.file).catch(() => {});
+          await cloneFile(nameOfFd(from), copy.file);
+          await chmod(copy.file, 0o644);
+        } finally {
+          closeSync(from.fd);
+        }
+      }
+      const fresh = copy.isOwn ? O_TRUNC : O_EXCL;
+      const fd = await opened(copy.file, O_RDWR | O_NOFOLLOW | (edit || offset > 0 ? 0 : O_CREAT | fresh));
+      const { size } = await statsOf(fd);
+      if (offset > 0 && size !== offset) {
+        closeSync(fd);
+        copies.release(copy);
+        return STALE;
+      }
+      return this.writer(path, options, copy, fd, size);
     } catch (error) {
-      return outcomeOfError(error);
+      copies.release(copy);
+      return offset > 0 && outcomeOf(error) === MISSING ? STALE : outcomeOf(error);
     }
   }
 
-  async space(): Promise<{ readonly total: number; readonly free: number }> {
-    const { bsize, blocks, bavail } = await fs.statfs(this.root);
-    return { total: bsize * blocks, free: bsize * bavail };
+  private writer(path: string, options: FileWriteOptions, copy: Copy, fd: number, size: number): FileWriter {
+    const copies = this.pendingCopies;
+    let left: () => void = () => {};
+    const ends = {
+      appear: async (own: number) => {
+        const outcome = await this.turns.take(path, () => this.appear(path, copy.file, own, options.ifVersion));
+        if (outcome === OK) copies.release(copy);
+        return outcome;
+      },
+      keep: () => copies.keep(copy).finally(() => left()),
+      drop: () => copies.drop(copy).finally(() => left()),
+    };
+    const leaves = () => copies.leaves(copy, new Promise((resolve) => (left = resolve)));
+    const position = options.edit === true ? 0 : size;
+    const writer = new DiskWriter(fd, size, position, ends, leaves);
+    if (options.modified !== undefined) writer.setModified(options.modified);
+    return writer;
   }
 
-  // ---- writing -----------------------------------------------------------------------------------------------------
+  /** What was pending takes its place. */
+  private async appear(path: string, file: string, fd: number, ifVersion: string | undefined): Promise<Outcome> {
+    return this.below(path, async (held, name) => {
+      const target = `${held.base}/${name}`;
+      const there = await lstat(target).catch((error: unknown) => gone(error));
+      if (there?.isDirectory() === true) return EXISTS;
+      if (ifVersion !== undefined && ifVersion !== (await this.versionAt(path, there))) return STALE;
+      if (there?.isFile() === true && (there.mode & 0o777) !== 0o644) fchmodSync(fd, there.mode & 0o777);
+      if (ifVersion === '') {
+        // Also of programs that know nothing of us, one alone is the first.
+        try {
+          await link(file, target);
+        } catch (error) {
+          return outcomeOf(error) === EXISTS ? STALE : outcomeOf(error);
+        }
+        await unlink(file);
+      } else await rename(file, target);
+      return sync(held.fd);
+    });
+  }
 
-  async write(path: string, options: WriteOptions): Promise<TreeWriter | Outcome> {
-    const { offset = 0, ...more } = options;
-    if (offset === 0) return this.begin(path, { how: 'new', ...more });
-    // Here, what goes on is a suspended copy and nothing else.
-    if ((await this.pending(path, options.owner)) === null) return STALE;
-    return this.begin(path, { how: 'resume', offset, ...more });
+  private async versionAt(path: string, there: Stats | null): Promise<string> {
+    if (there === null) return '';
+    return there.isSymbolicLink() ? ((await this.stat(path))?.version ?? '') : versionOf(there);
   }
 
   async pending(path: string, owner: string): Promise<number | null> {
-    return isTreePath(path) ? this.pendings.sizeOf(path, owner) : null;
+    return (await this.pendingCopies.sizeAndTime(path, owner))?.size ?? null;
   }
 
-  async begin(path: string, options: BeginOptions): Promise<FileWriter | Outcome> {
-    if (path === '') return INVALID;
-    const place = await this.locate(path);
-    if (typeof place === 'number') return place;
-    const there = await this.look(place);
-    if (typeof there === 'number' ? there !== MISSING : !there.stats.isFile())
-      return typeof there === 'number' ? there : EXISTS;
-    if (typeof there === 'number') {
-      const parent = await this.look(join(place, '..'));
-      if (typeof parent === 'number' || !parent.stats.isDirectory()) return MISSING;
-    } else if (options.how === 'fresh') return EXISTS;
-    const file = typeof there === 'number' ? null : there.place;
-    try {
-      const begun = await this.pendings.begin(path, options, file);
-      if (typeof begun === 'number') return begun;
-      const { fd, size, name } = begun;
-      return new DiskWriter(fd, size, this.options.sync, {
-        appear: () => this.appear(place, name, options),
-        keep: (written) => this.pendings.keep(path, options.owner, name, written),
-        drop: () => this.pendings.drop(name),
-      });
-    } catch (error) {
-      return outcomeOfError(error);
-    }
+  async pendingSince(path: string, owner: string): Promise<number | null> {
+    return (await this.pendingCopies.sizeAndTime(path, owner))?.since ?? null;
   }
 
-  /** A written copy takes its name. */
-  private appear(place: string, copy: string, options: BeginOptions): Promise<Outcome> {
-    const { ifVersion, modified, how } = options;
-    return this.inTurn(place, async () => {
+  dropPending(path: string, owner: string): Promise<Outcome> {
+    return this.pendingCopies.forget(path, owner);
+  }
+
+  sweepPending(before: number): Promise<number> {
+    return this.pendingCopies.sweep(before);
+  }
+
+  // ---- changes -----------------------------------------------------------------------------------------------------
+
+  async makeFolder(path: string): Promise<Outcome> {
+    if (path === '') return EXISTS;
+    if (!isServed(path)) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        await mkdir(`${held.base}/${name}`);
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async remove(path: string, ifVersion?: string): Promise<Outcome> {
+    if (path === '' || !isServed(path)) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        const target = `${held.base}/${name}`;
+        const stats = await lstat(target);
+        if (ifVersion !== undefined && ifVersion !== (await this.versionAt(path, stats))) return STALE;
+        await (stats.isDirectory() ? rmdir(target) : unlink(target));
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async rename(from: string, to: string, replace: boolean): Promise<Outcome> {
+    if (from === '' || to === '' || !isServed(from) || !isServed(to) || to.startsWith(`${from}/`)) return INVALID;
+    return this.turns.both(from, to, () =>
+      this.below(from, (source, name) =>
+        this.below(to, async (target, other) => {
+          const old = `${source.base}/${name}`;
+          const stats = await lstat(old);
+          if (from === to) return OK;
+          const place = `${target.base}/${other}`;
+          const there = await lstat(place).catch((error: unknown) => gone(error));
+          // On disks that take `A` and `a` for one, a change of case is no collision.
+          const isItself = there !== null && there.ino === stats.ino && there.dev === stats.dev && there.nlink === 1;
+          if (there !== null && !isItself && (!replace || there.isDirectory() !== stats.isDirectory())) return EXISTS;
+          await rename(old, place);
+          const outcome = await sync(target.fd);
+          return outcome === OK && source.real !== target.real ? sync(source.fd) : outcome;
+        }),
+      ),
+    );
+  }
+
+  async copy(from: string, to: string, replace: boolean): Promise<Outcome> {
+    if (to === '' || !isServed(from) || !isServed(to)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(from, O_RDONLY);
+      if (at === null) return MISSING;
+      const file = this.pendingCopies.scratch();
       try {
-        if (modified !== undefined) await fs.utimes(copy, modified / 1_000, modified / 1_000);
-        const there = await fs.lstat(place, { bigint: true }).catch(() => null);
-        if (there?.isDirectory() === true) return EXISTS;
-        if (ifVersion !== undefined && ifVersion !== (there === null ? '' : versionOf(there))) return STALE;
-        if (how === 'fresh') {
-          // A name that another took meanwhile is not taken from it.
-          await fs.link(copy, place);
-          await fs.unlink(copy);
-        } else {
-          if (there !== null) await fs.chmod(copy, Number(there.mode) & 0o777).catch(() => {});
-          await fs.rename(copy, place);
+        const stats = await statsOf(at.fd);
+        if (!stats.isFile()) return INVALID;
+        if (!replace && (await this.stat(to, false)) !== null) return EXISTS;
+        await cloneFile(nameOfFd(at), file);
+        const fd = await opened(file, O_RDONLY | O_NOFOLLOW);
+        try {
+          await utimes(file, stats.atime, stats.mtime);
+          const durable = await sync(fd);
+          if (durable !== OK) return durable;
+          const outcome = await this.turns.take(to, () => this.appear(to, file, fd, replace ? undefined : ''));
+          return outcome === STALE ? EXISTS : outcome;
+        } finally {
+          closeSync(fd);
         }
-        await this.syncFolder(join(place, '..'));
-        return OK;
-      } catch (error) {
-        return outcomeOfError(error);
+      } finally {
+        closeSync(at.fd);
+        await unlink(file).catch(() => {});
+      }
+    });
+  }
+
+  async set(path: string, { modified, mode }: { modified?: number; mode?: number }): Promise<Outcome> {
+    if (!isServed(path)) return INVALID;
+    return attempt(async () => {
+      const at = await this.places.open(path, O_RDONLY);
+      if (at === null) return MISSING;
+      try {
+        if (mode !== undefined) fchmodSync(at.fd, mode & 0o777);
+        if (modified !== undefined) await utimes(nameOfFd(at), new Date(), modified / 1_000);
+        return await sync(at.fd);
+      } finally {
+        closeSync(at.fd);
+      }
+    });
+  }
+
+  async link(path: string, target: string): Promise<Outcome> {
+    if (path === '' || !isServed(path) || target === '' || target.includes('\0')) return INVALID;
+    const inTree = target.startsWith('/') ? target.slice(1) : posix.join(parentOf(path), target);
+    const clean = posix.normalize(inTree).replace(/^\.$/, '').replace(/\/$/, '');
+    if (clean === '..' || clean.startsWith('../') || !isServed(clean)) return DENIED;
+    const relative = target.startsWith('/') ? posix.relative(`/${parentOf(path)}`, `/${clean}`) || '.' : target;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        await symlink(relative, `${held.base}/${name}`);
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  async space(): Promise<{ total: number; free: number }> {
+    const { bsize, blocks, bavail } = await statfs(this.places.root);
+    return { total: bsize * blocks, free: bsize * bavail };
+  }
+
+  async close(): Promise<void> {
+    await this.turns.rest();
+  }
+
+  /** Does something to a name in its open folder; errors of the disk are outcomes. */
+  private below<T extends string | Outcome>(
+    path: string,
+    work: (held: Held, name: string) => Promise<T>,
+  ): Promise<T | Outcome> {
+    return attempt(async () => {
+      const held = await this.places.holdParent(path);
+      if (held === null) return MISSING;
+      try {
+        return await work(held, path.slice(path.lastIndexOf('/') + 1));
+      } finally {
+        held.close();
       }
     });
   }
 }
 
-const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
-const NO_WAIT = constants.O_NONBLOCK ?? 0;
-const EMPTY: Stat = { path: '', folder: false, size: 0, modified: 0, version: '' };
+class DiskFile implements TreeFile {
+  readonly stat: FileStat;
+  private readonly shared: SharedDescriptor;
+  private isOpen = true;
 
-function statsOfOpen(fd: number): Promise<BigIntStats | null> {
-  return new Promise((resolve) =>
-    fstat(fd, { bigint: true }, (error, stats) => resolve(error === null ? stats : null)),
-  );
-}
-
-function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
-  return `${ino.toString(36)}-${size.toString(36)}-${mtimeNs.toString(36)}`;
-}
-
-/** Null for what is neither file nor folder. */
-function statOf(path: string, stats: BigIntStats): Stat | null {
-  const folder = stats.isDirectory();
-  if (!folder && !stats.isFile()) return null;
-  return {
-    path,
-    folder,
-    size: folder ? 0 : Number(stats.size),
-    modified: Number(stats.mtimeMs),
-    version: versionOf(stats),
-  };
-}
-
-/** The index of the first name that comes after another. */
-function firstAfter(names: readonly string[], after: string): number {
-  if (after === '') return 0;
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (names[middle]! <= after) low = middle + 1;
-    else high = middle;
+  constructor(fd: number, stat: FileStat) {
+    this.stat = stat;
+    this.shared = new SharedDescriptor(fd);
   }
-  return low;
+
+  get fd(): number {
+    return this.shared.fd;
+  }
+
+  read(start: number, end: number, sink: Sink): Reading {
+    return this.shared.read(start, Math.min(end, this.stat.size), sink);
+  }
+
+  close(): void {
+    if (this.isOpen) this.shared.release();
+    this.isOpen = false;
+  }
+}
+
+function isServed(path: string): boolean {
+  return isTreePath(path) && path !== HIDDEN && !path.startsWith(`${HIDDEN}/`);
+}
+
+/** Pipes, sockets and devices are none of ours. */
+export function isShown(stats: Stats): boolean {
+  return stats.isFile() || stats.isDirectory() || stats.isSymbolicLink();
+}
+
+function gone(error: unknown): null {
+  const outcome = outcomeOf(error);
+  if (outcome === MISSING || outcome === INVALID || outcome === DENIED) return null;
+  throw error;
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<T | Outcome> {
+  try {
+    return await work();
+  } catch (error) {
+    return outcomeOf(error);
+  }
+}
+
+function nameOfFd({ fd, real }: { readonly fd: number; readonly real: string }): string {
+  return process.platform === 'linux' ? `/proc/self/fd/${fd}` : real;
+}
+
+function sync(fd: number): Promise<Outcome> {
+  return done((then) => fsync(fd, then));
+}
+
+function statsOf(fd: number): Promise<Stats> {
+  return new Promise((resolve, reject) => {
+    fstat(fd, (error, stats) => (error === null ? resolve(stats) : reject(error)));
+  });
+}
+
+function opened(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, 0o644, (error, fd) => (error === null ? resolve(fd) : reject(error)));
+  });
 }

@@ -1,0 +1,146 @@
+// Where paths of a tree are on the disk. What is opened is asked where it really is, so that no link leads out of the tree,
+// also one that is made between two steps; names are then used below the open folder, never by a path again.
+import { closeSync, constants, fstatSync, open, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { join } from 'node:path';
+import type { FileStat } from '../engine.ts';
+import { parentOf } from '../paths.ts';
+
+/** In the root of each tree: what is not yet a part of it. */
+export const HIDDEN = '.portico';
+
+/** Linux: a descriptor for a place only, with no right to read (open(2)). */
+const O_PATH = 0o10000000;
+const isLinux = process.platform === 'linux';
+
+/** An open folder of the tree. */
+export interface Held {
+  readonly fd: number;
+  /** Names are appended to this with `/`. */
+  readonly base: string;
+  readonly real: string;
+  close(): void;
+}
+
+export class Places {
+  /** Without links. */
+  readonly root: string;
+  private readonly hidden: string;
+
+  constructor(root: string) {
+    this.root = realpathSync(root);
+    this.hidden = join(this.root, HIDDEN);
+  }
+
+  /** Whether an absolute path without links is one of the tree. */
+  isInside(real: string): boolean {
+    if (real !== this.root && !real.startsWith(this.root === '/' ? '/' : `${this.root}/`)) return false;
+    return real !== this.hidden && !real.startsWith(`${this.hidden}/`);
+  }
+
+  /** As a path of the tree. */
+  pathOf(real: string): string {
+    return real === this.root ? '' : real.slice(this.root === '/' ? 1 : this.root.length + 1);
+  }
+
+  whole(path: string): string {
+    return path === '' ? this.root : `${this.root}/${path}`;
+  }
+
+  /** Opens what is at a path, with links followed while they stay inside; null where it leaves. Rejects with the disk's error. */
+  async open(path: string, flags: number): Promise<{ fd: number; real: string } | null> {
+    const fd = await opened(this.whole(path), flags | constants.O_NONBLOCK);
+    const real = realOf(fd, this.whole(path), (flags & constants.O_NOFOLLOW) !== 0);
+    if (real !== null && this.isInside(real)) return { fd, real };
+    closeSync(fd);
+    return null;
+  }
+
+  /** The folder at a path, open; null where it leaves. Rejects with the disk's error. */
+  async hold(path: string): Promise<Held | null> {
+    const at = await this.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    if (at === null) return null;
+    const { fd, real } = at;
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) closeSync(fd);
+      isOpen = false;
+    };
+    return { fd, real, base: isLinux ? `/proc/self/fd/${fd}` : real, close };
+  }
+
+  holdParent(path: string): Promise<Held | null> {
+    return this.hold(parentOf(path));
+  }
+
+  /** What is at a path, or null where it leaves. Rejects with the disk's error. */
+  async look(path: string, follow: boolean): Promise<{ stats: Stats; link: string | null; real: string } | null> {
+    const whole = this.whole(path);
+    if (!isLinux) return this.lookByPath(path, follow);
+    const at = await this.open(path, O_PATH | (follow ? 0 : constants.O_NOFOLLOW));
+    if (at === null) return null;
+    try {
+      const stats = fstatSync(at.fd);
+      return { stats, link: stats.isSymbolicLink() ? readlinkSync(whole) : null, real: at.real };
+    } finally {
+      closeSync(at.fd);
+    }
+  }
+
+  private async lookByPath(path: string, follow: boolean) {
+    const held = await this.holdParent(path);
+    if (held === null) return null;
+    try {
+      const { lstat, readlink, realpath } = await import('node:fs/promises');
+      const own = path === '' ? held.real : join(held.real, path.slice(path.lastIndexOf('/') + 1));
+      const real = follow ? await realpath(own) : own;
+      if (!this.isInside(real)) return null;
+      const stats = await lstat(real);
+      return { stats, link: stats.isSymbolicLink() ? await readlink(real) : null, real };
+    } finally {
+      held.close();
+    }
+  }
+}
+
+function opened(path: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    open(path, flags, (error, fd) => (error === null ? resolve(fd) : reject(error)));
+  });
+}
+
+function realOf(fd: number, whole: string, isLink: boolean): string | null {
+  try {
+    if (isLinux) {
+      const real = readlinkSync(`/proc/self/fd/${fd}`);
+      return real.endsWith(' (deleted)') ? null : real;
+    }
+    if (!isLink) return realpathSync(whole);
+    const slash = whole.lastIndexOf('/');
+    return join(realpathSync(whole.slice(0, slash)), whole.slice(slash + 1));
+  } catch {
+    return null;
+  }
+}
+
+/** Changes with each write, by whomever, and with each replacement. */
+export function versionOf(stats: Stats): string {
+  const { ino, size, mtimeMs, ctimeMs } = stats;
+  return [ino, size, Math.round(mtimeMs * 1_000), Math.round(ctimeMs * 1_000)].map((n) => n.toString(36)).join('-');
+}
+
+export function statOf(path: string, stats: Stats, link: string | null): FileStat {
+  const { size, mtimeMs, atimeMs, birthtimeMs, mode, dev, ino } = stats;
+  const folder = stats.isDirectory();
+  return {
+    path,
+    folder,
+    link,
+    size: folder ? 0 : size,
+    modified: Math.floor(mtimeMs),
+    accessed: Math.floor(atimeMs),
+    created: Math.floor(birthtimeMs),
+    mode: mode & 0o777,
+    version: versionOf(stats),
+    unique: `${dev.toString(36)}g${ino.toString(36)}`,
+  };
+}
