@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addAccount } from './cli/account.ts';
 import { addAudit } from './cli/audit.ts';
 import { addBackup } from './cli/backup.ts';
+import { addCall } from './cli/call.ts';
 import { addCert } from './cli/cert.ts';
 import { addDoctor } from './cli/doctor.ts';
 import { addGet } from './cli/get.ts';
@@ -29,6 +30,7 @@ const program = new Command('portico')
 addUp(program);
 addPub(program);
 addSub(program);
+addCall(program);
 addBackup(program);
 addGet(program);
 addStatus(program);

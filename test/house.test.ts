@@ -75,7 +75,10 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
   ['sim/', ['bytes/', 'core/', 'server/', 'sim/']],
   ['protocols/', ['bytes/', 'core/', 'formats/', 'resources/', 'protocols/']],
   ['sites/', ['bytes/', 'core/', 'formats/', 'protocols/', 'sites/']],
-  ['exports/', ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/']],
+  [
+    'exports/',
+    ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'resources/services/', 'exports/'],
+  ],
   [
     'cli/',
     [
