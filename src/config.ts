@@ -8,6 +8,7 @@ import type { Listens } from './core/protocol.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
 import { originEntryProblem } from './protocols/http/guard.ts';
 import { hostEntryProblem } from './protocols/http/hosts.ts';
+import { ftpSchema } from './protocols/ftp/settings.ts';
 import { remoteOf, ruleProblem } from './protocols/mqtt/bridge-plan.ts';
 import { wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -251,6 +252,8 @@ export const schema = z.strictObject({
         .default([]),
     })
     .default({ bridges: [] }),
+  /** Who may come by FTP, and where its data connections are made. */
+  ftp: ftpSchema.prefault({}),
   http: z
     .strictObject({
       /** Names and addresses of this server beside those of the loopback; `*.name` for all below a name. */

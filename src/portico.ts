@@ -312,6 +312,7 @@ function serverOf(
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
+    settings: (name) => (name === 'ftp' ? config.ftp : undefined),
     log,
     software: SOFTWARE,
     outbound: config.outbound,
@@ -580,7 +581,7 @@ function urlsOf(standing: readonly Standing[], config: Config): Record<string, s
 }
 
 /** What clients call a listener with TLS. */
-const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls' };
+const TLS_SCHEMES: Readonly<Record<string, string>> = { http1: 'https', http2: 'https', mqtt: 'mqtts', lines: 'tls', ftp: 'ftps' };
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {

@@ -3,6 +3,7 @@ import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
+import { ftp } from './protocols/ftp/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
 import { lines } from './protocols/lines/index.ts';
@@ -30,5 +31,6 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   acme,
   mqtt,
   lines,
+  ftp,
   wire,
 ];

@@ -77,7 +77,10 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
   ['sites/', ['bytes/', 'core/', 'formats/', 'protocols/', 'sites/']],
   [
     'exports/',
-    ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'resources/services/', 'exports/'],
+    [
+      ...['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/'],
+      'resources/services/',
+    ],
   ],
   [
     'cli/',

@@ -40,6 +40,8 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly alternatives?: readonly Alternative[];
   /** On which terms a session may turn to TLS in the middle (`pipe.secure`); null where there is no TLS. */
   readonly startTls?: TlsPolicy | null;
+  /** What the configuration says of this protocol beside its limits, as its own schema has checked it. */
+  readonly settings?: unknown;
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */
   readonly routes: ExchangeHandler;
 }
@@ -66,6 +68,8 @@ export type Listens<Resources> =
       readonly standardPort: number;
       /** Over TLS, the name by which clients ask for it (RFC 7301); several protocols may share a TLS port so. */
       readonly alpn?: string;
+      /** Over TLS, on a port of its own: its sessions shake hands themselves, on the terms of `host.startTls`. */
+      readonly shakes?: true;
       /** It has no port of its own over TCP: it is spoken on that protocol's, whose session gives it what it recognises. */
       readonly beside?: string;
       readonly recognises?: (bytes: Uint8Array, start: number, end: number) => boolean | null;
@@ -117,8 +121,11 @@ export type SocketListens<Resources> = {
   readonly subprotocol: string;
   /** As those of a route, but `/` is exactly that. */
   readonly paths: readonly string[];
-  /** It asks itself who is there: its sockets are opened for anyone, with nobody as the caller. */
-  readonly signsIn?: boolean;
+  /**
+   * It asks itself who is there: its sockets are opened for anyone, with nobody as the caller; `when-silent`: those of clients
+   * that say nothing of it in the request.
+   */
+  readonly signsIn?: boolean | 'when-silent';
 } & (
   | { messages(messages: Messages, host: Host<Resources>): MessageSession }
   | { stream(pipe: Pipe, host: Host<Resources>): Session }

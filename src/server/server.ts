@@ -83,6 +83,8 @@ export interface ServerOptions<Resources> {
   readonly software: string;
   /** On which terms the sessions of a protocol may turn to TLS in the middle. */
   readonly startTls?: (protocol: string) => TlsPolicy | null;
+  /** What the configuration says of a protocol beside its limits. */
+  readonly settings?: (protocol: string) => unknown;
   /** What answers HTTP requests; none are served when absent. */
   readonly routes?: ExchangeHandler;
   readonly outbound: OutboundPolicy;
@@ -214,8 +216,10 @@ export class Server<Resources> {
   }
 
   private async listenTls(plan: TlsPlan<Resources>): Promise<void> {
-    const { name } = plan.plans[0]!.protocol;
-    const { make } = this.tlsChoice(plan);
+    const first = plan.plans[0]!;
+    const { name } = first.protocol;
+    const shakes = plan.plans.length === 1 && shakesItself(first);
+    const { make } = shakes ? this.alternative(first) : this.tlsChoice(plan);
     const door = this.door('tls', this.inputMaxOfAll(plan.plans), make, plan.proxies);
     const opened = await openTcp({ name, hosts: plan.hosts, port: plan.port }, door);
     this.listeners.push(...opened);
@@ -294,9 +298,11 @@ export class Server<Resources> {
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
     const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
     const startTls = this.options.startTls?.(protocol.name) ?? null;
+    const settings = this.options.settings?.(protocol.name);
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.map((plan) => this.alternative(plan));
-    return { resources, limits: bound, entropy: ENTROPY, log, software, alternatives, startTls, routes, access };
+    const given = { resources, log, software, routes, access };
+    return { ...given, limits: bound, entropy: ENTROPY, alternatives, startTls, settings };
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -352,6 +358,7 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly software: string;
   readonly alternatives: readonly Alternative[];
   readonly startTls: TlsPolicy | null;
+  readonly settings: unknown;
   readonly routes: ExchangeHandler;
   readonly access: AccessLog | null;
   private readonly registry: Registry;
@@ -367,6 +374,7 @@ class SessionHost<Resources> implements Host<Resources> {
     this.software = shared.software;
     this.alternatives = shared.alternatives ?? [];
     this.startTls = shared.startTls ?? null;
+    this.settings = shared.settings;
     this.routes = shared.routes;
     this.access = shared.access ?? null;
     this.registry = registry;
@@ -390,6 +398,11 @@ class SessionHost<Resources> implements Host<Resources> {
     this.ownReach ??= this.makeReach();
     return this.ownReach;
   }
+}
+
+/** Whether its sessions begin with TLS by themselves. */
+function shakesItself<Resources>({ listens }: ListenerPlan<Resources>): boolean {
+  return listens.on === 'tls' && listens.shakes === true;
 }
 
 function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {

@@ -80,6 +80,7 @@ export function acceptTls(
   const identity = identityOf(policy, hello, local);
   if (identity === null) return null;
   const wanted = policy.clientCertificate ?? 'none';
+  const later = policy.identities !== undefined && hello === null;
   const alpn = hello?.alpn.includes(ACME_ALPN) === true ? [ACME_ALPN] : policy.alpn;
   return new TLSSocket(plain, {
     isServer: true,
@@ -87,7 +88,15 @@ export function acceptTls(
     requestCert: wanted !== 'none',
     rejectUnauthorized: wanted === 'required',
     ...(alpn === undefined || alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+    // In the middle of a connection nobody has read the hello: the library tells whom it asks for.
+    ...(later ? { SNICallback: (name, found) => found(null, contextOf(policy, name, local)) } : {}),
   });
+}
+
+/** Undefined goes on with the one that is shown where nobody is asked for. */
+function contextOf(policy: TlsPolicy, name: string, local: Address | null): SecureContext | undefined {
+  const identity = policy.identities?.pick(name.toLowerCase(), local, []) ?? null;
+  return identity === null ? undefined : serverContext(policy, identity);
 }
 
 export function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {

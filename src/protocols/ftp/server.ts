@@ -62,7 +62,9 @@ export class FtpServer implements Upper, SignInWaiter {
     this.settings = settings;
     this.filesOf = filesOf;
     this.advertised = settings.advertised ?? '';
-    this.tls = host.startTls == null ? null : ownTerms(host.startTls, host);
+    const { startTls = null } = host;
+    // Who was within TLS before has a session that goes on by the keys of the whole server.
+    this.tls = startTls === null || pipe.peer.tls !== null ? startTls : ownTerms(startTls, host);
   }
 
   // ---- who asks ----------------------------------------------------------------------------------------------------
@@ -201,7 +203,6 @@ export class FtpServer implements Upper, SignInWaiter {
 function ownTerms(terms: TlsPolicy, { entropy }: Pick<FtpHost, 'entropy'>): TlsPolicy {
   const ticketKeys = new Uint8Array(48);
   entropy.fill(ticketKeys);
-  // There is one certificate of the client to look at, and that on the control connection.
   return { ...terms, ticketKeys };
 }
 

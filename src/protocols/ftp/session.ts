@@ -62,8 +62,11 @@ export class FtpSession extends TextSession implements Control {
     this.access = new Access(this, options.rules, options.implicit);
     this.carriage = new Carriage(this, this.transfers);
     this.files = new FileCommands(this, this.transfers, this.carriage);
-    if (options.implicit && this.upper.tls !== null) this.startTls(this.upper.tls);
-    else this.greet();
+    if (options.implicit && pipe.peer.tls === null && this.upper.tls !== null) this.startTls(this.upper.tls);
+    else {
+      this.access.isSecured = pipe.peer.tls !== null;
+      this.greet();
+    }
   }
 
   get clock(): Clock {

@@ -117,6 +117,11 @@ function markOf(parent: string | undefined): string | null {
   return parent === undefined ? null : (/[?&]portico=(\d+)/.exec(parent)?.[1] ?? null);
 }
 
+/** A text that names files as they are called on disk. */
+export function unmarked(text: string): string {
+  return text.replace(/\?portico=\d+/g, '');
+}
+
 /** What belongs to the program that a service is: not packages, not Node, not Portico itself. */
 function isOfProgram(specifier: string, url: string): boolean {
   const isLocal = /^(?:\.{0,2}\/|file:|#)/.test(specifier);
