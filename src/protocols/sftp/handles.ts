@@ -19,10 +19,18 @@ function collect(from: Readable, start: number, end: number, then: (bytes: Uint8
   });
 }
 
+/** A read that was asked for, and what came of it. */
+interface Asked {
+  bytes: Uint8Array | Outcome | null;
+  readonly then: (bytes: Uint8Array | Outcome) => void;
+}
+
 export class ReadHandle {
   readonly kind = 'read';
   readonly path: string;
   readonly file: OpenFile;
+  /** Reads are done side by side and answered in order: OpenSSH's client cuts a file off behind the first that came late. */
+  private readonly asked: Asked[] = [];
 
   constructor(path: string, file: OpenFile) {
     this.path = path;
@@ -34,7 +42,15 @@ export class ReadHandle {
   }
 
   collect(start: number, end: number, then: (bytes: Uint8Array | Outcome) => void): void {
-    collect(this.file, start, end, then);
+    const own: Asked = { bytes: null, then };
+    this.asked.push(own);
+    collect(this.file, start, end, (bytes) => {
+      own.bytes = bytes;
+      for (let first = this.asked[0]; first?.bytes != null; first = this.asked[0]) {
+        this.asked.shift();
+        first.then(first.bytes);
+      }
+    });
   }
 
   let(): void {

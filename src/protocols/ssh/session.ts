@@ -6,7 +6,7 @@ import { InnerTurn } from '../../core/inner-turn.ts';
 import type { Bound } from '../../core/limits.ts';
 import { type Cause, type Pipe, type Session, SHUTDOWN, type Why } from '../../core/pipe.ts';
 import type { Alternative } from '../../core/protocol.ts';
-import { NO_EVENTS } from '../../core/stream-pipe.ts';
+import { NO_EVENTS, PIPE_BOUNDS } from '../../core/stream-pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { type Channel, ChannelPipe } from './channel-pipe.ts';
 import { PipeDuplex } from './duplex.ts';
@@ -190,7 +190,8 @@ export class SshSession implements Session {
 
   private open(subsystem: Alternative, channel: Channel): void {
     const events = { ...NO_EVENTS, closed: (pipe: unknown) => this.closed(pipe as ChannelPipe) };
-    const pipe = new ChannelPipe(channel, this.pipe.peer, this.turn, events);
+    const { inputMax = PIPE_BOUNDS.inputMax } = subsystem;
+    const pipe = new ChannelPipe(channel, this.pipe.peer, this.turn, events, { inputMax });
     this.channels.add(pipe);
     const { caller } = this.options.door;
     if (caller !== null) pipe.signedIn(caller);
