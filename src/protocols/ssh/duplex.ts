@@ -14,7 +14,8 @@ export class PipeDuplex extends Duplex {
   private waiting: (() => void) | null = null;
 
   constructor(pipe: Pipe) {
-    super({ readableHighWaterMark: READ_AHEAD, writableHighWaterMark: READ_AHEAD });
+    // As a socket does: when the peer has ended, so do we.
+    super({ allowHalfOpen: false, readableHighWaterMark: READ_AHEAD, writableHighWaterMark: READ_AHEAD });
     this.remoteAddress = String(pipe.id);
     this.carrier = pipe;
   }
