@@ -144,12 +144,15 @@ function addCalls(
     registers,
     collect() {
       this.reset();
-      for (const [name, code, count] of calls.ends()) {
-        const [service = '', method = ''] = name.split('/');
-        this.inc({ service, method, code }, count);
-      }
+      for (const [name, code, count] of calls.ends()) this.inc({ ...placeOf(name), code }, count);
     },
   });
+}
+
+/** `shop.v1.Orders/GetOrder`. */
+function placeOf(name: string): { readonly service: string; readonly method: string } {
+  const [service = '', method = ''] = name.split('/');
+  return { service, method };
 }
 
 /** What handshakes came to, and how long certificates last. */
