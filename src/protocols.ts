@@ -1,9 +1,9 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { ftp } from './protocols/ftp/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
-import { ftp } from './protocols/ftp/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
 import { lines } from './protocols/lines/index.ts';

@@ -5,14 +5,12 @@ import type { Reading, Sink } from '../../core/sink.ts';
 import type { Clock } from '../../core/time.ts';
 import type { DataConnection } from './data.ts';
 import { FACTS, type FactName, factsLine, fits, type ListingForm, LONG_FORM, longLine } from './listing.ts';
-import type { FileFacts, IncomingFile, OpenFile } from './upper.ts';
+import type { FileFacts, FolderPages, IncomingFile, OpenFile } from './upper.ts';
 
 /** How a job ends, told once by whoever runs it. */
 export interface JobEnds {
   /** Its source failed: there is no more to send. */
   broken(outcome: Outcome): void;
-  /** The listing needs what follows `after`. */
-  page(listing: Listing, after: string): void;
   /** All came: it is to be made durable. */
   commit(file: IncomingFile): void;
 }
@@ -142,24 +140,19 @@ export interface ListingOrder {
 /** LIST, NLST, MLSD. */
 export class Listing implements Job {
   readonly title: string;
-  /** The folder. */
-  readonly path: string;
   private readonly order: ListingOrder;
-  private readonly ends: JobEnds;
+  /** Null: what is in `entries` is all. */
+  private folder: FolderPages | null;
   private connection: DataConnection | null = null;
   private entries: readonly FileFacts[];
   private at = 0;
-  private isLast: boolean;
   private asked = false;
 
-  /** @param entries the first of them, `isLast` when there are no more */
-  constructor(path: string, entries: readonly FileFacts[], isLast: boolean, order: ListingOrder, ends: JobEnds) {
+  constructor(folder: FolderPages | null, entries: readonly FileFacts[], order: ListingOrder) {
     this.title = 'Listing a folder';
-    this.path = path;
+    this.folder = folder;
     this.entries = entries;
-    this.isLast = isLast;
     this.order = order;
-    this.ends = ends;
   }
 
   begin(connection: DataConnection, clock: Clock): void {
@@ -168,33 +161,25 @@ export class Listing implements Job {
     this.roomy();
   }
 
-  /** What follows; it was asked for. */
-  more(outcome: Outcome, entries: readonly FileFacts[], isLast: boolean): void {
-    this.asked = false;
-    if (this.connection === null) return;
-    if (outcome !== OK) {
-      this.ends.broken(outcome);
-      return;
-    }
-    this.entries = entries;
-    this.at = 0;
-    this.isLast = isLast;
-    this.roomy();
-  }
-
   roomy(): void {
-    const { connection } = this;
+    const { connection, folder } = this;
     if (connection === null || this.asked) return;
     while (this.at < this.entries.length) {
       if (connection.room === 0) return;
       this.tell(connection, this.entries[this.at++]!);
     }
-    if (this.isLast) {
+    if (folder === null) {
       connection.end();
       return;
     }
     this.asked = true;
-    this.ends.page(this, this.entries.at(-1)?.name ?? '');
+    folder.next((entries) => {
+      this.asked = false;
+      this.entries = entries;
+      this.at = 0;
+      if (entries.length === 0) this.close();
+      this.roomy();
+    });
   }
 
   private tell(connection: DataConnection, entry: FileFacts): void {
@@ -211,7 +196,11 @@ export class Listing implements Job {
 
   cancel(): void {
     this.connection = null;
+    this.close();
   }
 
-  close(): void {}
+  close(): void {
+    this.folder?.close();
+    this.folder = null;
+  }
 }

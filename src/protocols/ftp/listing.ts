@@ -16,15 +16,21 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 /** From then on a year is shown in place of the time, as `ls` does. */
 const HALF_A_YEAR_MS = 15_778_476_000;
 
-export function longLine({ name, folder, size, modified, writable }: FileFacts, wall: number): string {
-  const mode = folder ? (writable ? 'drwxr-xr-x' : 'dr-xr-xr-x') : writable ? '-rw-r--r--' : '-r--r--r--';
+export function longLine({ name, folder, size, modified, mode }: FileFacts, wall: number): string {
   const date = new Date(modified);
   const month = MONTHS[date.getUTCMonth()]!;
   const day = String(date.getUTCDate()).padStart(2);
   const age = wall - modified;
   const clock = `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}`;
   const when = age > HALF_A_YEAR_MS || age < -86_400_000 ? ` ${date.getUTCFullYear()}` : clock;
-  return `${mode}   1 portico  portico ${String(folder ? 0 : size).padStart(12)} ${month} ${day} ${when} ${name}`;
+  return `${folder ? 'd' : '-'}${modeText(mode)}   1 portico  portico ${String(folder ? 0 : size).padStart(12)} ${month} ${day} ${when} ${name}`;
+}
+
+/** `rwxr-xr-x` */
+function modeText(mode: number): string {
+  let text = '';
+  for (let bit = 8; bit >= 0; bit--) text += (mode >> bit) & 1 ? 'xwr'[bit % 3] : '-';
+  return text;
 }
 
 function two(number: number): string {
@@ -58,7 +64,7 @@ export const NAME_ON_THE_WIRE: Readonly<Record<FactName, string>> = {
 };
 
 function factOf(facts: FileFacts, name: FactName, kind: string | null): string | null {
-  const { folder, size, modified, unique, writable } = facts;
+  const { folder, size, modified, unique, mode } = facts;
   switch (name) {
     case 'type':
       return kind ?? (folder ? 'dir' : 'file');
@@ -67,13 +73,19 @@ function factOf(facts: FileFacts, name: FactName, kind: string | null): string |
     case 'modify':
       return timeText(modified);
     case 'perm':
-      if (folder) return writable ? 'cdeflmp' : 'el';
-      return writable ? 'adfrw' : 'r';
+      return permOf(facts);
     case 'unique':
       return unique === '' ? null : unique;
     case 'unix.mode':
-      return folder ? (writable ? '0755' : '0555') : writable ? '0644' : '0444';
+      return `0${mode.toString(8).padStart(3, '0')}`;
   }
+}
+
+/** What may be done with it (RFC 3659 §7.5.5). */
+function permOf({ folder, writable, removable }: FileFacts): string {
+  const change = removable ? 'df' : '';
+  if (!folder) return `${writable ? 'a' : ''}${change}r${writable ? 'w' : ''}`;
+  return `${writable ? 'c' : ''}${change}el${writable ? 'mp' : ''}`;
 }
 
 /** Whether a name fits a pattern of `*` and `?`, as old clients ask for by NLST. Linear in what it is given. */

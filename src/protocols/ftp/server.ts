@@ -18,8 +18,8 @@ import type {
   Change,
   DataWanted,
   FileFacts,
+  FolderPages,
   IncomingFile,
-  Listed,
   OpenFile,
   Upper,
 } from './upper.ts';
@@ -27,7 +27,7 @@ import type {
 export type FtpHost = Host<Resources, typeof limits>;
 
 /** Files as somebody may see them. */
-export type FtpFiles = Pick<Upper, 'stat' | 'list' | 'change' | 'open' | 'create' | 'hash'>;
+export type FtpFiles = Pick<Upper, 'home' | 'stat' | 'list' | 'change' | 'open' | 'create' | 'hash'>;
 
 const REFUSED: Readonly<Record<SignInRefusal['refused'], readonly [Outcome, string]>> = {
   wrong: [UNKNOWN, 'This name and password are not known.'],
@@ -104,15 +104,22 @@ export class FtpServer implements Upper, SignInWaiter {
 
   // ---- files -------------------------------------------------------------------------------------------------------
 
-  stat(path: string, then: (outcome: Outcome, facts: FileFacts | null) => void): void {
-    this.files.stat(path, (...given) => {
+  home(then: (path: string) => void): void {
+    this.files.home((path) => {
+      if (!this.over) then(path);
+    });
+  }
+
+  stat(path: string, uploads: boolean, then: (outcome: Outcome, facts: FileFacts | null) => void): void {
+    this.files.stat(path, uploads, (...given) => {
       if (!this.over) then(...given);
     });
   }
 
-  list(path: string, after: string, then: Listed): void {
-    this.files.list(path, after, (...given) => {
-      if (!this.over) then(...given);
+  list(path: string, then: (outcome: Outcome, folder: FolderPages | null) => void): void {
+    this.files.list(path, (outcome, folder) => {
+      if (this.over) folder?.close();
+      else then(outcome, folder);
     });
   }
 
@@ -207,8 +214,9 @@ function ownTerms(terms: TlsPolicy, { entropy }: Pick<FtpHost, 'entropy'>): TlsP
 }
 
 const NO_FILES: FtpFiles = {
-  stat: (_path, then) => then(UNKNOWN, null),
-  list: (_path, _after, then) => then(UNKNOWN, [], true),
+  home: (then) => then(''),
+  stat: (_path, _uploads, then) => then(UNKNOWN, null),
+  list: (_path, then) => then(UNKNOWN, null),
   change: (_change, then) => then(UNKNOWN),
   open: (_path, then) => then(UNKNOWN, null),
   create: (_path, _beginning, _offset, then) => then(UNKNOWN, null),

@@ -69,15 +69,24 @@ export class Access {
     this.isNamed = false;
     session.upper.signIn(name, password, (outcome, text) => {
       if (outcome === OK) {
-        this.isSignedIn = true;
-        session.reply(230, 'Welcome.');
-      } else {
-        session.reply(530, text);
-        if (++this.failures >= session.bounds.signInsMax) session.breakOff(faults.signInTooMany);
+        this.enter();
+        return;
       }
+      session.reply(530, text);
+      if (++this.failures >= session.bounds.signInsMax) session.breakOff(faults.signInTooMany);
       session.answered();
     });
     return WAIT;
+  }
+
+  private enter(): void {
+    const { session } = this;
+    session.upper.home((home) => {
+      this.isSignedIn = true;
+      session.begin(home);
+      session.reply(230, `Welcome to /${home}`);
+      session.answered();
+    });
   }
 
   private forget(): void {

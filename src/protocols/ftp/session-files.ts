@@ -20,7 +20,15 @@ import { REPLIES } from './outcomes.ts';
 import type { FtpSession } from './session.ts';
 import type { Carriage } from './session-carriage.ts';
 import type { Transfers } from './session-transfers.ts';
-import { ALGORITHMS, type Algorithm, type Beginning, type Change, type FileFacts, type OpenFile } from './upper.ts';
+import {
+  ALGORITHMS,
+  type Algorithm,
+  type Beginning,
+  type Change,
+  type FileFacts,
+  type FolderPages,
+  type OpenFile,
+} from './upper.ts';
 
 /** Names that STOU tries. */
 const UNIQUE_TRIES = 100;
@@ -43,6 +51,11 @@ export class FileCommands {
     this.session = session;
     this.transfers = transfers;
     this.carriage = carriage;
+  }
+
+  /** Where somebody who signed in begins. */
+  begin(home: string): void {
+    this.here = home;
   }
 
   forget(): void {
@@ -106,10 +119,10 @@ export class FileCommands {
   // ---- folders and names -------------------------------------------------------------------------------------------
 
   /** Asks what is at a path; false when it is too long to be asked for. */
-  private look(path: string, then: (facts: FileFacts | null, outcome: Outcome) => void): Step {
+  private look(path: string, then: (facts: FileFacts | null, outcome: Outcome) => void, uploads = false): Step {
     const { session } = this;
     if (Buffer.byteLength(path) > session.bounds.pathBytesMax) return session.say(553, 'The path is too long.');
-    session.upper.stat(path, (outcome, facts) => then(outcome === OK ? facts : null, outcome));
+    session.upper.stat(path, uploads, (outcome, facts) => then(outcome === OK ? facts : null, outcome));
     return WAIT;
   }
 
@@ -181,11 +194,15 @@ export class FileCommands {
   private tell(verb: string, name: string): Step {
     // What it would have as text is not known without reading it (RFC 3659 §4).
     if (verb === 'SIZE' && this.carriage.isText) return this.session.say(550, 'Say TYPE I first.');
-    return this.look(this.path(name), (facts, outcome) => {
-      if (facts === null) this.refuse(outcome);
-      else if (facts.folder) this.answer([550, 'It is a folder.']);
-      else this.answer([213, verb === 'SIZE' ? String(facts.size) : timeText(facts.modified)]);
-    });
+    return this.look(
+      this.path(name),
+      (facts, outcome) => {
+        if (facts === null) this.refuse(outcome);
+        else if (facts.folder) this.answer([550, 'It is a folder.']);
+        else this.answer([213, verb === 'SIZE' ? String(facts.size) : timeText(facts.modified)]);
+      },
+      verb === 'SIZE',
+    );
   }
 
   private tellFacts(name: string): Step {
@@ -234,25 +251,27 @@ export class FileCommands {
       else if (!facts.folder) {
         session.block(213, 'Status:', [longLine(facts, wall)], 'End.');
         session.answered();
-      } else this.statusPage(path, '', []);
+      } else
+        session.upper.list(path, (listed, folder) => {
+          if (folder === null) this.refuse(listed);
+          else this.statusPage(folder, []);
+        });
     });
   }
 
-  private statusPage(path: string, after: string, lines: string[]): void {
+  private statusPage(folder: FolderPages, lines: string[]): void {
     const { session } = this;
-    session.upper.list(path, after, (outcome, entries, isLast) => {
-      if (outcome !== OK) {
-        this.refuse(outcome);
-        return;
-      }
+    folder.next((entries) => {
       const { statEntriesMax } = session.bounds;
       for (const entry of entries) if (lines.length < statEntriesMax) lines.push(longLine(entry, session.clock.wall));
       const isFull = lines.length >= statEntriesMax;
-      if (!isLast && !isFull && entries.length > 0) this.statusPage(path, entries.at(-1)!.name, lines);
-      else {
-        session.block(212, 'Status:', lines, isFull ? 'There may be more: use LIST.' : 'End.');
-        session.answered();
+      if (entries.length > 0 && !isFull) {
+        this.statusPage(folder, lines);
+        return;
       }
+      folder.close();
+      session.block(212, 'Status:', lines, isFull ? 'There may be more: use LIST.' : 'End.');
+      session.answered();
     });
   }
 
@@ -420,7 +439,7 @@ export class FileCommands {
     return this.look(path, (facts, outcome) => {
       if (facts?.folder === true) this.listFolder(path, this.order(form, prefixOf(form, name), null));
       else if (facts !== null && form !== FACTS)
-        this.listed(path, this.order(form, prefixOf(form, name, 1), null), [facts]);
+        this.listed(null, [facts], this.order(form, prefixOf(form, name, 1), null));
       else if (facts !== null) this.answer([501, 'It is no folder.']);
       else if (outcome !== MISSING && outcome !== INVALID) this.refuse(outcome);
       else if (form !== FACTS && isPattern(path.slice(path.lastIndexOf('/') + 1))) this.listPattern(form, name);
@@ -440,14 +459,14 @@ export class FileCommands {
   }
 
   private listFolder(path: string, order: ListingOrder): void {
-    this.session.upper.list(path, '', (outcome, entries, isLast) => {
-      if (outcome === OK) this.listed(path, order, entries, isLast);
+    this.session.upper.list(path, (outcome, folder) => {
+      if (folder !== null) this.listed(folder, [], order);
       else this.refuse(outcome);
     });
   }
 
-  private listed(path: string, order: ListingOrder, entries: readonly FileFacts[], isLast = true): void {
-    this.transfers.run(new Listing(path, entries, isLast, order, this.transfers));
+  private listed(folder: FolderPages | null, entries: readonly FileFacts[], order: ListingOrder): void {
+    this.transfers.run(new Listing(folder, entries, order));
   }
 }
 

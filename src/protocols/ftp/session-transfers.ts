@@ -6,7 +6,7 @@ import type { Pipe, Session } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { DataConnection, type DataEvents } from './data.ts';
 import { faults } from './faults.ts';
-import type { Job, JobEnds, Listing } from './jobs.ts';
+import type { Job, JobEnds } from './jobs.ts';
 import { REPLIES } from './outcomes.ts';
 import type { DataWanted, IncomingFile, Upper } from './upper.ts';
 
@@ -184,10 +184,6 @@ export class Transfers implements DataEvents, JobEnds {
       if (outcome === OK) this.succeed(this.clock);
       else this.fail(...REPLIES[outcome], this.clock);
     });
-  }
-
-  page(listing: Listing, after: string): void {
-    this.control.upper.list(listing.path, after, (...given) => listing.more(...given));
   }
 
   broken(outcome: Outcome): void {

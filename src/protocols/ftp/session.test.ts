@@ -17,7 +17,7 @@ over('a greeting, a sign-in, a goodbye (RFC 959 §5.4)', {}, (stage) => {
   talk.says('USER ann\r\nPASS secret\r\nPWD\r\nSYST\r\nNOOP\r\nQUIT\r\nPWD\r\n');
   assert.equal(
     talk.hears(),
-    '331 The password, please.\r\n230 Welcome.\r\n257 "/" is the working folder.\r\n215 UNIX Type: L8\r\n' +
+    '331 The password, please.\r\n230 Welcome to /\r\n257 "/" is the working folder.\r\n215 UNIX Type: L8\r\n' +
       '200 OK.\r\n221 Goodbye.\r\n',
   );
   assert.ok(talk.peer.told.includes('finish'));

@@ -335,6 +335,10 @@ export class FtpSession extends TextSession implements Control {
     this.upper.gone();
   }
 
+  begin(home: string): void {
+    this.files.begin(home);
+  }
+
   /** Somebody else is to sign in: what the one before agreed on is forgotten. */
   forget(): void {
     this.transfers.reset();

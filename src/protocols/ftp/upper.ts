@@ -16,8 +16,12 @@ export interface FileFacts {
   readonly modified: number;
   /** Told apart from whatever else has or had that name. */
   readonly unique: string;
+  /** The nine bits. */
+  readonly mode: number;
   /** Whether the caller may change it, and what is in it. */
   readonly writable: boolean;
+  /** Whether the caller may remove and rename it. */
+  readonly removable: boolean;
 }
 
 /** A file that is read. */
@@ -44,7 +48,12 @@ export type Change =
   | { readonly do: 'rename'; readonly path: string; readonly to: string }
   | { readonly do: 'touch'; readonly path: string; readonly modified: number };
 
-export type Listed = (outcome: Outcome, entries: readonly FileFacts[], isLast: boolean) => void;
+/** A folder that is listed part by part, in bounded memory. */
+export interface FolderPages {
+  /** None at the end. One call at a time. */
+  next(then: (entries: readonly FileFacts[]) => void): void;
+  close(): void;
+}
 
 /** How a file is begun: anew; anew where nothing is; at an offset of what came of it, or of what is there; behind all that. */
 export type Beginning = 'new' | 'fresh' | 'resume' | 'append';
@@ -66,9 +75,11 @@ export interface Upper {
   signIn(name: string, password: string, then: (outcome: Outcome, text: string) => void): void;
   /** Whoever signed in has nothing to do with what follows. */
   signOut(): void;
-  stat(path: string, then: (outcome: Outcome, facts: FileFacts | null) => void): void;
-  /** A folder's own entries by name, those after `after`. */
-  list(path: string, after: string, then: Listed): void;
+  /** The folder in which somebody begins. */
+  home(then: (path: string) => void): void;
+  /** With `uploads`, what came of an upload of the same account is there, with its size. */
+  stat(path: string, uploads: boolean, then: (outcome: Outcome, facts: FileFacts | null) => void): void;
+  list(path: string, then: (outcome: Outcome, folder: FolderPages | null) => void): void;
   change(change: Change, then: (outcome: Outcome) => void): void;
   open(path: string, then: (outcome: Outcome, file: OpenFile | null) => void): void;
   create(

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { DENIED, EXISTS, FULL, INVALID, MISSING, OK, type Outcome, STALE } from '../../../core/outcome.ts';
 import type { Sink } from '../../../core/sink.ts';
 import type { FtpFiles } from '../server.ts';
-import type { Change, FileFacts, IncomingFile, Listed } from '../upper.ts';
+import type { Change, FileFacts, FolderPages, IncomingFile } from '../upper.ts';
 
 interface Node {
   readonly bytes: Buffer | null;
@@ -43,9 +43,9 @@ export class FakeFiles implements FtpFiles {
     return this.nodes.get(path)?.bytes?.toString('latin1') ?? null;
   }
 
-  private factsOf(path: string): FileFacts | null {
+  private factsOf(path: string, uploads: boolean): FileFacts | null {
     const node = this.nodes.get(path);
-    const pending = this.pending.get(path);
+    const pending = uploads ? this.pending.get(path) : undefined;
     if (node === undefined && pending === undefined) return null;
     return {
       name: path.slice(path.lastIndexOf('/') + 1),
@@ -53,23 +53,39 @@ export class FakeFiles implements FtpFiles {
       size: (pending ?? node?.bytes)?.length ?? 0,
       modified: node?.modified ?? 0,
       unique: path === '' ? 'root' : Buffer.from(path).toString('hex'),
+      mode: node !== undefined && node.bytes === null ? 0o755 : 0o644,
       writable: !this.readOnly,
+      removable: !this.readOnly,
     };
   }
 
-  stat(path: string, then: (outcome: Outcome, facts: FileFacts | null) => void): void {
-    const facts = this.factsOf(path);
+  home(then: (path: string) => void): void {
+    then('');
+  }
+
+  stat(path: string, uploads: boolean, then: (outcome: Outcome, facts: FileFacts | null) => void): void {
+    const facts = this.factsOf(path, uploads);
     this.later(() => (facts === null ? then(MISSING, null) : then(OK, facts)));
   }
 
-  list(path: string, after: string, then: Listed): void {
+  list(path: string, then: (outcome: Outcome, folder: FolderPages | null) => void): void {
     const inside = path === '' ? '' : `${path}/`;
     const names = [...this.nodes.keys()]
       .filter((name) => name !== '' && name.startsWith(inside) && !name.slice(inside.length).includes('/'))
-      .filter((name) => name.slice(inside.length) > after)
       .sort();
-    const entries = names.slice(0, PAGE).map((name) => this.factsOf(name)!);
-    this.later(() => then(OK, entries, names.length <= PAGE));
+    this.open_++;
+    let isOpen = true;
+    const folder: FolderPages = {
+      next: (found) => {
+        const entries = names.splice(0, PAGE).map((name) => this.factsOf(name, false)!);
+        this.later(() => found(entries));
+      },
+      close: () => {
+        if (isOpen) this.open_--;
+        isOpen = false;
+      },
+    };
+    this.later(() => then(OK, folder));
   }
 
   change(change: Change, then: (outcome: Outcome) => void): void {
