@@ -316,7 +316,7 @@ function serverOf(
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
-    settings: (name) => (name === 'ftp' ? config.ftp : undefined),
+    settings: (name) => (name === 'ftp' ? config.ftp : name === 'graphql' ? config.graphql : undefined),
     log,
     software: SOFTWARE,
     outbound: config.outbound,
