@@ -4,6 +4,7 @@ import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
+import type { OpenServices } from './resources/services/registry.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
 import type { CertificateFigure } from './security/certificates.ts';
 import type { HandshakeFigures } from './server/hello.ts';
@@ -15,6 +16,8 @@ export interface MetricsSource {
   readonly topics: () => Readonly<TopicFigures>;
   readonly handshakes: () => Readonly<HandshakeFigures>;
   readonly certificates: () => readonly CertificateFigure[];
+  /** Calls of services that run, and how many ended how. */
+  readonly calls?: Pick<OpenServices, 'figures' | 'ends'>;
   readonly mayRead: (caller: Caller) => boolean;
 }
 
@@ -48,13 +51,14 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics, certificates, handshakes }: MetricsSource): Promise<Metrics> {
+async function makeMetrics(source: MetricsSource): Promise<Metrics> {
+  const { version, registry, topics, certificates, handshakes, calls } = source;
   const library = await import('prom-client');
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = library;
   const made = new Made();
   const registers = [made];
   collectDefaultMetrics({ register: made });
-  const counter = (name: string, help: string, read: () => number): void => {
+  const counter: Adding = (name, help, read) => {
     const metric = new Counter({
       name: `portico_${name}`,
       help,
@@ -66,7 +70,7 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
       },
     });
   };
-  const gauge = (name: string, help: string, read: () => number): void => {
+  const gauge: Adding = (name, help, read) => {
     new Gauge({
       name: `portico_${name}`,
       help,
@@ -96,6 +100,20 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
       for (const { protocol } of registry.list()) this.inc({ protocol });
     },
   });
+  addTopics(counter, gauge, topics);
+  gauge(
+    'memory_budget_bytes',
+    'The memory that the process may use before load is shed.',
+    () => registry.memoryBytesMax,
+  );
+  addTls(library, registers, { certificates, handshakes });
+  if (calls !== undefined) addCalls(library, registers, calls);
+  return made;
+}
+
+type Adding = (name: string, help: string, read: () => number) => void;
+
+function addTopics(counter: Adding, gauge: Adding, topics: MetricsSource['topics']): void {
   counter('topics_published_total', 'Messages that were taken.', () => topics().published);
   counter('topics_delivered_total', 'Deliveries to subscribers.', () => topics().delivered);
   counter('topics_dropped_total', 'Deliveries that a slow subscriber lost.', () => topics().dropped);
@@ -104,13 +122,37 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
   gauge('topics_subscriptions', 'Subscriptions.', () => topics().subscriptions);
   gauge('topics_subscribers', 'Subscribers that are connected.', () => topics().attached);
   gauge('topics_durables', 'Subscribers that last, connected or not.', () => topics().durables);
-  gauge(
-    'memory_budget_bytes',
-    'The memory that the process may use before load is shed.',
-    () => registry.memoryBytesMax,
-  );
-  addTls(library, registers, { certificates, handshakes });
-  return made;
+}
+
+function addCalls(
+  { Counter, Gauge }: Pick<typeof import('prom-client'), 'Counter' | 'Gauge'>,
+  registers: Metrics[],
+  calls: NonNullable<MetricsSource['calls']>,
+): void {
+  new Gauge({
+    name: 'portico_calls',
+    help: 'Calls of services whose handlers are at work.',
+    registers,
+    collect() {
+      this.set(calls.figures.running);
+    },
+  });
+  new Counter({
+    name: 'portico_calls_total',
+    help: 'Calls of services that ended, by how.',
+    labelNames: ['service', 'method', 'code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [name, code, count] of calls.ends()) this.inc({ ...placeOf(name), code }, count);
+    },
+  });
+}
+
+/** `shop.v1.Orders/GetOrder`. */
+function placeOf(name: string): { readonly service: string; readonly method: string } {
+  const [service = '', method = ''] = name.split('/');
+  return { service, method };
 }
 
 /** What handshakes came to, and how long certificates last. */

@@ -87,6 +87,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
     [
       'bytes/',
       'core/',
+      'formats/',
       'server/',
       'transports/',
       'protocols/',

@@ -21,7 +21,7 @@ export async function webSocketCarrier(url: string, options: CarrierOptions = {}
       const begun = (params: unknown) => connection.call(name, params, { metadata, timeoutMs }, receiver);
       if (takesMany(kind)) return begun(undefined) ?? gone(receiver);
       // With the input in the call itself there is one message less.
-      return new OneInput(begun, () => gone(receiver));
+      return new OneInput(begun, () => gone(receiver), kind === null);
     },
     close: () => connection.close(),
   };
@@ -38,12 +38,15 @@ function gone(receiver: Ends): Made {
 class OneInput implements Made {
   private readonly begin: (params: unknown) => Made | null;
   private readonly gone: () => Made;
+  /** The method may be one that takes many: it is told that there are no more. */
+  private readonly finishes: boolean;
   private call: Made | null = null;
   private isOver = false;
 
-  constructor(begin: (params: unknown) => Made | null, gone: () => Made) {
+  constructor(begin: (params: unknown) => Made | null, gone: () => Made, finishes: boolean) {
     this.begin = begin;
     this.gone = gone;
+    this.finishes = finishes;
   }
 
   send(value: unknown): void {
@@ -51,7 +54,9 @@ class OneInput implements Made {
     this.call = this.begin(value ?? {}) ?? this.gone();
   }
 
-  finish(): void {}
+  finish(): void {
+    if (this.finishes) this.call?.finish();
+  }
 
   get room(): number {
     return this.call === null ? 1 : 0;

@@ -52,8 +52,7 @@ export async function loadEntry(entry: ServiceEntry, { refuseBreaks = true } = {
     lock.lock === null ? [] : described.flatMap(({ service }) => changesOf(lock.lock!.services[service.name], service));
   const broken = changes.filter(({ breaks }) => breaks);
   if (refuseBreaks && broken.length > 0) throw new LockError(lock.path, broken);
-  const watched = files ?? (typeof entry === 'string' ? [resolve(entry)] : []);
-  return { name, described, files: [...watched, ...read], lock, changes };
+  return { name, described, files: [...files, ...read], lock, changes };
 }
 
 export function lockOf(folder: string): LockFile {
