@@ -16,6 +16,7 @@ import { sftp } from './protocols/sftp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
 import { ssh } from './protocols/ssh/index.ts';
+import { webdav } from './protocols/webdav/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
@@ -26,6 +27,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   rest,
   openapi,
   files,
+  webdav,
   sse,
   websocket,
   soap,

@@ -1,7 +1,7 @@
 // PUT, DELETE, MOVE, COPY and MKCOL: a file appears whole, or nothing of it does.
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { EXISTS, MISSING, OK } from '../../core/outcome.ts';
+import { EXISTS, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { FileFacts, IncomingFile, WriteWish } from '../../resources/files/contract.ts';
 import { answerNothing } from '../http/answers.ts';
 import { evaluate } from '../http/conditions.ts';
@@ -46,7 +46,19 @@ function modifiedOf({ fields }: Exchange): { modified?: number } {
   return /^\d{1,11}(?:\.\d{1,9})?$/.test(text) ? { modified: Number(text) * 1_000 } : {};
 }
 
-export function takePut(exchange: Exchange, host: FilesHost, path: string): void {
+/** What a protocol that goes further asks for beside. */
+export interface Manner {
+  /** Where the paths stand in targets. */
+  readonly prefix: string;
+  /** Whether folders are deleted with all that is in them. */
+  readonly deep: boolean;
+  /** Asked before anything is done: an outcome to answer with, or 0. */
+  check(): Promise<Outcome>;
+}
+
+const PLAIN: Manner = { prefix: PREFIX, deep: false, check: async () => OK };
+
+export function takePut(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
   const { fields, caller } = exchange;
   const coding = fields.get('content-encoding');
   const part = fields.get('content-range');
@@ -58,6 +70,8 @@ export function takePut(exchange: Exchange, host: FilesHost, path: string): void
     const put = new Put(exchange, host, path, range);
     const query = Query.of(splitTarget(exchange.target).query);
     void put.begin(async (there) => {
+      const may = await manner.check();
+      if (may !== OK) return may;
       const condition = conditionOf(exchange, there, host.clock.wall);
       if (condition === null) return null;
       const length = range?.length ?? Number(fields.get('content-length') ?? 0);
@@ -148,7 +162,7 @@ function refuse412(exchange: Exchange): void {
 }
 const NO_LOCKS = { locks: { on: () => [] } };
 
-export function takeDelete(exchange: Exchange, host: FilesHost, path: string): void {
+export function takeDelete(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
   const files = host.resources.files!;
   during(exchange, host, async (waiting) => {
     const stat = await files.stat(exchange.caller, path, false);
@@ -160,8 +174,10 @@ export function takeDelete(exchange: Exchange, host: FilesHost, path: string): v
       return;
     }
     const query = Query.of(splitTarget(exchange.target).query);
-    const deep = query !== null && query.get('deep') !== null;
-    const outcome = await files.remove(exchange.caller, path, { locks: locksOf(exchange), deep, ...condition });
+    const deep = manner.deep || (query !== null && query.get('deep') !== null);
+    const may = await manner.check();
+    const options = { locks: locksOf(exchange), deep, ...condition };
+    const outcome = may === OK ? await files.remove(exchange.caller, path, options) : may;
     if (waiting.isOver) return;
     if (outcome === OK) answerNothing(exchange, 204);
     else answerFileOutcome(exchange, outcome, files, path);
@@ -182,7 +198,8 @@ export function destinationOf(exchange: Exchange, prefix: string = PREFIX) {
 }
 
 /** MOVE and COPY (RFC 4918 §9.8, §9.9). */
-export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, prefix: string = PREFIX): void {
+export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
+  const { prefix } = manner;
   const to = destinationOf(exchange, prefix);
   if ('wire' in to) {
     refuse(exchange, to);
@@ -196,12 +213,12 @@ export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, 
     const locks = locksOf(exchange);
     const there = await files.stat(caller, to.path, false);
     const isSame = to.path === path || to.path.startsWith(`${path}/`) || path.startsWith(`${to.path}/`);
-    let outcome: number = OK;
+    let outcome: Outcome = await manner.check();
     if (isSame) {
       if (!waiting.isOver) answerFileOutcome(exchange, 1, files, path);
       return;
     }
-    if (typeof there === 'object') {
+    if (outcome === OK && typeof there === 'object') {
       const source = await files.stat(caller, path, false);
       if (!replace) {
         if (!waiting.isOver) refuse412(exchange);
@@ -220,7 +237,8 @@ export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, 
       if (outcome === MISSING && typeof (await files.stat(caller, path, false)) === 'object') outcome = EXISTS;
     }
     if (waiting.isOver) return;
-    if (outcome !== OK) answerFileOutcome(exchange, outcome as never, files, to.path);
+    const locked = files.locks.on(path, true).length > 0 ? path : to.path;
+    if (outcome !== OK) answerFileOutcome(exchange, outcome, files, locked);
     else if (typeof there === 'object') answerNothing(exchange, 204);
     else
       answerNothing(
@@ -232,10 +250,12 @@ export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, 
 }
 
 /** MKCOL, and PUT of a path that ends with `/`. */
-export function takeFolder(exchange: Exchange, host: FilesHost, path: string): void {
+export function takeFolder(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
   const files = host.resources.files!;
   during(exchange, host, async (waiting) => {
-    const outcome = await files.makeFolder(exchange.caller, path, { locks: locksOf(exchange) });
+    const may = await manner.check();
+    const locks = locksOf(exchange);
+    const outcome = may === OK ? await files.makeFolder(exchange.caller, path, { locks }) : may;
     if (waiting.isOver) return;
     if (outcome === OK) answerNothing(exchange, 201);
     else if (outcome === MISSING) answerFileOutcome(exchange, EXISTS, files, path);
