@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
+import { filesSchema } from './files-config.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
 import { originEntryProblem } from './protocols/http/guard.ts';
@@ -292,6 +293,8 @@ export const schema = z.strictObject({
       }),
     )
     .default([]),
+  /** The tree of files: folders, quotas, bandwidth. */
+  files: filesSchema.prefault({}),
   /** Modules of services, by path, or what they export: `['./orders.ts', orders]`. */
   services: z
     .array(

@@ -4,6 +4,7 @@ import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
+import type { OpenServices } from './resources/services/registry.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
 import type { CertificateFigure } from './security/certificates.ts';
 import type { HandshakeFigures } from './server/hello.ts';
@@ -15,6 +16,8 @@ export interface MetricsSource {
   readonly topics: () => Readonly<TopicFigures>;
   readonly handshakes: () => Readonly<HandshakeFigures>;
   readonly certificates: () => readonly CertificateFigure[];
+  /** Calls of services that run, and how many ended how. */
+  readonly calls?: Pick<OpenServices, 'figures' | 'ends'>;
   readonly mayRead: (caller: Caller) => boolean;
 }
 
@@ -48,7 +51,8 @@ function answer(exchange: Exchange, type: string, text: string): void {
 }
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
-async function makeMetrics({ version, registry, topics, certificates, handshakes }: MetricsSource): Promise<Metrics> {
+async function makeMetrics(source: MetricsSource): Promise<Metrics> {
+  const { version, registry, topics, certificates, handshakes, calls } = source;
   const library = await import('prom-client');
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = library;
   const made = new Made();
@@ -110,7 +114,36 @@ async function makeMetrics({ version, registry, topics, certificates, handshakes
     () => registry.memoryBytesMax,
   );
   addTls(library, registers, { certificates, handshakes });
+  if (calls !== undefined) addCalls(library, registers, calls);
   return made;
+}
+
+function addCalls(
+  { Counter, Gauge }: Pick<typeof import('prom-client'), 'Counter' | 'Gauge'>,
+  registers: Metrics[],
+  calls: NonNullable<MetricsSource['calls']>,
+): void {
+  new Gauge({
+    name: 'portico_calls',
+    help: 'Calls of services whose handlers are at work.',
+    registers,
+    collect() {
+      this.set(calls.figures.running);
+    },
+  });
+  new Counter({
+    name: 'portico_calls_total',
+    help: 'Calls of services that ended, by how.',
+    labelNames: ['service', 'method', 'code'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [name, code, count] of calls.ends()) {
+        const [service = '', method = ''] = name.split('/');
+        this.inc({ service, method, code }, count);
+      }
+    },
+  });
 }
 
 /** What handshakes came to, and how long certificates last. */

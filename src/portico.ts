@@ -11,6 +11,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
+import { openServerFiles } from './filing.ts';
 import { metricsHandler } from './metrics.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
@@ -19,6 +20,7 @@ import { PROTOCOLS } from './protocols.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
+import type { OpenFiles } from './resources/files/open.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -117,6 +119,7 @@ export class Portico implements AsyncDisposable {
   private readonly sites: Sites;
   private readonly certified: Certified | null;
   private readonly serving: Serving;
+  private readonly openFiles: OpenFiles;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -130,7 +133,9 @@ export class Portico implements AsyncDisposable {
     sites: Sites,
     certified: Certified | null,
     serving: Serving,
+    files: OpenFiles,
   ) {
+    this.openFiles = files;
     this.serving = serving;
     this.config = config;
     this.certified = certified;
@@ -167,6 +172,7 @@ export class Portico implements AsyncDisposable {
     let sites: Sites | null = null;
     let certified: Certified | null = null;
     let serving: Serving | null = null;
+    let files: OpenFiles | null = null;
     try {
       if (givenCredentials === undefined)
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
@@ -176,21 +182,15 @@ export class Portico implements AsyncDisposable {
       const exposed = beyondLoopback(config) !== null;
       const reach = () => server!.wayOut();
       accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
-      const { history } = config.topics;
-      topics = await openTopics({
-        engine,
-        turn,
-        log,
-        permissions: accounts.permissions,
-        ...(history === undefined ? {} : { policies: history as never }),
-      });
+      topics = await openServerTopics(config, engine, turn, log, accounts);
       const heard = topics;
       accounts.audit.told = (entry) => announceEvent(heard, 'accounts/audit', entry);
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       serving = await Serving.open(config, { turn, log, accounts, topics, watch });
-      const resources = resourcesOf(accounts, topics, certified, serving);
+      files = await openServerFiles(config, { engine, turn, accounts, topics });
+      const resources = resourcesOf(accounts, topics, files, certified, serving);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
@@ -200,7 +200,7 @@ export class Portico implements AsyncDisposable {
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const httpsPort = () =>
         server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       certified?.begin();
@@ -212,9 +212,10 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files);
     } catch (error) {
       serving?.close();
+      await files?.close();
       certified?.close();
       sites?.close();
       await server?.close();
@@ -292,6 +293,7 @@ export class Portico implements AsyncDisposable {
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.serving.close();
+    await this.openFiles.close();
     this.sites.close();
     this.certified?.close();
     // Those who watch see the others leave.
@@ -354,6 +356,17 @@ function refuseStrangers(config: Config, accounts: StoredAccounts): void {
       `${beyond.key} has ${beyond.host}, which is reached from beyond this machine, and there are no accounts. ` +
         'Make the first with portico account add <name>, or listen on 127.0.0.1 and ::1.',
     );
+}
+
+function openServerTopics(
+  { topics: { history } }: Config,
+  engine: Engine,
+  turn: ReturnType<typeof serverTurn>,
+  log: Log,
+  { permissions }: StoredAccounts,
+): Promise<OpenTopics> {
+  const policies = history === undefined ? {} : { policies: history as never };
+  return openTopics({ engine, turn, log, permissions, ...policies });
 }
 
 async function openEngine(config: Config, log: Log, onFatal: StartOptions['onFatal']): Promise<Engine> {
@@ -432,10 +445,11 @@ export function plannedPorts(config: Config): PlannedPort[] {
 function resourcesOf(
   accounts: StoredAccounts,
   topics: Topics,
+  files: OpenFiles,
   certified: Certified | null,
   { services }: Serving,
 ): Resources {
-  const resources = { accounts, topics, services };
+  const resources = { accounts, topics, files, services };
   return certified === null ? resources : { ...resources, certificates: certified.issuing };
 }
 
@@ -448,6 +462,7 @@ function routesOf(
   httpsPort: () => number | null,
   accounts: StoredAccounts,
   certified: Certified | null,
+  { services }: Serving,
 ): ExchangeHandler {
   const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
   const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
@@ -476,6 +491,7 @@ function routesOf(
           handshakes: () => server.handshakes,
           topics: () => topics.figures,
           certificates: () => certified?.certificates.figures() ?? [],
+          calls: services,
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
         }),
       },

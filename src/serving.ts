@@ -38,6 +38,10 @@ export class Serving {
 
   /** Takes in what the configuration names, and again what changes when it is to be watched. Throws a `ConfigError`. */
   static async open(config: Config, options: ServingOptions): Promise<Serving> {
+    if (options.watch && config.services.length === 0)
+      throw new ConfigError([
+        'there are no services to watch: name them with --service, or as `services` in the configuration',
+      ]);
     const serving = new Serving(config, options);
     try {
       await serving.program.load(config.services);

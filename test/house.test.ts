@@ -75,12 +75,19 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
   ['sim/', ['bytes/', 'core/', 'server/', 'sim/']],
   ['protocols/', ['bytes/', 'core/', 'formats/', 'resources/', 'protocols/']],
   ['sites/', ['bytes/', 'core/', 'formats/', 'protocols/', 'sites/']],
-  ['exports/', ['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/']],
+  [
+    'exports/',
+    [
+      ...['bytes/', 'core/', 'formats/', 'transports/', 'server/turn.ts', 'protocols/', 'exports/'],
+      'resources/services/',
+    ],
+  ],
   [
     'cli/',
     [
       'bytes/',
       'core/',
+      'formats/',
       'server/',
       'transports/',
       'protocols/',

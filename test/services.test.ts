@@ -58,6 +58,14 @@ export default defineService({
       output: z.object({ text: z.string()${more} }),
       handler: ({ name }) => ({ text: word + ' ' + name }),
     },
+    Tick: {
+      kind: 'server',
+      input: z.object({}),
+      output: z.object({ text: z.string() }),
+      handler: async function* (_, call) {
+        for (; !call.signal.aborted; await new Promise((resolve) => setTimeout(resolve, 5))) yield { text: word };
+      },
+    },
     Wait: {
       kind: 'both',
       input: z.object({}),
@@ -93,6 +101,13 @@ test('a service changes while it is called, and a broken one changes nothing', T
   await until(() => log.lines.some((line) => /services are broken; those before go on.*hello\.ts/.test(line)));
   assert.equal(await say(), 'salut ann');
   place.write('word.ts', `export const word: string = 'ciao';`);
+  await until(async () => (await say()) === 'ciao ann');
+
+  place.write('hello.ts', HELLO().replace('./word.ts', './words.ts'));
+  await until(() => log.lines.some((line) => /services are broken.*words\.ts/.test(line)));
+  place.write('words.ts', `export const word = 'hola';`);
+  await until(async () => (await say()) === 'hola ann');
+  place.write('hello.ts', HELLO());
   await until(async () => (await say()) === 'ciao ann');
 
   place.write('hello.ts', HELLO().replace('z.string()', 'z.string().nullable()'));
@@ -165,7 +180,7 @@ test('the lock: written, kept by new fields, broken by none in silence', TIMEOUT
     retired: { old: { number: 2, type: 'string' } },
   });
   await using portico = await Portico.start({ ...QUIET, services: [path] });
-  assert.equal(portico.services.all.size, 1);
+  assert.ok(portico.services.all.has('a.v1.Hello'));
 });
 
 test('portico up --service --watch: what it says, and that it goes on', TIMEOUT, async () => {
@@ -179,6 +194,26 @@ test('portico up --service --watch: what it says, and that it goes on', TIMEOUT,
     return answer.text();
   };
   assert.match(await wsdl(), /Say/);
+  // A stream that stands through it all, on a connection of its own.
+  const gone = new AbortController();
+  const stream = await fetch(new URL('/services/a.v1.Hello/Tick', server.urls.http), {
+    method: 'POST',
+    body: '{}',
+    signal: gone.signal,
+  });
+  const lines = stream.body!.pipeThrough(new TextDecoderStream()).getReader();
+  assert.match(String((await lines.read()).value), /hello/);
+  place.write('word.ts', `export const word = 'salut';`);
+  const say = async () => {
+    const answer = await fetch(new URL('/services/a.v1.Hello/Say', server.urls.http), {
+      method: 'POST',
+      body: '{"name":"ann"}',
+    });
+    return answer.text();
+  };
+  await until(async () => /salut ann/.test(await say()));
+  for (let more = 0; more < 5; more++) assert.match(String((await lines.read()).value), /^(?:\{"text":"hello"\}\n)+$/);
+  gone.abort();
   place.write('hello.ts', HELLO().replace('Say:', 'Greet:'));
   await until(async () => /Greet/.test(await wsdl()));
   assert.equal(await server.stop(), 0);
@@ -196,6 +231,27 @@ test('portico up --service --watch: what it says, and that it goes on', TIMEOUT,
     assert.equal(refused.code, 78);
     assert.match(refused.errors, text);
   }
+});
+
+test('a service that throws where nobody catches does not take the server with it', TIMEOUT, async () => {
+  using place = new Place();
+  const path = place.write(
+    'wild.ts',
+    `import { defineService, z } from 'portico';
+     export default defineService({ name: 'a.v1.Wild', methods: { Go: { input: z.object({}), output: z.object({}), handler: () => {
+       setTimeout(() => { throw new Error('stray timer'); });
+       Promise.resolve().then(() => { throw new Error('stray promise'); });
+       throw new Error('within');
+     } } } });`,
+  );
+  await using server = await startServer(['--storage', 'memory', '--service', path]);
+  const go = () => fetch(new URL('/services/a.v1.Wild/Go', server.urls.http), { method: 'POST', body: '{}' });
+  assert.equal((await go()).status, 500);
+  await until(() =>
+    ['within', 'stray timer', 'stray promise'].every((text) => server.complaints.join().includes(text)),
+  );
+  assert.equal((await go()).status, 500);
+  assert.equal(await server.stop(), 0);
 });
 
 test('services from a .proto, with their types, called in process', TIMEOUT, async () => {
@@ -239,6 +295,19 @@ test('calls have the rights of who makes them, and end when he is gone', TIMEOUT
   assert.equal((await portico.order({ do: 'account.disable', name: 'bob' })).ok, true);
   await ended;
   assert.equal((await portico.client(shop).WhoAmI({})).account, '');
+});
+
+test('metrics count calls by how they ended', TIMEOUT, async () => {
+  const shop = shopService();
+  await using portico = await Portico.start({ ...QUIET, services: [shop] });
+  const client = portico.client(shop);
+  await client.WhoAmI({});
+  await client.WhoAmI({});
+  await assert.rejects(client.GetOrder({ id: 'none' }));
+  const text = await (await fetch(new URL('/metrics', portico.urls.http))).text();
+  assert.match(text, /^portico_calls_total\{service="shop\.v1\.Orders",method="WhoAmI",code="OK"\} 2$/m);
+  assert.match(text, /^portico_calls_total\{service="shop\.v1\.Orders",method="GetOrder",code="NOT_FOUND"\} 1$/m);
+  assert.match(text, /^portico_calls 0$/m);
 });
 
 test('a server that closes ends its calls', TIMEOUT, async () => {

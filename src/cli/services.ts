@@ -38,7 +38,8 @@ export function addServices(program: Command): void {
     .action((file: string, flags: TypesFlags) => told(() => types(file, flags)));
 }
 
-async function told(command: () => Promise<number>): Promise<void> {
+/** Runs a command, and tells what is wrong with services or the configuration. */
+export async function told(command: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await command();
   } catch (error) {
@@ -47,7 +48,8 @@ async function told(command: () => Promise<number>): Promise<void> {
   }
 }
 
-async function loadAll(paths: readonly string[], flags: PlaceFlags): Promise<Loaded[]> {
+/** The services of these modules, or of the configuration. */
+export async function loadAll(paths: readonly string[], flags: PlaceFlags): Promise<Loaded[]> {
   const entries = paths.length > 0 ? paths : (await configured(flags)).services;
   if (entries.length === 0)
     throw new ConfigError(['there are no services: name a module, or list them as `services` in the configuration']);

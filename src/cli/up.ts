@@ -3,6 +3,7 @@ import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, ConfigError, put } from '../config.ts';
 import { ListenError, Portico, RefusedError, urlOf, VERSION } from '../portico.ts';
+import { isOfServices, unmarked } from '../resources/services/modules.ts';
 import { CERTIFICATE_FOLDER } from '../security/certificates.ts';
 import type { Standing } from '../server/server.ts';
 import { addPlaceFlags, configured, type PlaceFlags, putPorts } from './configured.ts';
@@ -37,8 +38,13 @@ async function up(flags: UpFlags): Promise<void> {
   try {
     const config = await configFrom(flags);
     const log = logTo(config.log.level, config.log.format);
-    // The guards catch what is thrown in a connection; what is thrown beside them leaves nothing to go on with.
+    // The guards catch what is thrown in a connection; what is thrown beside them leaves nothing to go on with, but for what
+    // a service of somebody's left behind in a timer or a promise.
     process.on('uncaughtException', (error) => {
+      if (isOfServices(error)) {
+        log.error('a bug in a service, outside of its calls', { stack: unmarked(error.stack ?? '') });
+        return;
+      }
       log.error('a bug of Portico’s own; please report it', { stack: error.stack ?? String(error) });
       process.exit(EXIT.software);
     });

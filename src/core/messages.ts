@@ -16,6 +16,8 @@ export interface Messages {
   send(bytes: Uint8Array, start: number, end: number, text: boolean): void;
   readonly queued: number;
   readonly room: number;
+  /** Tells on whose behalf this is open, where that is found out within it: as of a pipe. */
+  signedIn?(caller: Caller): void;
   /** No more messages until `resume()`. */
   pause(): void;
   resume(): void;

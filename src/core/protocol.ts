@@ -121,8 +121,11 @@ export type SocketListens<Resources> = {
   readonly subprotocol: string;
   /** As those of a route, but `/` is exactly that. */
   readonly paths: readonly string[];
-  /** It asks itself who is there: its sockets are opened for anyone, with nobody as the caller. */
-  readonly signsIn?: boolean;
+  /**
+   * It asks itself who is there: its sockets are opened for anyone, with nobody as the caller; `when-silent`: those of clients
+   * that say nothing of it in the request.
+   */
+  readonly signsIn?: boolean | 'when-silent';
 } & (
   | { messages(messages: Messages, host: Host<Resources>): MessageSession }
   | { stream(pipe: Pipe, host: Host<Resources>): Session }

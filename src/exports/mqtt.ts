@@ -57,6 +57,15 @@ export interface SubscribeOptions {
  * @param url `mqtt://[user[:password]@]host[:port]`, or `mqtts:` with TLS; the ports are 1883 and 8883 unless said
  */
 export function connect(url: string, options: MqttOptions = {}): Promise<MqttConnection> {
+  return connectWith(url, options, (hold) => new MqttConnection(hold));
+}
+
+/** The same, with a connection of the caller's making. */
+export function connectWith<Connection extends MqttConnection>(
+  url: string,
+  options: MqttOptions,
+  make: (hold: (stop: boolean) => void) => Connection,
+): Promise<Connection> {
   const { url: parsed, host, port, user, password } = placeOf(url, { 'mqtt:': 1_883, 'mqtts:': 8_883 });
   const tls = parsed.protocol === 'mqtts:' || options.tls !== undefined ? policyFor(host, options.tls) : null;
   const { version, user: name = user, password: secret = password, tls: _tls, ...others } = options;
@@ -65,7 +74,7 @@ export function connect(url: string, options: MqttOptions = {}): Promise<MqttCon
       { host, port },
       tls,
       (pipe) => {
-        const connection = new MqttConnection((stop) => (stop ? client.pause() : client.resume()));
+        const connection = make((stop) => (stop ? client.pause() : client.resume()));
         const client: MqttClient = new MqttClient(
           pipe,
           turn.clock,

@@ -7,12 +7,14 @@ import { ENDED } from '../core/pipe.ts';
 import { NEVER } from '../core/time.ts';
 import { PorticoJsonClient } from '../protocols/messages/client.ts';
 import type {
+  CallSettings,
   PublishOptions as JsonPublishOptions,
   SubscribeOptions as JsonSubscribeOptions,
   ReceivedMessage,
 } from '../protocols/messages/requests.ts';
 import { WebSocketClient } from '../protocols/websocket/client.ts';
 import { limits } from '../protocols/websocket/limits.ts';
+import type { Call, CallReceiver } from '../resources/services/contract.ts';
 import { Inbox } from './inbox.ts';
 import { ConnectionError, dialWith, ENTROPY, placeOf, policyFor, type TlsOptions } from './loop.ts';
 import { type Message, pairsOf, RefusedError, TopicConnection } from './topics.ts';
@@ -257,6 +259,11 @@ export class PorticoConnection extends TopicConnection {
       if (error instanceof RefusedError && error.outcome === 'MISSING') return null;
       throw error;
     }
+  }
+
+  /** Calls a method of a service, with values as JSON has them; null once the connection is over. */
+  call(method: string, params: unknown, settings: CallSettings, receiver: CallReceiver): Call | null {
+    return this.client.call(method, params, settings, receiver);
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@
 import { type BigIntStats, close, constants, fstat, open, type PathLike, read, realpath } from 'node:fs';
 import { join, sep } from 'node:path';
 import mime from 'mime';
-import { FAILED, OK } from '../core/outcome.ts';
+import { FileReading } from '../core/file-reading.ts';
 import type { Reading, Sink, Source } from '../core/sink.ts';
 import type { Instant } from '../core/time.ts';
 import type { ContentCoding } from '../protocols/http/coding.ts';
@@ -32,8 +32,6 @@ const KEPT_BYTES = 67_108_864;
 const KEPT_FILES = 1_024;
 /** After so long a file is looked at again before it is served. */
 const FRESH_MS = 1_000;
-/** Read at once of a file that is not in memory. */
-const PIECE = 262_144;
 
 const SUFFIXES: readonly [ContentCoding, string][] = [
   ['zstd', '.zst'],
@@ -237,63 +235,6 @@ class Descriptor implements Source {
     const reading = new FileReading(this.fd, start, end, sink, () => this.release());
     reading.more();
     return reading;
-  }
-}
-
-class FileReading implements Reading {
-  private readonly fd: number;
-  private readonly end: number;
-  private readonly sink: Sink;
-  private readonly done: () => void;
-  private at: number;
-  private isBusy = false;
-  private over = false;
-
-  constructor(fd: number, start: number, end: number, sink: Sink, done: () => void) {
-    this.fd = fd;
-    this.at = start;
-    this.end = end;
-    this.sink = sink;
-    this.done = done;
-  }
-
-  more(): void {
-    if (this.isBusy || this.over || this.sink.room <= 0) return;
-    if (this.at >= this.end) {
-      this.close();
-      this.sink.end(OK);
-      return;
-    }
-    this.isBusy = true;
-    const length = Math.min(PIECE, this.end - this.at);
-    // Not from the pool, and not used again: what the sink was given it may still be sending.
-    const piece = Buffer.allocUnsafeSlow(length);
-    read(this.fd, piece, 0, length, this.at, (error, got) => {
-      this.isBusy = false;
-      if (this.over) {
-        this.done();
-        return;
-      }
-      if (error !== null || got === 0) {
-        this.close();
-        this.sink.end(FAILED);
-        return;
-      }
-      this.at += got;
-      this.sink.bytes(piece, 0, got);
-      this.more();
-    });
-  }
-
-  stop(): void {
-    if (this.over) return;
-    if (this.isBusy) this.over = true;
-    else this.close();
-  }
-
-  private close(): void {
-    this.over = true;
-    this.done();
   }
 }
 

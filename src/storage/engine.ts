@@ -163,6 +163,8 @@ export interface FileStat extends Stat {
   readonly mode: number;
   /** Kept when it is renamed. */
   readonly unique: string;
+  /** Where it is, with all links followed. */
+  readonly real: string;
 }
 
 /** An open folder: entries in the disk's own order, in bounded memory. */
@@ -198,7 +200,11 @@ export interface FileWriter extends TreeWriter {
   setModified(modified: number): void;
 }
 
-/** A tree that is a folder on disk: what files need beyond a `Tree`. What leaves it by a link is MISSING. */
+/**
+ * A tree that is a folder on disk: what files need beyond a `Tree`. What leaves it by a link is MISSING. `stat`, `realPath`,
+ * `open` and `read` follow links that stay within; all else takes real paths, and a link on the way, also one that was made a
+ * moment ago, is MISSING.
+ */
 export interface FileTree extends Tree {
   stat(path: string, follow?: boolean): Promise<FileStat | null>;
   list(path: string, after: string, most: number): Promise<FileStat[] | null>;

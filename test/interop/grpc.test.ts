@@ -10,7 +10,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { googleFile, protoFiles } from '../../src/formats/schema/proto-files.ts';
 import { protoText } from '../../src/formats/schema/proto-text.ts';
 import type { Portico } from '../../src/portico.ts';
-import { detailsOf } from '../../src/protocols/grpc/server-status.ts';
+import { detailsOf } from '../../src/protocols/grpc/server-ending.ts';
 import { FakeServices } from '../../src/protocols/grpc/testing/fake-services.ts';
 import { serve } from '../../src/protocols/grpc/testing/serving.ts';
 import { shopService } from '../../src/resources/services/testing/shop.ts';

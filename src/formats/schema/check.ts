@@ -309,6 +309,7 @@ function scalarCheck(name: ScalarName, constraints: Constraints): Inner {
     case 'uint64':
       return typed(isUint64, 'is not a whole number from 0 to 18446744073709551615', numberRule<bigint>(constraints));
     case 'float':
+      return typed(isFloat, 'is not a number of 32 bits', numberRule<number>(constraints));
     case 'double':
       return typed(
         (value): value is number => typeof value === 'number',
@@ -368,6 +369,13 @@ function isUint64(value: unknown): value is bigint {
   return typeof value === 'bigint' && value >= 0n && value <= UINT64_MAX;
 }
 
+/** The largest of 32 bits; what is beyond would arrive as infinity. */
+const FLOAT_MAX = 3.4028234663852886e38;
+
+function isFloat(value: unknown): value is number {
+  return typeof value === 'number' && !(Number.isFinite(value) && Math.abs(value) > FLOAT_MAX);
+}
+
 function isTime(value: unknown): value is Date {
   if (!(value instanceof Date)) return false;
   const time = value.getTime();
@@ -411,10 +419,10 @@ function numberRule<Value extends number | bigint>(constraints: Constraints): Ru
 }
 
 function isMultiple(value: number, step: number): boolean {
-  if (Number.isInteger(value) && Number.isInteger(step)) return value % step === 0;
-  // 0.3 is a multiple of 0.1, although 0.3 / 0.1 is not quite 3.
+  if (step === 1) return Number.isInteger(value);
+  // 0.3 is a multiple of 0.1, although 0.3 / 0.1 is not quite 3: three roundings are forgiven, as zod does.
   const ratio = value / step;
-  return Math.abs(ratio - Math.round(ratio)) <= Number.EPSILON * Math.max(1, Math.abs(ratio)) * 2;
+  return Math.abs(ratio - Math.round(ratio)) < 4 * Number.EPSILON * Math.max(1, Math.abs(ratio));
 }
 
 function allOf<Value>(rules: readonly Rule<Value>[]): Rule<Value> | null {

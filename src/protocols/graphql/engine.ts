@@ -1,10 +1,11 @@
 // What all transports of GraphQL share: the schema of the services there are now, the documents that are kept, those that
 // clients left here by their hash, and how an operation is begun.
 import { createHash } from 'node:crypto';
-import { GraphQLError } from 'graphql';
+import { GraphQLError, type GraphQLSchema } from 'graphql';
+import type { Caller } from '../../core/caller.ts';
 import type { Bound } from '../../core/limits.ts';
 import type { Log } from '../../core/log.ts';
-import type { Services } from '../../resources/services/contract.ts';
+import type { Method, Services } from '../../resources/services/contract.ts';
 import { BAD_USER_INPUT } from './codes.ts';
 import { Documents, Prepared } from './document.ts';
 import { type Asked, type Asker, carryOut, type Doing, type Means, type Output, type TopicDoer } from './execution.ts';
@@ -23,6 +24,9 @@ export interface EngineOptions {
   readonly only?: boolean;
 }
 
+/** Views of the schema that are kept. */
+const VIEWS_MAX = 32;
+
 const NONE: ReadonlyMap<string, string> = new Map();
 
 /** An operation that may begin, or why it may not. */
@@ -35,6 +39,8 @@ export function isRefused(readied: Readied): readied is readonly GraphQLError[] 
 export class Engine {
   private readonly options: EngineOptions;
   private readonly means: Means;
+  /** The schema as callers with the same rights see it, by what they may call. */
+  private views = new Map<string, GraphQLSchema>();
   private current: Api;
   private readonly documents: Documents;
   /** What clients left here, by the hash of its text; the first is the one that was longest not asked for. */
@@ -42,7 +48,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.options = options;
-    this.means = { services: options.services, topics: options.topics };
+    this.means = { services: options.services, topics: options.topics, told: (caller) => this.told(caller) };
     this.current = this.build();
     this.documents = new Documents(this.current, options.limits);
   }
@@ -53,15 +59,39 @@ export class Engine {
     if (services !== undefined && services.epoch !== this.current.epoch) {
       this.current = this.build();
       this.documents.renew(this.current);
+      this.views = new Map();
     }
     return this.current;
   }
 
-  private build(): Api {
+  /** Introspection shows nobody what he may not call. */
+  private told(caller: Caller): GraphQLSchema {
+    const { api } = this;
+    const { services } = this.options;
+    if (services === undefined) return api.schema;
+    const hidden = new Set<Method>();
+    let key = '';
+    for (const { methods } of services.all.values())
+      for (const method of methods.values()) {
+        const may = services.may(caller, method);
+        if (!may) hidden.add(method);
+        key += may ? '1' : '0';
+      }
+    if (hidden.size === 0) return api.schema;
+    let view = this.views.get(key);
+    if (view === undefined) {
+      view = this.build((method) => !hidden.has(method)).schema;
+      if (this.views.size >= VIEWS_MAX) this.views.delete(this.views.keys().next().value!);
+      this.views.set(key, view);
+    }
+    return view;
+  }
+
+  private build(isShown?: (method: Method) => boolean): Api {
     const { services, log } = this.options;
     const all = services === undefined ? [] : [...services.all.values()];
     const epoch = services?.epoch ?? 0;
-    const api = buildApi(all, epoch);
+    const api = buildApi(all, epoch, isShown);
     if (api.left.length === 0) return api;
     // What cannot be a schema must not take the others with it.
     const sound = all.filter((service) => {
@@ -69,7 +99,7 @@ export class Engine {
       if (left.length > 0) log.error(`GraphQL leaves ${service.name} out`, { why: left.join(' ') });
       return left.length === 0;
     });
-    return buildApi(sound, epoch);
+    return buildApi(sound, epoch, isShown);
   }
 
   /** How many documents are kept, and how many by their hash. */

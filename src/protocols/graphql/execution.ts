@@ -1,6 +1,6 @@
 // One operation under way: its calls are made first, beside each other or, for mutations, one after the other, and then the
 // answer is written. What the compiled plan cannot write, errors above all, is completed by graphql-js from the same results.
-import { execute, GraphQLError } from 'graphql';
+import { execute, GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Caller } from '../../core/caller.ts';
 import type { Call, CallReceiver, Services } from '../../resources/services/contract.ts';
 import type { Status } from '../../resources/services/status.ts';
@@ -51,6 +51,8 @@ export interface TopicDoer {
 export interface Means {
   readonly services: Services | undefined;
   readonly topics: TopicDoer;
+  /** What of the schema is told to a caller. */
+  told(caller: Caller): GraphQLSchema;
 }
 
 const NOTHING_DOING: Doing = { cancel() {}, more() {} };
@@ -241,7 +243,7 @@ class Once implements Doing {
 
   private text(): string {
     const { plan, results, asked } = this;
-    if (plan.isMeta) return completed(asked, results);
+    if (plan.meta.length > 0) return completed(asked, results, this.means.told(this.asker.caller));
     let text = '{"data":{';
     for (const { root, value_, failure, badArguments } of results) {
       if (failure !== null || badArguments !== null) return completed(asked, results);
@@ -265,7 +267,8 @@ class Once implements Doing {
 type Came = Pick<Result, 'root' | 'value_' | 'failure' | 'badArguments'>;
 
 /** The answer as graphql-js makes it of the results: errors, and what of the data they leave. */
-function completed({ operation, given }: Asked, results: readonly Came[]): string {
+function completed(asked: Asked, results: readonly Came[], told: GraphQLSchema | null = null): string {
+  const { operation } = asked;
   const rootValue: Record<string, () => unknown> = Object.create(null) as Record<string, () => unknown>;
   const badArguments = new Set<string>();
   for (const { root, value_, failure, badArguments: bad } of results) {
@@ -276,20 +279,33 @@ function completed({ operation, given }: Asked, results: readonly Came[]): strin
       throw new GraphQLError(message, { extensions });
     };
   }
-  const made = execute({
-    schema: operation.schema,
-    document: operation.document,
-    operationName: operation.name === '' ? null : operation.name,
-    rootValue: rootValue as RootValue,
-    variableValues: given as Record<string, unknown> | null,
-  });
-  if (made instanceof Promise) throw new TypeError('an answer that was there already has to be waited for');
-  const { data, errors = [] } = made as { data?: unknown; errors?: readonly GraphQLError[] };
-  const told = errors.map((error) => {
+  const { data, errors = [] } = made(asked, operation.schema, rootValue);
+  if (told !== null && told !== operation.schema && data) {
+    const shown = made(asked, told, rootValue).data;
+    for (const key of operation.plan(asked.variables).meta) data[key] = shown?.[key] ?? null;
+  }
+  const said = errors.map((error) => {
     const isArgument = error.path?.length === 1 && badArguments.has(String(error.path[0]));
     return errorJson(error, isArgument ? BAD_USER_INPUT : INTERNAL);
   });
-  return JSON.stringify({ ...(told.length > 0 ? { errors: told } : {}), data });
+  return JSON.stringify({ ...(said.length > 0 ? { errors: said } : {}), data });
+}
+
+interface Made {
+  readonly data?: Record<string, unknown> | null;
+  readonly errors?: readonly GraphQLError[];
+}
+
+function made({ operation, given }: Asked, schema: GraphQLSchema, rootValue: RootValue): Made {
+  const result = execute({
+    schema,
+    document: operation.document,
+    operationName: operation.name === '' ? null : operation.name,
+    rootValue,
+    variableValues: given as Record<string, unknown> | null,
+  });
+  if (result instanceof Promise) throw new TypeError('an answer that was there already has to be waited for');
+  return result as Made;
 }
 
 /** A subscription: each value of its source becomes an answer of its own (§6.2.3). */

@@ -93,6 +93,7 @@ export const faults = faultTable('graphql', {
   badMessage: { wire: 4400, spec: `${SOCKET} §Invalid message`, text: 'this is not a message of graphql-transport-ws' },
   binary: { wire: 4400, spec: `${SOCKET} §Invalid message`, text: 'messages are text frames' },
   unauthorized: { wire: 4401, spec: `${SOCKET} §ConnectionInit`, text: 'Unauthorized' },
+  forbidden: { wire: 4403, spec: `${SOCKET} §ConnectionInit`, text: 'Forbidden' },
   initLate: { wire: 4408, spec: `${SOCKET} §ConnectionInit`, text: 'Connection initialisation timeout' },
   operationRepeated: { wire: 4409, spec: `${SOCKET} §Subscribe`, text: 'Subscriber for the id already exists' },
   initRepeated: { wire: 4429, spec: `${SOCKET} §ConnectionInit`, text: 'Too many initialisation requests' },

@@ -41,6 +41,8 @@ export const graphql: Protocol<Resources> = {
       on: 'websocket',
       subprotocol: 'graphql-transport-ws',
       paths: [PATH],
+      // Pages can send no fields with an upgrade: they say who they are in `connection_init`.
+      signsIn: 'when-silent',
       messages: (made: Messages, host: Host<Resources>) =>
         serveSocket(made, host as GraphqlHost, serverOf(host).engine),
     },

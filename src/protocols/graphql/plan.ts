@@ -58,8 +58,8 @@ export interface Root {
 /** An operation with what its directives leave of it. */
 export interface Plan {
   readonly roots: readonly Root[];
-  /** It asks for the schema: graphql-js answers that. */
-  readonly isMeta: boolean;
+  /** Names in the answer of what asks for the schema: graphql-js answers that. */
+  readonly meta: readonly string[];
   /** What a subscription was last made of: others that ask the same get the same text. */
   readonly last: { value: unknown; text: string };
 }
@@ -130,13 +130,13 @@ class Compiler {
     const kind = node.operation as OperationKind;
     const type = this.api.schema.getRootType(node.operation)!;
     const roots: Root[] = [];
-    let isMeta = false;
+    const meta: string[] = [];
     for (const { key, nodes } of this.collect(type, [node.selectionSet])) {
       const [first] = nodes;
       const name = first!.name.value;
       const prefix = `${roots.length === 0 ? '' : ','}${JSON.stringify(key)}:`;
       if (name === '__schema' || name === '__type') {
-        isMeta = true;
+        meta.push(key);
         continue;
       }
       if (name === '__typename') {
@@ -148,7 +148,7 @@ class Compiler {
       const target = this.api.targets[kind].get(name)!;
       roots.push({ key, prefix, target, args: argsReader(field, first!), write: this.writer(field.type, nodes) });
     }
-    return { roots, isMeta, last: { value: null, text: '' } };
+    return { roots, meta, last: { value: null, text: '' } };
   }
 
   /** CollectFields (§6.3.2): here every type is an object, so that what applies is known beforehand. */

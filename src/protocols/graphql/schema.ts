@@ -56,7 +56,12 @@ export function takesMany({ kind }: Method): boolean {
 }
 
 /** Throws for services that cannot be put into any schema: a bug of what described them. */
-export function buildApi(services: Iterable<Service>, epoch: number): Api {
+export function buildApi(
+  services: Iterable<Service>,
+  epoch: number,
+  /** Of others there is nothing in it; names are as if there were. */
+  isShown: (method: Method) => boolean = () => true,
+): Api {
   const maker = new TypeMaker(RESERVED);
   const methods: Method[] = [];
   const left: string[] = [];
@@ -78,6 +83,7 @@ export function buildApi(services: Iterable<Service>, epoch: number): Api {
   for (const [index, method] of methods.entries()) {
     const kind = kindOf(method);
     const name = distinct(names[index]!, targets[kind]);
+    if (!isShown(method)) continue;
     fields[kind][name] = rootField(maker, method);
     targets[kind].set(name, { on: 'method', method, read: maker.reader(method.service.schema, method.input) });
   }

@@ -2,15 +2,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ANYONE, type Caller } from '../../core/caller.ts';
 import { bindLimits } from '../../core/limits.ts';
 import type { MessageSession, Messages } from '../../core/messages.ts';
 import { NEVER } from '../../core/time.ts';
+import type { Accounts } from '../../resources/accounts/contract.ts';
+import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
+import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { linkMessages } from '../../sim/messages.ts';
 import { World } from '../../sim/world.ts';
 import { limits } from './limits.ts';
 import { SocketServer } from './server-socket.ts';
 import { TransportSession } from './session.ts';
-import { Shelf } from './testing/shelf.ts';
+import { CALLER, Shelf } from './testing/shelf.ts';
 
 class Client implements MessageSession {
   deadline = NEVER;
@@ -44,11 +48,13 @@ class Client implements MessageSession {
 class Stage {
   readonly world = new World(1);
   readonly shelf: Shelf;
+  readonly accounts: Accounts;
   client!: Client;
   session!: TransportSession;
 
-  constructor(overrides: Record<string, number> = {}) {
+  constructor(overrides: Record<string, number> = {}, accounts: Accounts = OPEN_ACCOUNTS, caller: Caller = CALLER) {
     this.shelf = new Shelf(overrides);
+    this.accounts = accounts;
     linkMessages(
       this.world,
       (messages) => {
@@ -61,10 +67,15 @@ class Stage {
           messages,
           bound,
           this.world.turn.clock,
-          (session) => new SocketServer(session, this.shelf.engine),
+          (session) =>
+            new SocketServer(session, this.shelf.engine, {
+              clock: this.world.turn.clock,
+              resources: { accounts: this.accounts },
+            }),
         );
         return this.session;
       },
+      { caller },
     );
   }
 
@@ -222,4 +233,30 @@ test('property: whatever a client says, nothing throws and nothing lingers', () 
     ),
     { numRuns: 300 },
   );
+});
+
+test('who says nothing in the request says it in connection_init, or is nobody where such are let in', () => {
+  const nobody: Caller = { account: '', scopes: null, origin: 'local', epoch: 0, by: ANYONE };
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+  const closed = (payload: unknown, accounts: Accounts, caller = nobody) => {
+    const stage = new Stage({}, accounts, caller);
+    stage.client.say({ type: 'connection_init', payload });
+    stage.world.pass(10);
+    if (accounts instanceof FewAccounts) accounts.tell();
+    stage.world.pass(10);
+    return stage.client.closed === 0 ? stage.client.heard[0]!.type : stage.client.closed;
+  };
+  for (const isSlow of [false, true]) {
+    const accounts = new FewAccounts({ ann: 'secret', bot: 'ptk_1' });
+    accounts.isSlow = isSlow;
+    assert.equal(closed({ authorization: basic('ann:secret') }, accounts), 'connection_ack');
+    assert.equal(closed({ headers: { Authorization: 'Bearer ptk_1' } }, accounts), 'connection_ack');
+    assert.equal(closed({ Authorization: basic('ann:wrong') }, accounts), 4403);
+    assert.equal(closed({ authorization: 'Digest x' }, accounts), 4403);
+    assert.equal(closed(undefined, accounts), 4403);
+    accounts.anonymous = true;
+    assert.equal(closed(null, accounts), 'connection_ack');
+    // Whoever is somebody already stays so.
+    assert.equal(closed({ authorization: basic('ann:wrong') }, accounts, CALLER), 'connection_ack');
+  }
 });

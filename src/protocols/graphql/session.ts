@@ -31,6 +31,8 @@ export interface Upper {
   /** Operations under way. */
   readonly size: number;
   has(id: string): boolean;
+  /** Ends subscriptions, without a word. */
+  endStreams(): void;
   roomy(): void;
   gone(): void;
 }
@@ -109,13 +111,17 @@ export class TransportSession implements MessageSession {
   opened(may: boolean, clock: Clock): void {
     if (this.over || this.state !== ASKING) return;
     if (!may) {
-      this.fail(faults.unauthorized);
+      this.fail(faults.forbidden);
       return;
     }
     this.state = OPEN;
     this.deadline = clock.now + this.limits.keepAliveMs;
     this.say(CONNECTION_ACK);
     this.messages.resume();
+  }
+
+  get isOver(): boolean {
+    return this.over;
   }
 
   private subscribe(id: string, payload: Readonly<Record<string, unknown>>): void {
@@ -204,8 +210,11 @@ export class TransportSession implements MessageSession {
     else this.end(GOING_AWAY, 'the server leaves');
   }
 
+  /** What has one answer still gets it; what would go on for ever does not. */
   finish(): boolean {
-    if (this.over || this.upper.size === 0) return false;
+    if (this.over) return false;
+    this.upper.endStreams();
+    if (this.upper.size === 0) return false;
     this.leaving = true;
     return true;
   }

@@ -11,8 +11,9 @@ import type { Status } from '../../resources/services/status.ts';
 import { COMPRESSED, EnvelopeReader, type EnvelopeSink, metadataOf, PREFIX, writePrefix } from './codec.ts';
 import { type Coding, compress, expand } from './coding.ts';
 import { faults } from './faults.ts';
-import type { BodyCodec, Codecs, Entry, GrpcHost } from './server-directory.ts';
-import { scratch, statusOf } from './server-status.ts';
+import type { BodyCodec } from './server-codecs.ts';
+import type { Codecs, Entry, GrpcHost } from './server-directory.ts';
+import { scratch, statusOf } from './server-ending.ts';
 
 /** CANCEL of HTTP/2 (RFC 9113 §7). */
 const CANCEL = 8;

@@ -10,9 +10,10 @@ import { addMetadata, fromBase64 } from './codec.ts';
 import { accepted, CODINGS, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
 import { type CallTerms, ServerCall } from './server-call.ts';
+import type { Form } from './server-codecs.ts';
 import { connectTimeoutOf } from './server-connect.ts';
-import { codecsOf, type Directory, type Entry, type Form, type GrpcHost } from './server-directory.ts';
-import { CONNECT_STATUS, connectError, statusOf } from './server-status.ts';
+import { codecsOf, type Directory, type Entry, type GrpcHost } from './server-directory.ts';
+import { CONNECT_STATUS, connectError, statusOf } from './server-ending.ts';
 
 const FORMS: Readonly<Record<string, Form>> = { 'application/proto': 'proto', 'application/json': 'json' };
 

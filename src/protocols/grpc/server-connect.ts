@@ -7,8 +7,9 @@ import { addMetadata, CONNECT_END, connectTimeoutMs, PREFIX, writePrefix } from 
 import { accepted, CODINGS, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
 import { type CallTerms, NONE, ServerCall } from './server-call.ts';
-import { codecsOf, type Directory, type Entry, type Form, type GrpcHost } from './server-directory.ts';
-import { connectError, statusOf } from './server-status.ts';
+import type { Form } from './server-codecs.ts';
+import { codecsOf, type Directory, type Entry, type GrpcHost } from './server-directory.ts';
+import { connectError, statusOf } from './server-ending.ts';
 
 const FORMS: Readonly<Record<string, Form>> = {
   'application/connect+proto': 'proto',

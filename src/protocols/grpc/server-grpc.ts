@@ -8,7 +8,7 @@ import { CODINGS, type Coding, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
 import { type CallTerms, NONE, ServerCall } from './server-call.ts';
 import type { Directory, GrpcHost } from './server-directory.ts';
-import { endFields, statusOf } from './server-status.ts';
+import { endFields, statusOf } from './server-ending.ts';
 
 const TYPES = ['application/grpc', 'application/grpc+proto'];
 

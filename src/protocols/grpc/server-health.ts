@@ -4,8 +4,8 @@ import type { Call, CallOptions, CallReceiver, Method, Service } from '../../res
 import { STATUS_OK, type Status } from '../../resources/services/status.ts';
 import { faults } from './faults.ts';
 import type { GrpcHost, OwnService } from './server-directory.ts';
+import { statusOf } from './server-ending.ts';
 import { ownService } from './server-own.ts';
-import { statusOf } from './server-status.ts';
 
 const SCHEMA = writtenSchema({
   'grpc.health.v1.HealthCheckRequest': { service: '1 string' },

@@ -8,8 +8,8 @@ import { CODINGS, codingOf } from './coding.ts';
 import { faults } from './faults.ts';
 import { type CallTerms, NONE, ServerCall } from './server-call.ts';
 import type { Directory, Entry, GrpcHost } from './server-directory.ts';
+import { endFields, statusOf } from './server-ending.ts';
 import { outCodingOf, timeoutOf } from './server-grpc.ts';
-import { endFields, statusOf } from './server-status.ts';
 
 const BINARY = ['application/grpc-web', 'application/grpc-web+proto'];
 const TEXT = ['application/grpc-web-text', 'application/grpc-web-text+proto'];

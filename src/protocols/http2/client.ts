@@ -156,7 +156,9 @@ export class Http2Client extends Connection implements ClientConnection {
       headers.field(out, ':path', target);
     }
     headers.field(out, ':authority', authority);
-    for (const [name, value] of fields) if (!NOT_SENT.has(name)) headers.field(out, name, value);
+    // TE says that trailers are taken, or nothing (§8.2.2).
+    for (const [name, value] of fields)
+      if (!NOT_SENT.has(name) || (name === 'te' && value === 'trailers')) headers.field(out, name, value);
     const size = length ?? body?.length ?? (/^(?:POST|PUT|PATCH)$/.test(method) ? 0 : UNKNOWN);
     if (size !== UNKNOWN) headers.field(out, 'content-length', String(size));
     if (request.expectContinue === true && !ends) headers.field(out, 'expect', '100-continue');

@@ -4,13 +4,13 @@ import type { Resources } from '../../resources/resources.ts';
 import { openapiDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
-import { claimRules, type OpenapiHost, serveDocument, serveRules, serveServices } from './server.ts';
+import { claimRules, type OpenapiHost, serveAsyncapi, serveDocument, serveRules, serveServices } from './server.ts';
 
 const own = (host: Host<Resources>) => host as unknown as OpenapiHost;
 
 export const openapi: Protocol<Resources> = {
   name: 'openapi',
-  specs: ['OpenAPI 3.1', 'docs/rest-services.md', 'RFC 9457', 'google.api.http'],
+  specs: ['OpenAPI 3.1', 'AsyncAPI 3.0', 'docs/rest-services.md', 'RFC 9457', 'google.api.http'],
   limits,
   faults,
   uses: ['services'],
@@ -18,6 +18,7 @@ export const openapi: Protocol<Resources> = {
     { on: 'http', path: '/services/', exchange: (host: Host<Resources>) => serveServices(own(host)) },
     { on: 'http', path: '/services', exchange: (host: Host<Resources>) => serveServices(own(host)) },
     { on: 'http', path: '/openapi.json', exchange: (host: Host<Resources>) => serveDocument(own(host)) },
+    { on: 'http', path: '/asyncapi.json', exchange: (host: Host<Resources>) => serveAsyncapi(own(host)) },
     {
       on: 'http',
       path: '/',

@@ -7,6 +7,7 @@ import type { Method, Services } from '../../resources/services/contract.ts';
 import { answerBytes, answerJson, answerNothing } from '../http/answers.ts';
 import { prefers } from '../http/negotiate.ts';
 import { splitTarget } from '../http/target.ts';
+import { type AsyncServer, asyncapiDocument } from './asyncapi.ts';
 import { type Binding, ownBinding, rulesOf } from './bindings.ts';
 import { openapiDocument } from './document.ts';
 import { faults } from './faults.ts';
@@ -204,5 +205,17 @@ export function serveDocument(host: OpenapiHost): ExchangeHandler {
     const { services } = host.resources;
     const may = (method: Method) => services!.may(exchange.caller, method);
     answerJson(exchange, 200, openapiDocument([...(services?.all.values() ?? [])], may));
+  };
+}
+
+/** `/asyncapi.json` */
+export function serveAsyncapi(host: OpenapiHost): ExchangeHandler {
+  return (exchange) => {
+    if (!isRead(exchange)) return;
+    const { services } = host.resources;
+    const may = (method: Method) => services!.may(exchange.caller, method);
+    const isSecure = exchange.peer.tls !== null;
+    const websocket: AsyncServer = { host: exchange.authority, protocol: isSecure ? 'wss' : 'ws' };
+    answerJson(exchange, 200, asyncapiDocument([...(services?.all.values() ?? [])], may, { websocket }));
   };
 }

@@ -4,6 +4,7 @@ import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import type { Bound } from '../../core/limits.ts';
 import type { MessageSession, Messages } from '../../core/messages.ts';
+import type { Peer } from '../../core/peer.ts';
 import type { Entropy } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
 import { isToken } from '../http/chars.ts';
@@ -24,17 +25,21 @@ export interface Channel {
   readonly plain?: boolean;
   /** The protocol whose stream of bytes its messages are; '' when they are messages. */
   readonly carries?: string;
-  /** It asks itself who is there. */
-  readonly signsIn?: boolean;
+  /** It asks itself who is there, always or where the request says nothing of it. */
+  readonly signsIn?: boolean | 'when-silent';
   messages(messages: Messages): MessageSession;
 }
 
 /** Whether what a request would open asks itself who is there. */
-export function signsIn(channels: readonly Channel[], { target, fields }: Exchange): boolean {
+export function signsIn(channels: readonly Channel[], { target, fields, peer }: Exchange): boolean {
   const { path } = splitTarget(target);
   const places = channels.filter(({ paths }) => paths.some((place) => fits(place, path)));
   const asked = subprotocolsOf(fields);
-  return asked !== null && choose(places, asked, path)?.signsIn === true;
+  const asks = asked === null ? false : choose(places, asked, path)?.signsIn;
+  if (asks !== 'when-silent') return asks === true;
+  if (fields.has('authorization') || target.includes('access_token=')) return false;
+  for (let layer: Peer | null = peer; layer !== null; layer = layer.below) if (layer.tls?.certificate) return false;
+  return true;
 }
 
 export interface UpgradeHost {

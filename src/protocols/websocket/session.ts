@@ -163,6 +163,10 @@ export class WebSocketSession implements Session, Messages {
     this.pipe.resume();
   }
 
+  signedIn(caller: Caller): void {
+    this.pipe.signedIn(caller);
+  }
+
   flush(): void {
     this.pipe.flush();
   }

@@ -9,7 +9,7 @@ import type { Call, CallOptions, CallReceiver, Metadata, Method } from './contra
 import type { Handled, Refine, Refined } from './define.ts';
 import type { BothHandler, ClientHandler, HandlerCall, ServerHandler, UnaryHandler } from './handler.ts';
 import { Inputs } from './inputs.ts';
-import { invalidStatus, ServiceError, STATUS_OK, type Status } from './status.ts';
+import { type CodeName, invalidStatus, ServiceError, STATUS_OK, type Status } from './status.ts';
 
 /** A method with what runs it. */
 export interface Entry extends Handled {
@@ -18,6 +18,8 @@ export interface Entry extends Handled {
   readonly name: string;
   readonly checkInput: Check;
   readonly checkOutput: Check;
+  /** How many ended how, also before the service was last loaded. */
+  readonly ends: Record<CodeName, number>;
 }
 
 /** What calls need of the registry. */
@@ -148,6 +150,7 @@ export abstract class RunningCall extends Turned implements Call, HandlerCall {
 
   private over(status: Status): void {
     this.isOver = true;
+    this.entry.ends[status.code]++;
     this.due = NEVER;
     this.runner.ended(this);
     this.dropped(status);

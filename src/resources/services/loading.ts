@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import type { Log } from '../../core/log.ts';
 import { type Described, describe, isDefinition, type ServiceDefinition } from './define.ts';
 import { type Change, changesOf, LOCK_FILE, type Lock, NO_LOCK, numbersOf, readLock } from './lock.ts';
-import { foldersOf, importServices, ServiceModuleError } from './modules.ts';
+import { foldersOf, importServices, ServiceModuleError, unmarked } from './modules.ts';
 import { isProto, type ProtoDefinition } from './proto-service.ts';
 
 /** What is named as a service: a module's path, or what such a module exports. */
@@ -52,8 +52,7 @@ export async function loadEntry(entry: ServiceEntry, { refuseBreaks = true } = {
     lock.lock === null ? [] : described.flatMap(({ service }) => changesOf(lock.lock!.services[service.name], service));
   const broken = changes.filter(({ breaks }) => breaks);
   if (refuseBreaks && broken.length > 0) throw new LockError(lock.path, broken);
-  const watched = files ?? (typeof entry === 'string' ? [resolve(entry)] : []);
-  return { name, described, files: [...watched, ...read], lock, changes };
+  return { name, described, files: [...files, ...read], lock, changes };
 }
 
 export function lockOf(folder: string): LockFile {
@@ -96,11 +95,21 @@ interface Registry {
 /** Editors write a file in several steps. */
 const QUIET_MS = 60;
 
+interface Source {
+  readonly entry: ServiceEntry;
+  readonly key: string;
+  loaded: Loaded;
+  /** Its files when they were last looked at. */
+  seen: string;
+  /** Why they cannot be used as they are; what was loaded before goes on. */
+  broken: string | null;
+}
+
 /** All services of a program on a running server. */
 export class ProgramServices {
   private readonly registry: Registry;
   private readonly log: Log;
-  private readonly sources: { readonly entry: ServiceEntry; readonly key: string; loaded: Loaded; seen: string }[] = [];
+  private readonly sources: Source[] = [];
   private readonly watchers = new Map<string, FSWatcher>();
   private quiet: NodeJS.Timeout | null = null;
   private isLoading = false;
@@ -117,7 +126,7 @@ export class ProgramServices {
       const loaded = await loadEntry(entry);
       const key = typeof entry === 'string' ? loaded.name : `services.${index}`;
       this.registry.put(key, loaded.described);
-      this.sources.push({ entry, key, loaded, seen: seenOf(loaded) });
+      this.sources.push({ entry, key, loaded, seen: seenOf(loaded), broken: null });
       this.tellLock(loaded);
     }
   }
@@ -163,30 +172,40 @@ export class ProgramServices {
     if (this.isLoading) return this.stirred();
     this.isLoading = true;
     try {
+      let mended = false;
       for (const source of this.sources) {
         const seen = seenOf(source.loaded);
-        if (seen !== source.seen && !this.isClosed) await this.renew(source, seen);
+        // What a broken version imports is not known: whatever stirs may mend it.
+        if ((seen !== source.seen || source.broken !== null) && !this.isClosed)
+          mended = (await this.renew(source, seen)) || mended;
       }
+      // A service that went from one module to another was in the way of it.
+      if (mended && this.sources.some(({ broken }) => broken !== null)) this.stirred();
       if (!this.isClosed) this.watch();
     } finally {
       this.isLoading = false;
     }
   }
 
-  private async renew(source: ProgramServices['sources'][number], seen: string): Promise<void> {
+  /** True when the source is new. */
+  private async renew(source: Source, seen: string): Promise<boolean> {
     const { name } = source.loaded;
     source.seen = seen;
     try {
       const loaded = await loadEntry(source.entry);
-      if (this.isClosed) return;
+      if (this.isClosed) return false;
       this.registry.put(source.key, loaded.described);
       source.loaded = loaded;
       source.seen = seenOf(loaded);
+      source.broken = null;
       this.log.info('services are new', { from: name, services: namesOf(loaded) });
       this.tellLock(loaded);
+      return true;
     } catch (error) {
       const stack = isToldShort(error) ? error.message : stackOf(error);
-      this.log.error('services are broken; those before go on', { from: name, stack });
+      if (stack !== source.broken) this.log.error('services are broken; those before go on', { from: name, stack });
+      source.broken = stack;
+      return false;
     }
   }
 
@@ -212,7 +231,8 @@ export function isToldShort(error: unknown): error is Error {
 
 /** The rest, with where it came from. */
 export function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return unmarked(text);
 }
 
 function seenOf({ files, lock }: Loaded): string {

@@ -2,7 +2,7 @@
 // take over, so that the whole program of a service is new and nothing of another's is. What it imports is written down, so
 // that it can be watched.
 import { existsSync } from 'node:fs';
-import nodeModule from 'node:module';
+import { registerHooks } from 'node:module';
 import { dirname, extname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -16,8 +16,8 @@ export class ServiceModuleError extends Error {
 
 export interface Imported {
   readonly value: unknown;
-  /** The module's own file and what it imported of the same program; null where Node cannot tell. */
-  readonly files: readonly string[] | null;
+  /** The module's own file, and what it imported of the same program. */
+  readonly files: readonly string[];
 }
 
 const MARK = 'portico';
@@ -41,11 +41,6 @@ export async function importServices(given: string): Promise<Imported> {
       given,
       'a .proto has no handlers: name a module with protoService(…), as docs/services.md has it',
     );
-  if (['.ts', '.mts'].includes(extname(path)) && !readsTypeScript())
-    throw new ServiceModuleError(
-      given,
-      `Node ${process.version} does not read TypeScript: build it, or use Node 22.18 or newer`,
-    );
   hook();
   last += 1;
   const mark = String(last);
@@ -55,57 +50,30 @@ export async function importServices(given: string): Promise<Imported> {
     const module = (await import(`${pathToFileURL(path).href}?${MARK}=${mark}`)) as { readonly default?: unknown };
     if (module.default === undefined)
       throw new ServiceModuleError(given, 'it has no default export; write `export default defineService({ … })`');
-    return { value: module.default, files: canTell() ? [...files] : null };
+    return { value: module.default, files: [...files] };
   } finally {
     imported.delete(mark);
   }
 }
 
-function readsTypeScript(): boolean {
-  return Boolean((process.features as { typescript?: unknown }).typescript);
-}
-
-interface Resolved {
-  readonly url: string;
-}
-type NextResolve = (specifier: string, context?: unknown) => Resolved;
-interface Hooks {
-  registerHooks?(hooks: {
-    resolve(specifier: string, context: { readonly parentURL?: string }, next: NextResolve): Resolved;
-  }): unknown;
-  register?(specifier: string, options: { readonly parentURL: string; readonly data: unknown }): void;
-}
-
-const HOOKS = nodeModule as unknown as Hooks;
-
-function canTell(): boolean {
-  return HOOKS.registerHooks !== undefined;
-}
-
 function hook(): void {
   if (isHooked) return;
   isHooked = true;
-  if (HOOKS.registerHooks !== undefined)
-    HOOKS.registerHooks({
-      resolve(specifier, context, next) {
-        const mark = markOf(context.parentURL);
-        if (mark === null) return next(specifier, context);
-        if (specifier === 'portico') return { ...next(OWN_MODULE, context), url: OWN_MODULE };
-        const resolved = specifier === 'zod' ? zodOf(() => next(specifier, context), next) : next(specifier, context);
-        if (!isOfProgram(specifier, resolved.url)) return resolved;
-        imported.get(mark)?.add(fileURLToPath(resolved.url));
-        return { ...resolved, url: `${resolved.url}?${MARK}=${mark}` };
-      },
-    });
-  else
-    HOOKS.register?.(`data:text/javascript,${encodeURIComponent(OFF_THREAD)}`, {
-      parentURL: import.meta.url,
-      data: { own: OWN, module: OWN_MODULE, zod: OWN_ZOD },
-    });
+  registerHooks({
+    resolve(specifier, context, next) {
+      const mark = markOf(context.parentURL);
+      if (mark === null) return next(specifier, context);
+      if (specifier === 'portico') return next(OWN_MODULE, context);
+      const resolved = specifier === 'zod' ? zodOf(() => next(specifier, context), next) : next(specifier, context);
+      if (!isOfProgram(specifier, resolved.url)) return resolved;
+      imported.get(mark)?.add(fileURLToPath(resolved.url));
+      return { ...resolved, url: `${resolved.url}?${MARK}=${mark}` };
+    },
+  });
 }
 
 /** The program's own zod, or ours where it has none. */
-function zodOf(own: () => Resolved, next: NextResolve): Resolved {
+function zodOf<Resolved>(own: () => Resolved, next: (specifier: string) => Resolved): Resolved {
   try {
     return own();
   } catch {
@@ -117,28 +85,21 @@ function markOf(parent: string | undefined): string | null {
   return parent === undefined ? null : (/[?&]portico=(\d+)/.exec(parent)?.[1] ?? null);
 }
 
+/** A text that names files as they are called on disk. */
+export function unmarked(text: string): string {
+  return text.replace(/\?portico=\d+/g, '');
+}
+
+/** Whether an error that nobody caught was thrown by a program's service, as far as its stack tells. */
+export function isOfServices(error: unknown): boolean {
+  return error instanceof Error && error.stack !== undefined && error.stack.includes(`?${MARK}=`);
+}
+
 /** What belongs to the program that a service is: not packages, not Node, not Portico itself. */
 function isOfProgram(specifier: string, url: string): boolean {
   const isLocal = /^(?:\.{0,2}\/|file:|#)/.test(specifier);
   return isLocal && url.startsWith('file:') && !url.startsWith(OWN) && !url.includes('/node_modules/');
 }
-
-/** The same for Node 20, which runs hooks in a thread of their own. */
-const OFF_THREAD = `
-let own, ownModule, ownZod;
-export function initialize(data) { own = data.own; ownModule = data.module; ownZod = data.zod; }
-export async function resolve(specifier, context, next) {
-  const mark = /[?&]portico=(\\d+)/.exec(context.parentURL ?? '')?.[1];
-  if (mark === undefined) return next(specifier, context);
-  if (specifier === 'portico') return { url: ownModule, shortCircuit: true };
-  let resolved;
-  try { resolved = await next(specifier, context); }
-  catch (error) { if (specifier !== 'zod') throw error; return { url: ownZod, shortCircuit: true }; }
-  const isLocal = /^(?:\\.{0,2}\\/|file:|#)/.test(specifier);
-  if (!isLocal || !resolved.url.startsWith('file:') || resolved.url.startsWith(own) || resolved.url.includes('/node_modules/')) return resolved;
-  return { ...resolved, url: resolved.url + '?portico=' + mark };
-}
-`;
 
 /** Folders in which files of a program lie. */
 export function foldersOf(files: readonly string[]): Set<string> {

@@ -21,7 +21,14 @@ import type { Carrier } from './client.ts';
 import type { Call, CallOptions, CallReceiver, Method, Service, Services } from './contract.ts';
 import type { Described } from './define.ts';
 import { SERVICE_LIMITS } from './limits.ts';
+import { unmarked } from './modules.ts';
 import { CODE_NAMES, type CodeName, type Detail, ServiceError, type Status } from './status.ts';
+
+export interface CallFigures {
+  readonly running: number;
+  readonly open: number;
+  readonly callers: number;
+}
 
 export interface ServicesOptions {
   readonly turn: Turn;
@@ -59,6 +66,8 @@ export class OpenServices extends Turned implements Services, Runner {
   private readonly open = new Set<RunningCall>();
   private readonly shares = new Map<string, Share>();
   private readonly idle: Share[] = [];
+  /** By the method's name; those of services that are gone are kept. */
+  private readonly counted = new Map<string, Record<CodeName, number>>();
   private readonly bugs = new Map<string, { at: number; more: number }>();
   private leaving = false;
 
@@ -79,8 +88,14 @@ export class OpenServices extends Turned implements Services, Runner {
   }
 
   /** Calls that wait for something, and callers that have any: for figures, and to see that none is left. */
-  get figures(): { readonly running: number; readonly open: number; readonly callers: number } {
+  get figures(): CallFigures {
     return { running: this.running, open: this.open.size, callers: this.shares.size };
+  }
+
+  /** How many calls of each method ended how: `shop.v1.Orders/GetOrder`, and only what came to pass. */
+  *ends(): Generator<readonly [name: string, code: CodeName, count: number]> {
+    for (const [name, ends] of this.counted)
+      for (const code of CODE_NAMES) if (ends[code] > 0) yield [name, code, ends[code]];
   }
 
   /** Calls from within this process, with the rights of whoever is given; nobody stands between. */
@@ -121,12 +136,23 @@ export class OpenServices extends Turned implements Services, Runner {
     for (const each of described) {
       all.set(each.service.name, each.service);
       for (const method of each.service.methods.values())
-        entries.set(method, this.entries.get(method) ?? entryOf(each, method));
+        entries.set(method, this.entries.get(method) ?? this.entryOf(each, method));
     }
     this.all = all;
     this.entries = entries;
     this.epochNow++;
     for (const listener of [...this.listeners]) listener();
+  }
+
+  private entryOf({ handlers }: Described, method: Method): Entry {
+    const name = `${method.service.name}/${method.name}`;
+    const handled = handlers.get(method.name);
+    if (handled === undefined) throw new Error(`${name} has no handler`);
+    const ends = this.counted.get(name) ?? noEnds();
+    this.counted.set(name, ends);
+    const { schema } = method.service;
+    const checks = { checkInput: checkOf(schema, method.input), checkOutput: checkOf(schema, method.output) };
+    return { ...handled, method, name, ...checks, ends };
   }
 
   method(service: string, method: string): Method | null {
@@ -152,7 +178,10 @@ export class OpenServices extends Turned implements Services, Runner {
     const { caller } = options;
     const share = this.shareOf(caller);
     const refusal = this.refusalOf(entry, options, share);
-    if (refusal !== null || entry === undefined) return refused(refusal ?? NO_METHOD, receiver);
+    if (refusal !== null || entry === undefined) {
+      if (entry !== undefined && refusal !== null) entry.ends[refusal.code]++;
+      return refused(refusal ?? NO_METHOD, receiver);
+    }
     const { clock } = this.turn;
     this.running++;
     share.calls++;
@@ -313,22 +342,13 @@ export class OpenServices extends Turned implements Services, Runner {
     this.log.error(`a bug in the service ${service.name}`, {
       method: name,
       unsaid: known?.more ?? 0,
-      stack: what,
+      stack: unmarked(what),
     });
   }
 }
 
-function entryOf({ handlers }: Described, method: Method): Entry {
-  const handled = handlers.get(method.name);
-  if (handled === undefined) throw new Error(`${method.service.name}.${method.name} has no handler`);
-  const { schema } = method.service;
-  return {
-    ...handled,
-    method,
-    name: `${method.service.name}/${method.name}`,
-    checkInput: checkOf(schema, method.input),
-    checkOutput: checkOf(schema, method.output),
-  };
+function noEnds(): Record<CodeName, number> {
+  return Object.fromEntries(CODE_NAMES.map((code) => [code, 0])) as Record<CodeName, number>;
 }
 
 function textOf(violations: readonly Violation[]): string {

@@ -112,8 +112,14 @@ export class Listings {
   }
 
   async page(held: Held, path: string, after: string, most: number): Promise<FileStat[]> {
-    const names = await this.names(held, after, most);
-    return lookAll(names, path, this.look);
+    const found: FileStat[] = [];
+    for (let behind = after; found.length < most; ) {
+      const names = await this.names(held, behind, most - found.length);
+      if (names.length === 0) break;
+      found.push(...(await lookAll(names, path, this.look)));
+      behind = names.at(-1)!;
+    }
+    return found;
   }
 
   private async names(held: Held, after: string, most: number): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 // Pending copies: in a hidden folder of the tree, each under a name made of its path and owner, so that it is found again
 // after a crash. Two writers of one path and owner at a time have a copy each; the first one's can be continued.
 import { createHash, randomBytes } from 'node:crypto';
-import { constants, mkdirSync } from 'node:fs';
+import { constants, existsSync, mkdirSync } from 'node:fs';
 import { copyFile, opendir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MISSING, OK, type Outcome } from '../../core/outcome.ts';
@@ -23,9 +23,9 @@ export class PendingCopies {
   /** Copies that are about to be kept or dropped. */
   private readonly leaving = new Map<string, Promise<void>>();
 
-  constructor(root: string) {
+  constructor(root: string, readOnly: boolean) {
     this.folder = join(root, HIDDEN, 'pending');
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    if (!readOnly) mkdirSync(this.folder, { recursive: true, mode: 0o700 });
   }
 
   nameOf(path: string, owner: string): string {
@@ -119,6 +119,7 @@ export class PendingCopies {
 
   async sweep(before: number): Promise<number> {
     let count = 0;
+    if (!existsSync(this.folder)) return 0;
     for await (const { name } of await opendir(this.folder)) {
       if (this.active.has(name)) continue;
       const file = join(this.folder, name);

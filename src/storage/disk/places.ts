@@ -1,6 +1,7 @@
 // Where paths of a tree are on the disk. What is opened is asked where it really is, so that no link leads out of the tree,
 // also one that is made between two steps; names are then used below the open folder, never by a path again.
 import { closeSync, constants, fstatSync, open, readlinkSync, realpathSync, type Stats } from 'node:fs';
+import { lstat, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileStat } from '../engine.ts';
 import { parentOf } from '../paths.ts';
@@ -55,9 +56,17 @@ export class Places {
     return null;
   }
 
-  /** The folder at a path, open; null where it leaves. Rejects with the disk's error. */
+  /** As `open`, of a real path: null as well where a link was on the way. */
+  async openReal(path: string, flags: number): Promise<{ fd: number; real: string } | null> {
+    const at = await this.open(path, flags);
+    if (at === null || at.real === this.whole(path)) return at;
+    closeSync(at.fd);
+    return null;
+  }
+
+  /** The folder at a real path, open; null where it leaves or a link is on the way. Rejects with the disk's error. */
   async hold(path: string): Promise<Held | null> {
-    const at = await this.open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    const at = await this.openReal(path, constants.O_RDONLY | constants.O_DIRECTORY);
     if (at === null) return null;
     const { fd, real } = at;
     let isOpen = true;
@@ -66,6 +75,16 @@ export class Places {
       isOpen = false;
     };
     return { fd, real, base: isLinux ? `/proc/self/fd/${fd}` : real, close };
+  }
+
+  /** What a path whose last level is not there would really be; null where that leaves. */
+  async realOfNew(path: string): Promise<string | null> {
+    const at = await this.open(parentOf(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    if (at === null) return null;
+    closeSync(at.fd);
+    const parent = this.pathOf(at.real);
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    return parent === '' ? name : `${parent}/${name}`;
   }
 
   holdParent(path: string): Promise<Held | null> {
@@ -87,18 +106,12 @@ export class Places {
   }
 
   private async lookByPath(path: string, follow: boolean) {
-    const held = await this.holdParent(path);
-    if (held === null) return null;
-    try {
-      const { lstat, readlink, realpath } = await import('node:fs/promises');
-      const own = path === '' ? held.real : join(held.real, path.slice(path.lastIndexOf('/') + 1));
-      const real = follow ? await realpath(own) : own;
-      if (!this.isInside(real)) return null;
-      const stats = await lstat(real);
-      return { stats, link: stats.isSymbolicLink() ? await readlink(real) : null, real };
-    } finally {
-      held.close();
-    }
+    const own = path === '' ? '' : await this.realOfNew(path);
+    if (own === null) return null;
+    const real = follow ? await realpath(this.whole(own)) : this.whole(own);
+    if (!this.isInside(real)) return null;
+    const stats = await lstat(real);
+    return { stats, link: stats.isSymbolicLink() ? await readlink(real) : null, real };
   }
 }
 
@@ -128,13 +141,14 @@ export function versionOf(stats: Stats): string {
   return [ino, size, Math.round(mtimeMs * 1_000), Math.round(ctimeMs * 1_000)].map((n) => n.toString(36)).join('-');
 }
 
-export function statOf(path: string, stats: Stats, link: string | null): FileStat {
+export function statOf(path: string, stats: Stats, link: string | null, real: string): FileStat {
   const { size, mtimeMs, atimeMs, birthtimeMs, mode, dev, ino } = stats;
   const folder = stats.isDirectory();
   return {
     path,
     folder,
     link,
+    real,
     size: folder ? 0 : size,
     modified: Math.floor(mtimeMs),
     accessed: Math.floor(atimeMs),

@@ -3,6 +3,7 @@
 import { closeSync, constants, fchmodSync, fstat, fsync, open, type Stats } from 'node:fs';
 import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { SharedDescriptor } from '../../core/file-reading.ts';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
@@ -10,7 +11,6 @@ import { isTreePath, parentOf } from '../paths.ts';
 import { DiskFolder, Listings } from './folder.ts';
 import { type Copy, cloneFile, PendingCopies } from './pending.ts';
 import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
-import { SharedDescriptor } from './reading.ts';
 import { outcomeOf } from './troubles.ts';
 import { Turns } from './turns.ts';
 import { DiskWriter, done } from './writer.ts';
@@ -23,10 +23,10 @@ export class DiskTree implements FileTree {
   private readonly listings: Listings;
   private readonly turns = new Turns();
 
-  /** @param root a folder, which must be there */
-  constructor(root: string) {
+  /** @param root a folder, which must be there; @param readOnly nothing is written to it, not even beside */
+  constructor(root: string, readOnly = false) {
     this.places = new Places(root);
-    this.pendingCopies = new PendingCopies(this.places.root);
+    this.pendingCopies = new PendingCopies(this.places.root, readOnly);
     this.listings = new Listings((path) => this.stat(path, false), this.places);
   }
 
@@ -34,7 +34,9 @@ export class DiskTree implements FileTree {
     if (!isServed(path)) return null;
     try {
       const found = await this.places.look(path, follow);
-      return found === null || !isShown(found.stats) ? null : statOf(path, found.stats, found.link);
+      return found === null || !isShown(found.stats)
+        ? null
+        : statOf(path, found.stats, found.link, this.places.pathOf(found.real));
     } catch (error) {
       return gone(error);
     }
@@ -45,11 +47,7 @@ export class DiskTree implements FileTree {
     return attempt(async () => {
       const found = await this.places.look(path, true).catch((error: unknown) => gone(error));
       if (found !== null) return this.places.pathOf(found.real);
-      if (path === '') return MISSING;
-      return this.below(path, async ({ real }, name) => {
-        const parent = this.places.pathOf(real);
-        return parent === '' ? name : `${parent}/${name}`;
-      });
+      return path === '' ? MISSING : ((await this.places.realOfNew(path)) ?? MISSING);
     });
   }
 
@@ -89,7 +87,7 @@ export class DiskTree implements FileTree {
         closeSync(at.fd);
         return INVALID;
       }
-      return new DiskFile(at.fd, statOf(path, stats, null));
+      return new DiskFile(at.fd, statOf(path, stats, null, this.places.pathOf(at.real)));
     });
   }
 
@@ -134,7 +132,7 @@ export class DiskTree implements FileTree {
     if (copy === null) return STALE;
     try {
       if (edit) {
-        const from = await this.places.open(path, O_RDONLY);
+        const from = await this.places.openReal(path, O_RDONLY);
         if (from === null) throw Object.assign(new Error('it is gone'), { code: 'ENOENT' });
         try {
           if (copy.isOwn) await unlink(copy.file).catch(() => {});
@@ -270,7 +268,7 @@ export class DiskTree implements FileTree {
   async copy(from: string, to: string, replace: boolean): Promise<Outcome> {
     if (to === '' || !isServed(from) || !isServed(to)) return INVALID;
     return attempt(async () => {
-      const at = await this.places.open(from, O_RDONLY);
+      const at = await this.places.openReal(from, O_RDONLY);
       if (at === null) return MISSING;
       const file = this.pendingCopies.scratch();
       try {
@@ -298,7 +296,7 @@ export class DiskTree implements FileTree {
   async set(path: string, { modified, mode }: { modified?: number; mode?: number }): Promise<Outcome> {
     if (!isServed(path)) return INVALID;
     return attempt(async () => {
-      const at = await this.places.open(path, O_RDONLY);
+      const at = await this.places.openReal(path, O_RDONLY);
       if (at === null) return MISSING;
       try {
         if (mode !== undefined) fchmodSync(at.fd, mode & 0o777);

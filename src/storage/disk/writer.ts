@@ -1,9 +1,9 @@
 // A file on its way in: its pending copy, written to in pieces and one after another. What the copy becomes is the tree's.
 import { close, fdatasync, ftruncate, futimes, write } from 'node:fs';
+import { FileReading } from '../../core/file-reading.ts';
 import { OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { FileWriter } from '../engine.ts';
-import { FileReading } from './reading.ts';
 import { outcomeOf } from './troubles.ts';
 
 /** Written at once. */

@@ -13,16 +13,21 @@ export interface Numbered {
   readonly rule: Rule;
 }
 
-/** What is so whatever the rules say; administrators are above all of them. */
+/** The folder in which each account has one of its own. */
+const HOMES = 'home';
+
+/** What is so whatever the rules say, but that a denial takes away a home; administrators are above all of them. */
 export const BUILT_IN: readonly Numbered[] = own('built-in', [
+  `allow everyone read,write,delete,list files/${HOMES}/{account}/#`,
   'deny * * topics/accounts/#',
   'deny * * topics/connections/#',
 ]);
 
-/** What holds while there are no rules of one's own: whoever has an account may use the topics. */
+/** What holds while there are no rules of one's own: whoever has an account may use the topics and the shared folder. */
 export const DEFAULTS: readonly Numbered[] = own('default', [
   'allow everyone publish,subscribe,read,delete topics/#',
   'allow everyone subscribe,read topics/$SYS/#',
+  'allow everyone read,write,delete,list files/shared/#',
 ]);
 
 function own(id: string, texts: readonly string[]): Numbered[] {

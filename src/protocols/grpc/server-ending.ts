@@ -171,6 +171,11 @@ export function statusOfConnect(error: unknown, schema: Schema | null, otherwise
   };
 }
 
+/** The code that `grpc-status` says; what is no number of one is UNKNOWN (statuscodes.md). */
+export function codeNamed(text: string): CodeName {
+  return (/^\d{1,2}$/.test(text) ? CODE_NAMES[Number(text)] : undefined) ?? 'UNKNOWN';
+}
+
 /** Which code an answer has that is not gRPC's at all (http-grpc-status-mapping.md). */
 export function codeOfHttp(status: number): CodeName {
   switch (status) {

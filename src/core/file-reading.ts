@@ -1,7 +1,7 @@
 // An open file that is read at the pace of whoever takes its bytes, and closed once nobody reads it any more.
 import { close, read } from 'node:fs';
-import { FAILED, OK } from '../../core/outcome.ts';
-import type { Reading, Sink } from '../../core/sink.ts';
+import { FAILED, OK } from './outcome.ts';
+import type { Reading, Sink } from './sink.ts';
 
 /** Read at once. */
 const PIECE = 262_144;

@@ -1,0 +1,33 @@
+// What can be configured of the files.
+import { z } from 'zod';
+
+const level = z
+  .string()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+  .regex(/^(?!\.{0,2}$)[^/\u0000-\u001f\u007f]{1,255}$/, 'is a name without `/`, and not `.` or `..`')
+  .refine((name) => name !== 'home' && name !== '.portico', 'is the name of a folder of the server itself');
+
+export const filesSchema = z.strictObject({
+  /** Where they are on the disk; `files` in the data folder when absent. */
+  folder: z.string().min(1, 'a path is not empty').optional(),
+  /** Folders of the root that are made at start. */
+  folders: z.array(level).default(['shared']),
+  /** Folders of elsewhere on the disk, by the name of the root that they stand below. */
+  mounts: z
+    .record(
+      level,
+      z.strictObject({ folder: z.string().min(1, 'a path is not empty'), readOnly: z.boolean().default(false) }),
+    )
+    .default({}),
+  /** How much folders may hold; `*` stands for one level: `home/*` is each home. */
+  quotas: z
+    .array(
+      z.strictObject({
+        path: z.string().regex(/^(?:[^/]+(?:\/[^/]+)*)?$/, 'is a path without `/` at its ends'),
+        bytes: z.int().min(1, 'is at least 1'),
+      }),
+    )
+    .default([]),
+  /** How fast the bytes of one account go, each way. */
+  bytesPerSecond: z.int().min(1_024, 'is at least 1024').optional(),
+});

@@ -1,0 +1,52 @@
+// Opens the files of a server: its trees, its shared folders, and the sweeping of what was left.
+import { OK } from '../../core/outcome.ts';
+import type { Permissions } from '../../core/permissions.ts';
+import type { Engine, FileTree } from '../../storage/engine.ts';
+import type { FileEvent, Files } from './contract.ts';
+import { TreeFiles } from './files.ts';
+import { FILE_LIMITS } from './limits.ts';
+import { KeptProperties } from './properties.ts';
+import type { QuotaRule } from './quotas.ts';
+import { Rights } from './rights.ts';
+import { type Mount, Trees } from './trees.ts';
+
+export interface FilesOptions {
+  readonly engine: Engine;
+  readonly tree: FileTree;
+  /** By the name of the root that they stand below. */
+  readonly mounts?: ReadonlyMap<string, Mount>;
+  readonly permissions: Permissions;
+  /** Folders of the root that are made at start. */
+  readonly folders?: readonly string[];
+  readonly quotas?: readonly QuotaRule[];
+  /** Of one account, each way; 0 for as fast as it goes. */
+  readonly bytesPerSecond?: number;
+  readonly told: (event: FileEvent) => void;
+  /** Milliseconds since 1970. */
+  readonly wall: () => number;
+}
+
+/** Files that can be closed. */
+export interface OpenFiles extends Files {
+  close(): Promise<void>;
+}
+
+export async function openFiles(options: FilesOptions): Promise<OpenFiles> {
+  const space = await options.engine.space('files', []);
+  const trees = new Trees(options.tree, options.mounts ?? new Map());
+  const kept = new KeptProperties(space, options.wall);
+  const files = new TreeFiles(options, trees, new Rights(options.permissions), kept);
+  for (const folder of options.folders ?? []) {
+    const made = await options.tree.makeFolder(folder);
+    if (made === OK) options.told({ event: 'folder', path: folder });
+  }
+  await files.sweep();
+  const timer = setInterval(() => void files.sweep().catch(() => {}), FILE_LIMITS.sweepMs);
+  timer.unref();
+  const close = files.close.bind(files);
+  files.close = async () => {
+    clearInterval(timer);
+    await close();
+  };
+  return files;
+}

@@ -1,0 +1,121 @@
+// How many bytes a folder may hold. What is in it is counted when it is first asked for, kept by what changes, and counted
+// again from time to time, since other programs change the folder too.
+import type { FileTree } from '../../storage/engine.ts';
+import type { Trees } from './trees.ts';
+
+export interface QuotaRule {
+  /** A path, in which `*` stands for one level: `home/*`. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+const COUNTED_MS = 600_000;
+const PAGE = 256;
+
+interface Usage {
+  used: number;
+  reserved: number;
+  until: number;
+  counting: Promise<void> | null;
+}
+
+export class Quotas {
+  private readonly rules: readonly { readonly levels: readonly string[]; readonly bytes: number }[];
+  private readonly trees: Trees;
+  private readonly wall: () => number;
+  private readonly usages = new Map<string, Usage>();
+
+  constructor(rules: readonly QuotaRule[], trees: Trees, wall: () => number) {
+    this.rules = rules.map(({ path, bytes }) => ({ levels: path === '' ? [] : path.split('/'), bytes }));
+    this.trees = trees;
+    this.wall = wall;
+  }
+
+  /** The folder with a quota that a path is in, the narrowest; null for none. */
+  of(path: string): { readonly folder: string; readonly bytes: number } | null {
+    if (this.rules.length === 0) return null;
+    const levels = path.split('/');
+    let found: { folder: string; bytes: number } | null = null;
+    let depth = -1;
+    for (const { levels: rule, bytes } of this.rules) {
+      if (rule.length > levels.length || rule.length <= depth) continue;
+      if (!rule.every((level, index) => level === '*' || level === levels[index])) continue;
+      depth = rule.length;
+      found = { folder: levels.slice(0, depth).join('/'), bytes };
+    }
+    return found;
+  }
+
+  /** Bytes that are left below a quota; Infinity without one. */
+  async room(path: string): Promise<number> {
+    const quota = this.of(path);
+    if (quota === null) return Number.POSITIVE_INFINITY;
+    const usage = await this.usage(quota.folder);
+    return quota.bytes - usage.used - usage.reserved;
+  }
+
+  async used(folder: string): Promise<number> {
+    return (await this.usage(folder)).used;
+  }
+
+  /** Takes room for bytes that come, or answers false. Only after `room` was asked. */
+  reserve(path: string, bytes: number): boolean {
+    const quota = this.of(path);
+    const usage = quota === null ? undefined : this.usages.get(quota.folder);
+    if (quota === null || usage === undefined) return true;
+    if (bytes > 0 && usage.used + usage.reserved + bytes > quota.bytes) return false;
+    usage.reserved += bytes;
+    return true;
+  }
+
+  /** What is there has become more or less. */
+  changed(path: string, bytes: number): void {
+    const quota = this.of(path);
+    const usage = quota === null ? undefined : this.usages.get(quota.folder);
+    if (usage !== undefined) usage.used = Math.max(0, usage.used + bytes);
+  }
+
+  /** Counts again when it is next asked for. */
+  forget(path: string): void {
+    const quota = this.of(path);
+    const usage = quota === null ? undefined : this.usages.get(quota.folder);
+    if (usage !== undefined) usage.until = 0;
+  }
+
+  private async usage(folder: string): Promise<Usage> {
+    let usage = this.usages.get(folder);
+    if (usage === undefined) this.usages.set(folder, (usage = { used: 0, reserved: 0, until: 0, counting: null }));
+    if (usage.until <= this.wall()) {
+      usage.counting ??= this.count(folder, usage);
+      await usage.counting;
+    }
+    return usage;
+  }
+
+  private async count(folder: string, usage: Usage): Promise<void> {
+    const { tree, inner } = this.trees.find(folder);
+    usage.used = await sizeBelow(tree, inner);
+    usage.until = this.wall() + COUNTED_MS;
+    usage.counting = null;
+  }
+}
+
+/** Bytes of all files below a folder. */
+async function sizeBelow(tree: FileTree, path: string): Promise<number> {
+  let bytes = 0;
+  const waiting = [path];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    const folder = await tree.openFolder(at);
+    if (typeof folder === 'number') continue;
+    for (;;) {
+      const page = await folder.next(PAGE);
+      if (page.length === 0) break;
+      for (const each of page) {
+        if (each.folder) waiting.push(each.path);
+        else bytes += each.size;
+      }
+    }
+    folder.close();
+  }
+  return bytes;
+}
