@@ -162,9 +162,9 @@ class Echo extends TextSession implements RawBytes {
     return to;
   }
 
-  done_(): void {
+  done_(clock = this.clock): void {
     this.say('waited');
-    this.proceed(this.clock);
+    this.proceed(clock);
   }
 
   protected override interrupt(input: Uint8Array, start: number, stop: number): boolean {
@@ -222,7 +222,7 @@ const hears = ({ world, peer }: Stage, text: string, ms = 100): string => {
 test('one command at a time: what is pipelined waits, but for what may interrupt', () => {
   const it = stage();
   assert.equal(hears(it, 'a\r\nwait\r\nabort\r\nb\r\nabort\r\nc\r\n'), 'a\naborted\n');
-  it.echo.done_();
+  it.echo.done_(it.world.turn.clock);
   it.world.pass(100);
   assert.equal(it.peer.text, 'a\naborted\nwaited\nb\nabort\nc\n');
   assert.equal(hears(it, 'soon\r\nsoon\r\nd\r\n'), 'waited\nwaited\nd\n');
@@ -240,7 +240,7 @@ test('lines that are too long are answered in their turn', () => {
   const it = stage(7);
   const long = `${'x'.repeat(500)}\r\n`;
   assert.equal(hears(it, `a\r\n${long}b\r\nwait\r\n${long}`, 500), 'a\ntoo long\nb\n');
-  it.echo.done_();
+  it.echo.done_(it.world.turn.clock);
   it.world.pass(500);
   assert.equal(hears(it, 'c\r\n'), 'c\n');
   assert.equal(it.peer.text, 'a\ntoo long\nb\nwaited\ntoo long\nc\n');
@@ -267,7 +267,7 @@ test('first lines that end a conversation, and unknown commands later', () => {
 test('a peer that says nothing is told and ended, but not while it is waited for', () => {
   const it = stage();
   assert.equal(hears(it, 'wait\r\n', 5_000), '');
-  it.echo.done_();
+  it.echo.done_(it.world.turn.clock);
   it.world.pass(500);
   assert.equal(it.peer.text, 'waited\n');
 });
@@ -282,7 +282,7 @@ test('leaving: at once, or behind the command that is under way', () => {
   busy.pipe.leave('shutdown', 1_000);
   busy.world.pass(100);
   assert.equal(busy.peer.text, '');
-  busy.echo.done_();
+  busy.echo.done_(busy.world.turn.clock);
   busy.world.pass(100);
   assert.equal(busy.peer.text, 'waited\nbye: shutdown\n');
   const revoked = stage();
@@ -298,7 +298,7 @@ test('a peer that ends is answered first', () => {
   it.peer.pipe.end();
   it.world.pass(100);
   assert.equal(it.peer.text, 'a\n');
-  it.echo.done_();
+  it.echo.done_(it.world.turn.clock);
   it.world.pass(100);
   assert.equal(it.peer.text, 'a\nwaited\n');
   assert.ok(it.peer.isLost);
