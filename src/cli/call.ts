@@ -24,6 +24,8 @@ interface CallFlags extends SignInFlags {
 const PORTS: Readonly<Record<string, number>> = {
   http: 8080,
   https: 8443,
+  graphql: 8080,
+  graphqls: 8443,
   ws: 8080,
   wss: 8443,
   mqtt: 1883,
