@@ -84,12 +84,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
     { version, node: process.version },
     1,
   );
-  const { figures } = registry;
-  counter('connections_opened_total', 'Connections that were let in.', () => figures.opened);
-  counter('connections_refused_total', 'Connections that were not let in.', () => figures.refused);
-  counter('connections_shed_total', 'Connections that were ended for want of memory.', () => figures.shed);
-  counter('faults_total', 'Connections that were ended because the peer broke its protocol.', () => figures.faults);
-  counter('bugs_total', 'Errors of Portico’s own. Please report them.', () => figures.bugs);
+  addConnections(counter, registry);
   new Gauge({
     name: 'portico_connections',
     help: 'Connections that stand, by protocol.',
@@ -112,6 +107,14 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
 }
 
 type Adding = (name: string, help: string, read: () => number) => void;
+
+function addConnections(counter: Adding, { figures }: MetricsSource['registry']): void {
+  counter('connections_opened_total', 'Connections that were let in.', () => figures.opened);
+  counter('connections_refused_total', 'Connections that were not let in.', () => figures.refused);
+  counter('connections_shed_total', 'Connections that were ended for want of memory.', () => figures.shed);
+  counter('faults_total', 'Connections that were ended because the peer broke its protocol.', () => figures.faults);
+  counter('bugs_total', 'Errors of Portico’s own. Please report them.', () => figures.bugs);
+}
 
 function addTopics(counter: Adding, gauge: Adding, topics: MetricsSource['topics']): void {
   counter('topics_published_total', 'Messages that were taken.', () => topics().published);
