@@ -7,6 +7,8 @@ import type { Call, CallReceiver, Metadata, Method, Service } from '../resources
 import { describe, type ServiceDefinition } from '../resources/services/define.ts';
 import { type Detail, invalidStatus, type Status } from '../resources/services/status.ts';
 import type { CarrierOptions, JsonCarrier } from './call-carrier.ts';
+import { graphqlCarrier } from './call-graphql.ts';
+import { grpcCarrier, grpcConnection, isGrpc } from './call-grpc.ts';
 import { httpCarrier } from './call-http.ts';
 import { type MqttCarrierOptions, mqttCarrier } from './call-mqtt.ts';
 import { webSocketCarrier } from './call-websocket.ts';
@@ -28,7 +30,8 @@ export type ServiceClient<Definition> = ClientOf<Definition> & AsyncDisposable &
  * that are not valid are refused before they are sent. Connecting rejects with a ConnectionError or RefusedError.
  *
  * @param definition what `defineService` made
- * @param url `http:`, `https:`, `ws:`, `wss:`, `mqtt:` or `mqtts:` with the server's host and port
+ * @param url `http:`, `ws:`, `mqtt:`, `grpc:` or `connect:`, or with TLS `https:`, `wss:`, `mqtts:`, `grpcs:` or `connects:`, with the
+ * server's host and port; field numbers of a lock are needed for gRPC where others use its .proto
  */
 export async function createClient<Definition extends ServiceDefinition>(
   definition: Definition,
@@ -36,23 +39,41 @@ export async function createClient<Definition extends ServiceDefinition>(
   options: ClientOptions = {},
 ): Promise<ServiceClient<Definition>> {
   const { service } = describe(definition);
-  const carrier = await carrierFor(url, options);
-  const calls = clientOver<Record<string, unknown>>(new TypedCarrier(service, carrier), service.name);
-  const close = () => carrier.close();
+  const { carrier, close } = await connected(service, url, options);
+  const calls = clientOver<Record<string, unknown>>(carrier, service.name);
   return new Proxy({} as ServiceClient<Definition>, {
     get: (_target, name) =>
       name === 'close' || name === Symbol.asyncDispose ? close : Reflect.get(calls, name as string),
   });
 }
 
+async function connected(
+  service: Service,
+  url: string,
+  options: ClientOptions,
+): Promise<{ readonly carrier: Carrier; close(): Promise<void> }> {
+  if (isGrpc(url)) {
+    const connection = grpcConnection(url, options, [service]);
+    return { carrier: connection.carrier, close: async () => connection.close() };
+  }
+  const carrier = await carrierFor(url, options);
+  return { carrier: new TypedCarrier(service, carrier), close: () => carrier.close() };
+}
+
 const CARRIERS: Readonly<Record<string, (url: string, options: ClientOptions) => JsonCarrier | Promise<JsonCarrier>>> =
   {
+    'graphql:': graphqlCarrier,
+    'graphqls:': graphqlCarrier,
     'http:': httpCarrier,
     'https:': httpCarrier,
     'ws:': webSocketCarrier,
     'wss:': webSocketCarrier,
     'mqtt:': mqttCarrier,
     'mqtts:': mqttCarrier,
+    'grpc:': grpcCarrier,
+    'grpcs:': grpcCarrier,
+    'connect:': grpcCarrier,
+    'connects:': grpcCarrier,
   };
 
 /** What carries calls to a URL. Throws a TypeError for a scheme that carries none. */

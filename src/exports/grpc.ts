@@ -58,7 +58,8 @@ const REFLECTION = 'grpc.reflection.v1.ServerReflection';
 export class GrpcConnection {
   private readonly pool: HttpPool;
   private readonly known = new Map<string, Service>();
-  private readonly carrier: Carrier;
+  /** For whoever feeds calls by hand. */
+  readonly carrier: Carrier;
 
   constructor(text: string, options: GrpcOptions) {
     const { url, host, port, user, password } = placeOf(text, { 'http:': 80, 'https:': 443 });

@@ -14,10 +14,13 @@ before(async () => {
 });
 after(() => server.kill());
 
-const call = (protocol: string, method: string, ...args: string[]) =>
-  runCommand(['call', server.urls[protocol]!, `example.v1.Orders.${method}`, ...args]);
+/** gRPC and Connect are spoken on the port of HTTP. */
+const at = (protocol: string) => server.urls[protocol] ?? server.urls.http!.replace(/^http/, protocol);
 
-for (const protocol of ['http', 'ws', 'mqtt']) {
+const call = (protocol: string, method: string, ...args: string[]) =>
+  runCommand(['call', at(protocol), `example.v1.Orders.${method}`, ...args]);
+
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect']) {
   test(`a call and its errors over ${protocol}`, TIMEOUT, async () => {
     const placed = await call(protocol, 'Place', ORDER);
     assert.equal(placed.code, 0, placed.errors);
@@ -49,14 +52,14 @@ for (const protocol of ['http', 'ws', 'mqtt']) {
 test('many inputs, as lines and as arguments; the service for topics', TIMEOUT, async () => {
   const topics = 'portico.v1.Topics.PublishMany';
   const message = (topic: string) => JSON.stringify({ topic, payload: 'MQ==' });
-  for (const protocol of ['http', 'ws', 'mqtt']) {
+  for (const protocol of ['http', 'ws', 'mqtt', 'grpc']) {
     const lines = `${message('a')}\n${message('b')}\n`;
-    const piped = await runCommand(['call', server.urls[protocol]!, topics, '--lines'], lines);
+    const piped = await runCommand(['call', at(protocol), topics, '--lines'], lines);
     assert.equal(piped.code, 0, piped.errors);
     assert.equal(piped.output.trim().split('\n').length, 1);
-    const given = await runCommand(['call', server.urls[protocol]!, topics, message('a'), message('b')]);
+    const given = await runCommand(['call', at(protocol), topics, message('a'), message('b')]);
     assert.equal(given.code, 0, given.errors);
-    const one = await runCommand(['call', server.urls[protocol]!, topics, message('a')]);
+    const one = await runCommand(['call', at(protocol), topics, message('a')]);
     assert.equal(one.code, 0, one.errors);
   }
 });

@@ -46,8 +46,8 @@ test('a .proto with what it imports, as protobufjs reads it', TIMEOUT, async () 
   const listed = await exported('proto', '--out', folder, '--topics');
   for (const path of listed.trim().split('\n')) assert.ok(existsSync(path), path);
   const root = new protobuf.Root();
-  // What protobufjs has of its own, and needs not.
-  const isOwn = (target: string) => target === 'google/protobuf/descriptor.proto';
+  // Options need no declaration there.
+  const isOwn = (target: string) => /^google\/(?:api|protobuf\/descriptor)/.test(target);
   root.resolvePath = (_origin, target) =>
     isOwn(target) ? null : existsSync(join(folder, target)) ? join(folder, target) : target;
   root.loadSync(join(folder, 'example/v1.proto'));

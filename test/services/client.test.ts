@@ -62,7 +62,7 @@ async function conversation(client: Shop): Promise<void> {
   assert.equal(headers[headers.indexOf('x-shop') + 1], 'open');
 }
 
-for (const protocol of ['http', 'ws', 'mqtt'])
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc'])
   test(`the typed client over ${protocol}`, TIMEOUT, async () => {
     const shop = shopService();
     const portico = await Portico.start({
@@ -72,7 +72,7 @@ for (const protocol of ['http', 'ws', 'mqtt'])
       log: { level: 'silent' },
     });
     try {
-      const client = await createClient(shop, portico.urls[protocol]!);
+      const client = await createClient(shop, portico.urls[protocol] ?? portico.urls.http!.replace(/^http/, protocol));
       await conversation(client);
       await client.close();
     } finally {
