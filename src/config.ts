@@ -7,6 +7,7 @@ import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import { filesSchema } from './files-config.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
+import { graphqlSchema } from './protocols/graphql/settings.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
 import { originEntryProblem } from './protocols/http/guard.ts';
 import { hostEntryProblem } from './protocols/http/hosts.ts';
@@ -255,6 +256,8 @@ export const schema = z.strictObject({
     .default({ bridges: [] }),
   /** Who may come by FTP, and where its data connections are made. */
   ftp: ftpSchema.prefault({}),
+  /** What GraphQL tells of its schema, and which documents it answers. */
+  graphql: graphqlSchema.prefault({}),
   http: z
     .strictObject({
       /** Names and addresses of this server beside those of the loopback; `*.name` for all below a name. */

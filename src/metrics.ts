@@ -58,7 +58,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
   const made = new Made();
   const registers = [made];
   collectDefaultMetrics({ register: made });
-  const counter = (name: string, help: string, read: () => number): void => {
+  const counter: Adding = (name, help, read) => {
     const metric = new Counter({
       name: `portico_${name}`,
       help,
@@ -70,7 +70,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
       },
     });
   };
-  const gauge = (name: string, help: string, read: () => number): void => {
+  const gauge: Adding = (name, help, read) => {
     new Gauge({
       name: `portico_${name}`,
       help,
@@ -84,12 +84,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
     { version, node: process.version },
     1,
   );
-  const { figures } = registry;
-  counter('connections_opened_total', 'Connections that were let in.', () => figures.opened);
-  counter('connections_refused_total', 'Connections that were not let in.', () => figures.refused);
-  counter('connections_shed_total', 'Connections that were ended for want of memory.', () => figures.shed);
-  counter('faults_total', 'Connections that were ended because the peer broke its protocol.', () => figures.faults);
-  counter('bugs_total', 'Errors of Portico’s own. Please report them.', () => figures.bugs);
+  addConnections(counter, registry);
   new Gauge({
     name: 'portico_connections',
     help: 'Connections that stand, by protocol.',
@@ -100,14 +95,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
       for (const { protocol } of registry.list()) this.inc({ protocol });
     },
   });
-  counter('topics_published_total', 'Messages that were taken.', () => topics().published);
-  counter('topics_delivered_total', 'Deliveries to subscribers.', () => topics().delivered);
-  counter('topics_dropped_total', 'Deliveries that a slow subscriber lost.', () => topics().dropped);
-  counter('topics_expired_total', 'Messages that expired before they were delivered.', () => topics().expired);
-  gauge('topics_retained', 'Topics with a retained value.', () => topics().retained);
-  gauge('topics_subscriptions', 'Subscriptions.', () => topics().subscriptions);
-  gauge('topics_subscribers', 'Subscribers that are connected.', () => topics().attached);
-  gauge('topics_durables', 'Subscribers that last, connected or not.', () => topics().durables);
+  addTopics(counter, gauge, topics);
   gauge(
     'memory_budget_bytes',
     'The memory that the process may use before load is shed.',
@@ -116,6 +104,27 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
   addTls(library, registers, { certificates, handshakes });
   if (calls !== undefined) addCalls(library, registers, calls);
   return made;
+}
+
+type Adding = (name: string, help: string, read: () => number) => void;
+
+function addConnections(counter: Adding, { figures }: MetricsSource['registry']): void {
+  counter('connections_opened_total', 'Connections that were let in.', () => figures.opened);
+  counter('connections_refused_total', 'Connections that were not let in.', () => figures.refused);
+  counter('connections_shed_total', 'Connections that were ended for want of memory.', () => figures.shed);
+  counter('faults_total', 'Connections that were ended because the peer broke its protocol.', () => figures.faults);
+  counter('bugs_total', 'Errors of Portico’s own. Please report them.', () => figures.bugs);
+}
+
+function addTopics(counter: Adding, gauge: Adding, topics: MetricsSource['topics']): void {
+  counter('topics_published_total', 'Messages that were taken.', () => topics().published);
+  counter('topics_delivered_total', 'Deliveries to subscribers.', () => topics().delivered);
+  counter('topics_dropped_total', 'Deliveries that a slow subscriber lost.', () => topics().dropped);
+  counter('topics_expired_total', 'Messages that expired before they were delivered.', () => topics().expired);
+  gauge('topics_retained', 'Topics with a retained value.', () => topics().retained);
+  gauge('topics_subscriptions', 'Subscriptions.', () => topics().subscriptions);
+  gauge('topics_subscribers', 'Subscribers that are connected.', () => topics().attached);
+  gauge('topics_durables', 'Subscribers that last, connected or not.', () => topics().durables);
 }
 
 function addCalls(
@@ -138,12 +147,15 @@ function addCalls(
     registers,
     collect() {
       this.reset();
-      for (const [name, code, count] of calls.ends()) {
-        const [service = '', method = ''] = name.split('/');
-        this.inc({ service, method, code }, count);
-      }
+      for (const [name, code, count] of calls.ends()) this.inc({ ...placeOf(name), code }, count);
     },
   });
+}
+
+/** `shop.v1.Orders/GetOrder`. */
+function placeOf(name: string): { readonly service: string; readonly method: string } {
+  const [service = '', method = ''] = name.split('/');
+  return { service, method };
 }
 
 /** What handshakes came to, and how long certificates last. */

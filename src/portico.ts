@@ -9,7 +9,6 @@ import type { Control } from './control/control.ts';
 import type { Caller } from './core/caller.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
-import type { Address } from './core/peer.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { openServerFiles } from './filing.ts';
 import { metricsHandler } from './metrics.ts';
@@ -30,6 +29,7 @@ import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
+import { openHostKeys } from './security/host-keys.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { ConnectionEvents } from './server/connection-events.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
@@ -51,6 +51,7 @@ import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
 import { MemoryEngine } from './storage/memory/engine.ts';
 import { SqliteEngine } from './storage/sqlite/engine.ts';
+import { urlsOf } from './urls.ts';
 import { openWatching } from './watching.ts';
 import { webRoutes } from './web.ts';
 
@@ -70,6 +71,7 @@ export { type ProtoDefinition, protoService } from './resources/services/proto-s
 export { type Detail, ServiceError } from './resources/services/status.ts';
 export { bytes, duration, empty, oneof } from './resources/services/zod-types.ts';
 export { ListenError } from './server/doors.ts';
+export { urlOf } from './urls.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;
@@ -190,7 +192,7 @@ export class Portico implements AsyncDisposable {
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       files = await openServerFiles(config, { engine, turn, accounts, topics });
-      const resources = resourcesOf(accounts, topics, files, certified, serving);
+      const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
@@ -314,7 +316,7 @@ function serverOf(
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
-    settings: (name) => (name === 'ftp' ? config.ftp : undefined),
+    settings: (name) => (name === 'ftp' ? config.ftp : name === 'graphql' ? config.graphql : undefined),
     log,
     software: SOFTWARE,
     outbound: config.outbound,
@@ -409,7 +411,7 @@ function besidesOf(config: Config, name: string): ListenerPlan<Resources>[] {
     if (config.protocols[protocol.name]?.enabled === false) return [];
     const limits = limitsOf(config, protocol.name);
     return protocol.listens.flatMap((listens) =>
-      listens.on === 'tcp' && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
+      'beside' in listens && listens.beside === name ? [{ protocol, listens, hosts: [], port: 0, limits }] : [],
     );
   });
 }
@@ -443,14 +445,26 @@ export function plannedPorts(config: Config): PlannedPort[] {
 }
 
 function resourcesOf(
-  accounts: StoredAccounts,
-  topics: Topics,
-  files: OpenFiles,
-  certified: Certified | null,
-  { services }: Serving,
+  config: Config,
+  log: Log,
+  made: {
+    accounts: StoredAccounts;
+    topics: Topics;
+    files: OpenFiles;
+    certified: Certified | null;
+    serving: Serving;
+  },
 ): Resources {
-  const resources = { accounts, topics, files, services };
-  return certified === null ? resources : { ...resources, certificates: certified.issuing };
+  const { accounts, topics, files, certified, serving } = made;
+  const speaksSsh = config.protocols.ssh?.enabled !== false;
+  return {
+    accounts,
+    topics,
+    files,
+    services: serving.services,
+    ...(certified === null ? {} : { certificates: certified.issuing }),
+    ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
+  };
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */
@@ -562,53 +576,4 @@ function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<
   if (named !== undefined) return named;
   if (config.ports === 'ephemeral') return 0;
   return config.ports === 'standard' ? listens.standardPort : listens.port;
-}
-
-/** What a client calls each listener. */
-function urlsOf(standing: readonly Standing[], config: Config): Record<string, string> {
-  const urls: Record<string, string> = {};
-  for (const { protocol, on, address, path } of standing) {
-    // The datagrams of Lines are what `udp:` means; others go by both names.
-    const name = protocol === 'http1' ? 'http' : protocol;
-    const scheme = on === 'tls' ? TLS_SCHEMES[protocol] : undefined;
-    const key =
-      scheme !== undefined
-        ? scheme
-        : on === 'tcp'
-          ? name
-          : protocol === 'lines' && on === 'udp'
-            ? 'udp'
-            : `${name}-${on}`;
-    urls[key] ??= address === null ? `unix:${path}` : urlOf(protocol, on, address);
-  }
-  // What is spoken over HTTP has schemes of its own.
-  const speaks = (name: string) => config.protocols[name]?.enabled !== false;
-  for (const [base, sse, ws, mqtt] of [
-    [urls.http, 'sse', 'ws', 'mqtt-ws'],
-    [urls.https, 'sses', 'wss', 'mqtt-wss'],
-  ] as const) {
-    if (base === undefined) continue;
-    if (speaks('sse')) urls[sse] = base.replace(/^https?/, sse);
-    if (!speaks('websocket')) continue;
-    urls[ws] = base.replace(/^https?/, ws);
-    if (speaks('mqtt')) urls[mqtt] = `${urls[ws]}/mqtt`;
-  }
-  return urls;
-}
-
-/** What clients call a listener with TLS. */
-const TLS_SCHEMES: Readonly<Record<string, string>> = {
-  http1: 'https',
-  http2: 'https',
-  mqtt: 'mqtts',
-  lines: 'tls',
-  ftp: 'ftps',
-};
-
-/** The scheme that clients of a listener use: the protocol's own where it has one. */
-export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
-  const plain = protocol === 'lines' || protocol === 'shared' || protocol.startsWith('wire-');
-  const secured = on === 'tls' ? (TLS_SCHEMES[protocol] ?? 'tls') : null;
-  const scheme = secured ?? (on === 'udp' ? 'udp' : plain ? 'tcp' : protocol === 'http1' ? 'http' : protocol);
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -11,8 +11,10 @@ import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
 import { rest } from './protocols/rest/index.ts';
+import { sftp } from './protocols/sftp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
+import { ssh } from './protocols/ssh/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
@@ -31,6 +33,8 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   acme,
   mqtt,
   lines,
+  ssh,
+  sftp,
   ftp,
   wire,
 ];

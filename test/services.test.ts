@@ -176,7 +176,7 @@ test('the lock: written, kept by new fields, broken by none in silence', TIMEOUT
   assert.equal((await run('lock', './hello.ts', '--retire', 'a.v1.SayResponse.old')).code, 0);
   const lock = JSON.parse(readFileSync(join(place.folder, 'portico.services.lock.json'), 'utf8'));
   assert.deepEqual(lock.services['a.v1.Hello'].types['a.v1.SayResponse'], {
-    fields: { text: { number: 1, type: 'string' }, first: { number: 3, type: 'string' } },
+    fields: { text: { number: 1, type: 'string', required: true }, first: { number: 3, type: 'string' } },
     retired: { old: { number: 2, type: 'string' } },
   });
   await using portico = await Portico.start({ ...QUIET, services: [path] });

@@ -19,7 +19,7 @@ static size_t read_answer(const char *at, size_t length, struct answer *into) {
   for (const char *line = memchr(at, '\n', end - at); line != NULL && line < end; line = memchr(line, '\n', end - line)) {
     line++;
     if (end - line > 15 && same(line, "content-length:", 15)) into->length = strtol(line + 15, NULL, 10);
-    if (end - line > 26 && same(line, "transfer-encoding: chunked", 26)) into->chunked = 1;
+    if (end - line >= 26 && same(line, "transfer-encoding: chunked", 26)) into->chunked = 1;
   }
   return end + 4 - at;
 }

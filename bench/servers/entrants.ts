@@ -143,9 +143,9 @@ const bunCommand = () => locate(process.env.BENCH_BUN ?? 'bun');
 
 const versionOfWs = () => versionOfPackage('ws');
 
-function versionOfPackage(name: string): string | null {
+function versionOfPackage(name: string, from: string | URL = import.meta.url): string | null {
   try {
-    return (createRequire(import.meta.url)(`${name}/package.json`) as { version: string }).version;
+    return (createRequire(from)(`${name}/package.json`) as { version: string }).version;
   } catch {
     return null;
   }
@@ -189,6 +189,13 @@ export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => 
 export const nodeHttp2 = script('node:http2', 'node-http2.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttps = script('node:https', 'node-https.ts', 'Node', node, () => process.version.slice(1));
 export const grpcJs = script('@grpc/grpc-js', 'grpc-js.ts', 'npm ci', node, () => versionOfPackage('@grpc/grpc-js'));
+export const graphqlYoga = script(
+  'graphql-yoga',
+  'graphql-yoga.ts',
+  'the npm package graphql-yoga; BENCH_PEERS names the folder that has it in node_modules',
+  node,
+  () => versionOfPackage('graphql-yoga', join(process.env.BENCH_PEERS ?? process.cwd(), 'package.json')),
+);
 export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
 export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
   bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),

@@ -23,7 +23,7 @@ interface CallFlags extends SignInFlags {
 /** Ports by scheme, as the server has them. */
 const PORTS: Readonly<Record<string, number>> = {
   ...{ http: 8080, https: 8443, ws: 8080, wss: 8443, mqtt: 1883, mqtts: 8883 },
-  ...{ grpc: 8080, grpcs: 8443, connect: 8080, connects: 8443 },
+  ...{ grpc: 8080, grpcs: 8443, connect: 8080, connects: 8443, graphql: 8080, graphqls: 8443 },
 };
 
 export function addCall(program: Command): void {

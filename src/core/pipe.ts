@@ -50,7 +50,8 @@ export interface Pipe {
   share(bytes: Uint8Array, start: number, end: number): void;
   /**
    * Has the kernel send bytes of an open file behind everything that was written, now, as far as the carrier can and the
-   * network takes them: answers how many, 0 where it cannot. The rest is written as ever. The file is one that was read
+   * network takes them: answers how many, 0 where it cannot. The rest is written as ever; after an answer between, `writable`
+   * is called once what was written next has left, so that the kernel can be asked again. The file is one that was read
    * lately: a cold one would hold everybody up.
    */
   sendFile?(fd: number, start: number, end: number): number;

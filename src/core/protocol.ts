@@ -16,6 +16,8 @@ import type { TlsPolicy } from './tls.ts';
 /** Another protocol on the same listener, known by how its clients begin. */
 export interface Alternative {
   readonly name: string;
+  /** The most input that its sessions may leave unconsumed. */
+  readonly inputMax?: number;
   readonly recognises: (bytes: Uint8Array, start: number, end: number) => boolean | null;
   make(pipe: Pipe): Session;
 }

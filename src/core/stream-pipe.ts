@@ -88,6 +88,10 @@ function isSame(one: Caller, other: Caller): boolean {
   return one === other || (one.account === other.account && one.by === other.by && one.scopes === other.scopes);
 }
 
+const NOTHING_AWAITED = 0;
+const WRITE_AWAITED = 1;
+const EMPTY_AWAITED = 2;
+
 /** Of all pipes that have nothing to give back; nothing is put there. */
 const NO_STORAGE: Buffer[] = [];
 
@@ -138,6 +142,8 @@ export abstract class StreamPipe extends Turned implements Pipe {
   private gathered = 0;
   private inTransport = 0;
   private wasFull = false;
+  /** The kernel took less of a file than it was given: whoever goes on by writing is told once that has left. */
+  private afterFile = NOTHING_AWAITED;
   /** When the pipe is cut because it was asked to leave. */
   private cutAt: Instant = NEVER;
   /** When the pipe is cut because we have ended and the peer does not. */
@@ -234,8 +240,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
       this.linger(this.turn.clock);
       this.turn.touch(this);
     }
-    if (!this.wasFull || this.queued >= this.bounds.lowMark || !this.alive || this.failed) return;
+    if (!this.hasRoomAgain || !this.alive || this.failed) return;
     this.wasFull = false;
+    this.afterFile = NOTHING_AWAITED;
     this.guarded(() => this.session.writable(this.turn.clock));
     this.turn.touch(this);
   }
@@ -243,7 +250,13 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** What is being transmitted has left already; a session that waits for room hears of it in the next `work`. */
   protected sentAtOnce(total: number): void {
     this.inTransport -= total;
-    if (this.wasFull) this.turn.touch(this);
+    if (this.wasFull || this.afterFile === EMPTY_AWAITED) this.turn.touch(this);
+  }
+
+  /** Whether the session has something to hear of room. */
+  private get hasRoomAgain(): boolean {
+    if (this.afterFile === EMPTY_AWAITED && this.queued === 0) return true;
+    return this.wasFull && this.queued < this.bounds.lowMark;
   }
 
   /** The handshake that `startTls` began is over. */
@@ -311,6 +324,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.push();
     const sent = this.transmitFile(fd, start, end);
     this.sentBytes += sent;
+    if (sent > 0 && sent < end - start) this.afterFile = WRITE_AWAITED;
     return sent;
   }
 
@@ -445,8 +459,9 @@ export abstract class StreamPipe extends Turned implements Pipe {
     if (!this.alive) return;
     if (this.again) this.goOn(clock);
     if (this.securing) return;
-    if (this.wasFull && this.output === OPEN && this.queued < this.bounds.lowMark && !this.failed) {
+    if (this.output === OPEN && this.hasRoomAgain && !this.failed) {
       this.wasFull = false;
+      this.afterFile = NOTHING_AWAITED;
       this.guarded(() => this.session.writable(clock));
       if (!this.alive) return;
     }
@@ -682,6 +697,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
     this.gathered = 0;
     this.inTransport += gathered;
     this.sentBytes += gathered;
+    if (this.afterFile === WRITE_AWAITED) this.afterFile = EMPTY_AWAITED;
     if (this.tap !== null)
       for (const piece of pieces) this.tap.bytes(this.id, 'out', piece, 0, piece.length, this.turn.clock.now);
     this.transmit(pieces, gathered, lent);

@@ -7,6 +7,7 @@ import type { Call, CallReceiver, Metadata, Method, Service } from '../resources
 import { describe, type ServiceDefinition } from '../resources/services/define.ts';
 import { type Detail, invalidStatus, type Status } from '../resources/services/status.ts';
 import type { CarrierOptions, JsonCarrier } from './call-carrier.ts';
+import { graphqlCarrier } from './call-graphql.ts';
 import { grpcCarrier, grpcConnection, isGrpc } from './call-grpc.ts';
 import { httpCarrier } from './call-http.ts';
 import { type MqttCarrierOptions, mqttCarrier } from './call-mqtt.ts';
@@ -61,6 +62,8 @@ async function connected(
 
 const CARRIERS: Readonly<Record<string, (url: string, options: ClientOptions) => JsonCarrier | Promise<JsonCarrier>>> =
   {
+    'graphql:': graphqlCarrier,
+    'graphqls:': graphqlCarrier,
     'http:': httpCarrier,
     'https:': httpCarrier,
     'ws:': webSocketCarrier,

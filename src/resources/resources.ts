@@ -10,6 +10,8 @@ export interface Resources {
   readonly topics: Topics;
   /** Absent on servers without any. */
   readonly services?: Services;
+  /** By which clients of SSH know this server: private keys, as OpenSSH writes them. */
+  readonly hostKeys?: readonly string[];
   /** Absent on servers without any. */
   readonly files?: Files;
   /** Absent where none are issued. */

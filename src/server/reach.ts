@@ -203,8 +203,8 @@ export class SessionReach implements Reach {
     for (let tried = 0; tried < Math.min(count, PORTS_TRIED); tried++) {
       const port = first + ((start + tried) % count);
       try {
-        const { turn, bounds, events, kernel } = this.options;
-        return await listenStream({ turn, bounds, events, kernel, host, port, ...how });
+        const { turn, bounds, events, kernel, handles, sendFile } = this.options;
+        return await listenStream({ turn, bounds, events, kernel, handles, sendFile, host, port, ...how });
       } catch {
         // Taken; the next one.
       }

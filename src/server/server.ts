@@ -309,7 +309,8 @@ export class Server<Resources> {
     const listens = streamListens(plan);
     const shared = this.sharedHost(plan);
     const make = (pipe: Pipe) => listens.pipe(pipe, this.host(shared, pipe));
-    return { name: plan.protocol.name, recognises: listens.recognises ?? (() => false), make };
+    const inputMax = inputMaxOf(listens, shared.limits);
+    return { name: plan.protocol.name, recognises: listens.recognises ?? (() => false), inputMax, make };
   }
 
   private host(shared: SharedHost<Resources>, pipe: Pipe): Host<Resources> {
@@ -406,7 +407,7 @@ function shakesItself<Resources>({ listens }: ListenerPlan<Resources>): boolean 
 }
 
 function streamListens<Resources>({ protocol, listens }: ListenerPlan<Resources>): StreamListens<Resources> {
-  if (listens.on !== 'tcp' && listens.on !== 'tls')
+  if (listens.on !== 'tcp' && listens.on !== 'tls' && listens.on !== 'ssh-subsystem')
     throw new Error(`${protocol.name} cannot listen on ${listens.on} here`);
   return listens as StreamListens<Resources>;
 }

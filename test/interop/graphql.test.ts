@@ -88,7 +88,7 @@ test('every type comes back as it was given, by literals and by variables', asyn
         text: 'ä\u0000"',
         raw: 'AAEC/w==',
         moment: '2026-01-31T12:00:00.123Z',
-        span: '1.5s',
+        span: '1.500s',
         whatever: { a: [1, null, 'x'] },
         colour: 'RED',
         nothing: {},

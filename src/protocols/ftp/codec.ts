@@ -114,7 +114,8 @@ export function readExtendedPort(text: string): Address | 0 | null {
   if (!/^\d{1,5}$/.test(family) || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) return null;
   if (family !== '1' && family !== '2') return 0;
   const isIpv6 = host.includes(':');
-  if (isIpv6 !== (family === '2') || !/^[0-9a-f.:]{2,45}$/i.test(host)) return null;
+  const shape = isIpv6 ? /^[0-9a-f.:]{2,45}$/i : /^\d{1,3}(?:\.\d{1,3}){3}$/;
+  if (isIpv6 !== (family === '2') || !shape.test(host)) return null;
   return { host, port: Number(port) };
 }
 

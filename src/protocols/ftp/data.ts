@@ -36,7 +36,7 @@ const OVER = 5;
 const CRLF = 0x0d0a;
 
 /** As much as the kernel is asked to send in one turn, so that others get theirs. */
-const KERNEL_SENDS = 4_194_304;
+export const KERNEL_SENDS = 4_194_304;
 
 export class DataConnection implements Session, Sink {
   readonly pipe: Pipe;
@@ -53,6 +53,7 @@ export class DataConnection implements Session, Sink {
   private text: NetText | null = null;
   private isFull = false;
   private looksAgain = false;
+  private goesOn = false;
 
   /** @param waitMs how long it may wait for its transfer */
   constructor(pipe: Pipe, events: DataEvents, idleMs: number, waitMs: number, clock: Clock) {
@@ -101,6 +102,17 @@ export class DataConnection implements Session, Sink {
     const sent = this.pipe.sendFile(fd, start, Math.min(end, start + KERNEL_SENDS));
     this.moved += sent;
     return sent;
+  }
+
+  /** Nothing that was written is on its way. */
+  get isEmpty(): boolean {
+    return this.pipe.queued === 0;
+  }
+
+  /** Has `roomy` called in the next turn. */
+  goOn(): void {
+    this.goesOn = true;
+    this.pipe.flush();
   }
 
   get isOver(): boolean {
@@ -171,6 +183,11 @@ export class DataConnection implements Session, Sink {
 
   gather(clock: Clock): void {
     this.shaken();
+    if (this.goesOn && this.state === SENDING) {
+      this.goesOn = false;
+      this.until = clock.now + this.idleMs;
+      this.events.roomy();
+    }
     if (this.state === RECEIVED) {
       this.state = OVER;
       this.events.received(clock);

@@ -3,7 +3,7 @@
 import { OK, type Outcome } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { Clock } from '../../core/time.ts';
-import type { DataConnection } from './data.ts';
+import { type DataConnection, KERNEL_SENDS } from './data.ts';
 import { FACTS, type FactName, factsLine, fits, type ListingForm, LONG_FORM, longLine } from './listing.ts';
 import type { FileFacts, FolderPages, IncomingFile, OpenFile } from './upper.ts';
 
@@ -29,6 +29,9 @@ export interface Job {
   close(): void;
 }
 
+/** What is read and written where the network took no more from the kernel. */
+const SLICE = 65_536;
+
 /** RETR. */
 export class Retrieval implements Job, Sink {
   readonly title: string;
@@ -39,6 +42,8 @@ export class Retrieval implements Job, Sink {
   private readonly stop: number;
   private connection: DataConnection | null = null;
   private reading: Reading | null = null;
+  private byKernel = true;
+  private readTo = 0;
 
   constructor(title: string, file: OpenFile, start: number, stop: number, isText: boolean, ends: JobEnds) {
     this.title = title;
@@ -52,9 +57,25 @@ export class Retrieval implements Job, Sink {
   begin(connection: DataConnection, clock: Clock): void {
     this.connection = connection;
     connection.beginSending(this.isText, clock);
-    this.at += connection.sendFile(this.file, this.at, this.stop);
-    if (this.at >= this.stop) this.end(OK);
-    else this.reading = this.file.read(this.at, this.stop, this);
+    this.pump(connection);
+  }
+
+  /** The kernel sends what it can; what is between is read and written, and the kernel is asked again once that has left. */
+  private pump(connection: DataConnection): void {
+    const wasEmpty = connection.isEmpty;
+    const sent = this.byKernel ? connection.sendFile(this.file, this.at, this.stop) : 0;
+    this.at += sent;
+    if (this.at >= this.stop) {
+      connection.end();
+      return;
+    }
+    if (sent === KERNEL_SENDS) {
+      connection.goOn();
+      return;
+    }
+    if (sent === 0 && wasEmpty) this.byKernel = false;
+    this.readTo = this.byKernel ? Math.min(this.stop, this.at + SLICE) : this.stop;
+    this.reading = this.file.read(this.at, this.readTo, this);
   }
 
   get room(): number {
@@ -67,12 +88,17 @@ export class Retrieval implements Job, Sink {
 
   end(outcome: Outcome): void {
     this.reading = null;
-    if (outcome === OK) this.connection?.end();
-    else this.ends.broken(outcome);
+    this.at = this.readTo;
+    if (outcome !== OK) this.ends.broken(outcome);
+    else if (this.at >= this.stop) this.connection?.end();
+    // It may all have left already, while the disk was read.
+    else if (this.connection?.isEmpty === true) this.connection.goOn();
   }
 
   roomy(): void {
-    this.reading?.more();
+    const { connection, reading } = this;
+    if (reading !== null) reading.more();
+    else if (connection !== null && this.at < this.stop) this.pump(connection);
   }
 
   received(): boolean {

@@ -103,9 +103,19 @@ test('introspection is answered whole, and not at all when it is turned off', ()
   const { output } = shelf.start(query);
   const { data } = output.last as { data: IntrospectionQuery };
   assert.ok(buildClientSchema(data).getQueryType()!.getFields().ordersGetOrder);
-  const silent = new Shelf({ introspection: 0 });
+  const silent = new Shelf({}, { introspection: false });
   assert.equal(silent.refusal(query), 'BAD_USER_INPUT');
   assert.equal(silent.refusal('{ __typename }'), '');
+  const request = {
+    query: '{ orderGetOrder { i } }',
+    operationName: null,
+    variables: null,
+    extensions: null,
+    documentId: null,
+  };
+  const told = ({ engine }: Shelf) => (engine.ready(request) as readonly { message: string }[])[0]!.message;
+  assert.match(told(shelf), /Did you mean "ordersGetOrder"/);
+  assert.equal(told(silent), 'Cannot query field "orderGetOrder" on type "Query".');
   // Loops through fields and their types are not a way to fill the memory.
   assert.notEqual(
     shelf.refusal(
@@ -173,11 +183,8 @@ test('a document is left by its hash, and found by that alone until too many oth
 
 test('with registered documents only, no other is answered', () => {
   const text = '{ __typename }';
-  const registered = new Map([
-    [hashOf(text), text],
-    ['named', '{ named: __typename }'],
-  ]);
-  const shelf = new Shelf({}, { registered, only: true });
+  const documents = { [hashOf(text)]: text, named: '{ named: __typename }' };
+  const shelf = new Shelf({}, { documents, onlyDocuments: true });
   assert.equal(shelf.refusal(text), 'BAD_USER_INPUT');
   assert.equal(shelf.refusal(null as never, null, { documentId: 'named' }), '');
   assert.equal(shelf.refusal(null as never, null, { documentId: `sha256:${hashOf(text)}` }), '');

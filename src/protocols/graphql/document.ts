@@ -108,14 +108,16 @@ export class Prepared {
 /** Prepared documents by their text. Those of the younger half outlive those that nobody asked for since. */
 export class Documents {
   private readonly limits: GraphqlLimits;
+  private readonly introspection: boolean;
   private api: Api;
   private young = new Map<string, Prepared>();
   private old = new Map<string, Prepared>();
   private characters = 0;
 
-  constructor(api: Api, limits: GraphqlLimits) {
+  constructor(api: Api, limits: GraphqlLimits, introspection: boolean) {
     this.api = api;
     this.limits = limits;
+    this.introspection = introspection;
   }
 
   /** From now on there is another schema. */
@@ -160,10 +162,16 @@ export class Documents {
     const over = overLimit(api.schema, document, limits);
     if (over !== null) return [over];
     const rules: ValidationRule[] = [...specifiedRules];
-    if (limits.introspection === 0) rules.push(NoSchemaIntrospectionCustomRule);
+    if (!this.introspection) rules.push(NoSchemaIntrospectionCustomRule);
     const errors = validate(api.schema, document, rules, { maxErrors: limits.errorsMax });
-    return errors.length > 0 ? errors : new Prepared(api, document);
+    if (errors.length === 0) return new Prepared(api, document);
+    return this.introspection ? errors : errors.map(withoutSuggestion);
   }
+}
+
+/** What is suggested tells of the schema as well. */
+function withoutSuggestion({ message, nodes, extensions }: GraphQLError): GraphQLError {
+  return new GraphQLError(message.replace(/ Did you mean .*\?$/s, ''), { nodes: nodes ?? null, extensions });
 }
 
 function read(text: string, { tokensMax }: GraphqlLimits): DocumentNode | GraphQLError {

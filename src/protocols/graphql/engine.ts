@@ -13,21 +13,18 @@ import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { type GraphqlRequest, isObject } from './request.ts';
 import { type Api, buildApi } from './schema.ts';
+import type { GraphqlSettings } from './settings.ts';
 
 export interface EngineOptions {
   readonly services: Services | undefined;
   readonly topics: TopicDoer;
   readonly limits: Bound<typeof limits>;
   readonly log: Log;
-  /** Documents that the operator registered, by id. With `only`, no others are answered. */
-  readonly registered?: ReadonlyMap<string, string>;
-  readonly only?: boolean;
+  readonly settings: GraphqlSettings;
 }
 
 /** Views of the schema that are kept. */
 const VIEWS_MAX = 32;
-
-const NONE: ReadonlyMap<string, string> = new Map();
 
 /** An operation that may begin, or why it may not. */
 export type Readied = Asked | readonly GraphQLError[];
@@ -50,7 +47,7 @@ export class Engine {
     this.options = options;
     this.means = { services: options.services, topics: options.topics, told: (caller) => this.told(caller) };
     this.current = this.build();
-    this.documents = new Documents(this.current, options.limits);
+    this.documents = new Documents(this.current, options.limits, options.settings.introspection);
   }
 
   /** The schema as the services are now. */
@@ -111,7 +108,7 @@ export class Engine {
     const { limits } = this.options;
     // The schema first: when it is another, what was kept is gone.
     void this.api;
-    const text = request.query === null || this.options.only === true ? this.textOf(request) : request.query;
+    const text = request.query === null || this.options.settings.onlyDocuments ? this.textOf(request) : request.query;
     if (typeof text !== 'string') return [text];
     const hash = hashOf(request);
     if (hash !== null && request.query !== null && !isHashOf(hash, text))
@@ -128,11 +125,12 @@ export class Engine {
 
   /** The document of a request that only names it. */
   private textOf(request: GraphqlRequest): string | GraphQLError {
-    const { registered = NONE, only = false } = this.options;
+    const { documents, onlyDocuments: only } = this.options.settings;
+    const registered = (name: string) => (Object.hasOwn(documents, name) ? documents[name] : undefined);
     const hash = hashOf(request);
     const id = request.documentId?.replace(/^sha256:/, '') ?? hash;
     if (id === null) return refused('This server answers registered documents only: name one by documentId.');
-    const text = registered.get(request.documentId ?? id) ?? registered.get(id);
+    const text = registered(request.documentId ?? id) ?? registered(id);
     const found = text ?? (only ? undefined : this.persisted.get(id));
     if (found !== undefined) return found;
     return new GraphQLError(faults.documentUnknown.text, {

@@ -77,12 +77,6 @@ export const faults = faultTable('graphql', {
     text: 'A fragment contains itself.',
     scope: 'stream',
   },
-  introspectionOff: {
-    wire: 0,
-    spec: 'docs/graphql.md §Introspection',
-    text: 'This server does not tell its schema.',
-    scope: 'stream',
-  },
   documentUnknown: {
     wire: 0,
     spec: 'docs/graphql.md §Persisted documents',

@@ -8,6 +8,7 @@ import { limits } from './limits.ts';
 import { GraphqlServer } from './server.ts';
 import { serveSocket } from './server-socket.ts';
 import type { GraphqlHost } from './server-topics.ts';
+import { GRAPHQL_DEFAULTS, type GraphqlSettings } from './settings.ts';
 
 const PATH = '/graphql';
 
@@ -17,7 +18,7 @@ const servers = new WeakMap<Resources, GraphqlServer>();
 function serverOf(host: Host<Resources>): GraphqlServer {
   let server = servers.get(host.resources);
   if (server === undefined) {
-    server = new GraphqlServer(host as GraphqlHost);
+    server = new GraphqlServer(host as GraphqlHost, (host.settings as GraphqlSettings | undefined) ?? GRAPHQL_DEFAULTS);
     servers.set(host.resources, server);
   }
   return server;

@@ -112,15 +112,15 @@ function readSpan(value: unknown): number {
   return sign === '-' ? -ms : ms;
 }
 
-/** Milliseconds as seconds, with the digits of the fraction that it has, up to nine. */
+/** Milliseconds as seconds, with no, three, six or nine digits behind the point, as proto3's JSON has them. */
 export function spanText(ms: number): string {
-  const digits = (Math.abs(ms) / 1_000).toFixed(9).replace(/\.?0+$/, '');
+  const digits = (Math.abs(ms) / 1_000).toFixed(9).replace(/\.?(?:000){1,3}$/, '');
   return `${ms < 0 && digits !== '0' ? '-' : ''}${digits}s`;
 }
 
 export const SPAN_SCALAR = new GraphQLScalarType<number, string>({
   name: 'Duration',
-  description: 'A span of time in seconds: "1.5s".',
+  description: 'A span of time in seconds: "1.500s".',
   serialize: (value) => {
     if (typeof value !== 'number' || !Number.isFinite(value)) throw wrong('Duration', value, 'a span of time');
     return spanText(value);

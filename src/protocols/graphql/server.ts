@@ -27,6 +27,7 @@ import { answerPage } from './page.ts';
 import { type GraphqlRequest, readJson, readParameters, readQuery } from './request.ts';
 import { EventStreams } from './server-events.ts';
 import { type GraphqlHost, TopicFields } from './server-topics.ts';
+import type { GraphqlSettings } from './settings.ts';
 
 /** CANCEL (RFC 9113 §7). */
 const CANCEL = 8;
@@ -79,12 +80,15 @@ class PlainAnswer implements Output, ExchangeEvents {
 export class GraphqlServer {
   readonly engine: Engine;
   private readonly host: GraphqlHost;
+  private readonly settings: GraphqlSettings;
   private readonly streams: EventStreams;
 
-  constructor(host: GraphqlHost) {
+  constructor(host: GraphqlHost, settings: GraphqlSettings) {
     const { resources, limits, log } = host;
     this.host = host;
-    this.engine = new Engine({ services: resources.services, topics: new TopicFields(host), limits, log });
+    this.settings = settings;
+    const { services } = resources;
+    this.engine = new Engine({ services, topics: new TopicFields(host), limits, log, settings });
     this.streams = new EventStreams(host, this.engine);
   }
 
@@ -115,7 +119,7 @@ export class GraphqlServer {
 
   private get(exchange: Exchange): void {
     const { query } = splitTarget(exchange.target);
-    if (prefers(exchange.fields, HTML_TYPE) && this.host.limits.page === 1) {
+    if (prefers(exchange.fields, HTML_TYPE) && this.settings.page) {
       answerPage(exchange);
       return;
     }

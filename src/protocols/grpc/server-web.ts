@@ -94,6 +94,7 @@ class WebCall extends ServerCall {
     this.leftOut(left);
     const bytes = trailerBytes(fields);
     this.put(bytes, 0, bytes.length);
+    this.emit();
     exchange.end();
     exchange.flush();
   }

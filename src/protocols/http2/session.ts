@@ -3,9 +3,10 @@
 import type { AccessLog } from '../../core/access.ts';
 import { type Caller, callerOf } from '../../core/caller.ts';
 import type { Fault } from '../../core/fault.ts';
+import { InnerTurn } from '../../core/inner-turn.ts';
 import { type Cause, type Pipe, SHUTDOWN, type Why } from '../../core/pipe.ts';
 import { type Host, reportBug } from '../../core/protocol.ts';
-import type { Clock } from '../../core/time.ts';
+import type { Clock, Instant } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
 import { AnswerHeads } from './answer-heads.ts';
 import {
@@ -29,7 +30,6 @@ import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { type RequestHead, RequestHeads, readPriority } from './request-head.ts';
 import type { Stream } from './stream.ts';
-import { StreamTurn } from './tunnel.ts';
 
 export type Http2Host = Host<unknown, typeof limits>;
 
@@ -38,7 +38,7 @@ const PRIORITIES_MAX = 64;
 
 export class Http2Session extends Connection {
   readonly heads: AnswerHeads;
-  readonly turn: StreamTurn;
+  readonly turn: InnerTurn;
   /** Who asks until the guard has looked. */
   readonly nobody: Caller;
   readonly access: AccessLog | null;
@@ -56,7 +56,8 @@ export class Http2Session extends Connection {
     this.heads = new AnswerHeads(this.sender);
     this.requestHeads = new RequestHeads(this.headers);
     this.nobody = callerOf(pipe.peer, '', 0);
-    this.turn = new StreamTurn(this, (error, where) => this.report(where, error));
+    const outer = { clock: host.clock, flush: () => pipe.flush(), wake: (due: Instant) => this.wake(due) };
+    this.turn = new InnerTurn(outer, (error, where) => this.report(where, error));
     const { streamsMax, streamWindowBytes, headBytesMax, tableBytesMax } = host.limits;
     writeSettings(pipe.out, [
       ...[HEADER_TABLE_SIZE, tableBytesMax],

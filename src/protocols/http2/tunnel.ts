@@ -1,59 +1,12 @@
-// A stream as a pipe (RFC 8441, RFC 9113 §8.5): what a WebSocket or whatever else is spoken on one is given. Streams have
-// their turn within that of their connection.
+// A stream as a pipe (RFC 8441, RFC 9113 §8.5): what a WebSocket or whatever else is spoken on one is given.
 import { giveBack } from '../../bytes/pool.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { Peer } from '../../core/peer.ts';
 import { type Cause, HANDSHAKE, RESET } from '../../core/pipe.ts';
 import { NO_EVENTS, PIPE_BOUNDS, type PipeBounds, StreamPipe } from '../../core/stream-pipe.ts';
-import type { Clock } from '../../core/time.ts';
-import type { Turn, Turned } from '../../core/turn.ts';
+import type { Turn } from '../../core/turn.ts';
 import { CANCEL } from './codec.ts';
-import type { Connection } from './connection.ts';
 import { SHARE_LEAST, type Stream } from './stream.ts';
-
-/** The turn of a connection's streams. */
-export class StreamTurn implements Turn {
-  private readonly line: Connection;
-  private readonly onBug: (error: unknown, where: string) => void;
-  private dirty: Turned[] = [];
-
-  constructor(line: Connection, onBug: (error: unknown, where: string) => void) {
-    this.line = line;
-    this.onBug = onBug;
-  }
-
-  get clock(): Clock {
-    return this.line.clock;
-  }
-
-  touch(item: Turned): void {
-    if (item.touched) return;
-    item.touched = true;
-    this.dirty.push(item);
-    this.line.pipe.flush();
-  }
-
-  forget(): void {}
-
-  bug(error: unknown, where: string): void {
-    this.onBug(error, where);
-  }
-
-  run(clock: Clock): void {
-    if (this.dirty.length === 0) return;
-    const { dirty } = this;
-    this.dirty = [];
-    for (const item of dirty) {
-      item.touched = false;
-      try {
-        item.work(clock);
-      } catch (error) {
-        this.bug(error, 'work of a stream');
-      }
-      this.line.wake(item.due);
-    }
-  }
-}
 
 /** What was handed over together, and the storage to give back when all of it is in frames. */
 interface Batch {

@@ -345,7 +345,8 @@ export class SignIns {
     const blob = Buffer.from(key).toString('base64');
     const found = account?.record.keys.find((known) => known.blob === blob);
     if (account === undefined || found === undefined || !mayEnter(account.record, store.wall))
-      return this.wrong(attempt, 'key');
+      // Nobody guesses a key, and clients offer all that they have: it is no strike.
+      return this.refuse(attempt, 'key', WRONG);
     const by = `key:${found.fingerprint}`;
     audit.noteSignIn(account.record.name, by, fromOf(attempt.peer), attempt.protocol, 'ok');
     return this.callerOf(account, attempt.peer, by, null);

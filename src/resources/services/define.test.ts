@@ -97,6 +97,21 @@ test('what no protocol could carry is refused with the mend', () => {
   }
 });
 
+test('a definition in plain JavaScript is told what it lacks', () => {
+  const method = { input: z.object({}), output: z.object({}), handler: () => ({}) };
+  const rows: [string, object, RegExp][] = [
+    ['a.v1.S', { Do: { ...method, input: undefined } }, /DoRequest: it is no schema of zod 4/],
+    ['a.v1.S', { Do: { ...method, output: { parse() {} } } }, /DoResponse: it is no schema of zod 4/],
+    ['a.v1.S', { Do: { ...method, handler: undefined } }, /a\.v1\.S\.Do: it has no handler/],
+    ['a.v1.S', { Do: { ...method, kind: 'stream' } }, /its kind is unary, server, client, both/],
+    ['a.v1.S', { doIt: method }, /a method has a name like GetOrder/],
+    ['Orders', { Do: method }, /a name with its package, like shop\.v1\.Orders/],
+    ['a.v1.S', { Do: { ...method, http: 'v1/orders' } }, /not a verb and a path/],
+  ];
+  for (const [name, methods, text] of rows)
+    assert.throws(() => describe(defineService({ name, methods: methods as never })), text);
+});
+
 test('a preset that is made anew each time is no preset of the description', () => {
   const fresh = fieldOf(z.number().default(() => Date.now()));
   assert.equal(fresh.preset, undefined);

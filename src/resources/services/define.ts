@@ -155,8 +155,11 @@ export function describe(
   const handlers = new Map<string, Handled>();
   const service: Service = { name, methods, schema, description: definition.description, origin };
   const messages = new Map<string, readonly [input: string, output: string]>();
-  for (const [method, { input, output }] of definition.methods) {
-    if (!/^[A-Z]\w*$/.test(method)) throw new DefinitionError(`${name}.${method}`, 'a method has a name like GetOrder');
+  for (const [method, { input, output, kind, handler }] of definition.methods) {
+    const place = `${name}.${method}`;
+    if (!/^[A-Z]\w*$/.test(method)) throw new DefinitionError(place, 'a method has a name like GetOrder');
+    if (!KINDS.includes(kind)) throw new DefinitionError(place, `its kind is ${KINDS.join(', ')}`);
+    if (typeof handler !== 'function') throw new DefinitionError(place, 'it has no handler');
     messages.set(method, [
       reader.message(input, `${method}Request`).name,
       reader.message(output, `${method}Response`).name,
@@ -200,6 +203,7 @@ export function describe(
   return { service, handlers };
 }
 
+const KINDS: readonly CallKind[] = ['unary', 'server', 'client', 'both'];
 const VERBS = ['GET', 'PUT', 'POST', 'DELETE', 'PATCH'] as const;
 
 function bindingsOf(rules: MethodFacts['http'], place: string): HttpBinding[] {

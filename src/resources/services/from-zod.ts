@@ -413,6 +413,8 @@ function bareOf(given: z.core.$ZodType, place: string): Bare {
   let preset: Bare['preset'] = null;
   let meta: Meta = {};
   for (;;) {
+    if ((schema as { readonly _zod?: unknown } | undefined)?._zod === undefined)
+      throw new DefinitionError(place, 'it is no schema of zod 4: `import { z } from "portico"` has it');
     meta = { ...metaOf(schema), ...meta };
     const def = defOf(schema);
     if (def.type === 'optional') optional = true;

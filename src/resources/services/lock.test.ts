@@ -73,6 +73,36 @@ test('what old clients rely on is not changed in silence, and the words say what
   ]);
 });
 
+test('what a caller has to give is not more than old clients give; what he gets may be', () => {
+  const service = (extra: z.core.$ZodLooseShape, lock?: LockedService) => {
+    const Part = z.object({ name: z.string(), ...extra } as z.core.$ZodShape);
+    const definition = defineService({
+      name: 'a.v1.Service',
+      types: { Part },
+      methods: {
+        Put: {
+          input: z.object({ parts: z.array(Part), ...extra } as z.core.$ZodShape),
+          output: z.object({}),
+          handler: () => ({}),
+        },
+        Get: { input: z.object({}), output: z.object(extra as z.core.$ZodShape), handler: () => ({}) as never },
+      },
+    });
+    return describe(definition, numbersOf(lock)).service;
+  };
+  const before = lockedOf(service({}));
+  const found = texts(before, service({ more: z.string() }, before));
+  assert.deepEqual(
+    found.map((text) => text.split(',')[0]),
+    ['a.v1.PutRequest.more: must be given', 'a.v1.Part.more: must be given'],
+  );
+  assert.deepEqual(texts(before, service({ more: z.string().optional() }, before)), []);
+  assert.deepEqual(texts(before, service({ more: z.string().default('x') }, before)), []);
+  const optional = lockedOf(service({ more: z.string().optional() }));
+  assert.equal(texts(optional, service({ more: z.string() }, optional)).length, 2);
+  assert.deepEqual(texts(lockedOf(service({ more: z.string() })), service({ more: z.string() })), []);
+});
+
 test('methods that are gone or changed are told', () => {
   const before = lockedOf(describe(shopService()).service);
   const definition = defineService({

@@ -10,6 +10,8 @@ interface LockedField {
   readonly number: number;
   /** `string`, `list of shop.v1.LineItem`, `map of string to int64`. */
   readonly type: string;
+  /** A caller must give it. */
+  readonly required?: true;
 }
 
 interface LockedMessage {
@@ -132,9 +134,11 @@ export function lockedOf(service: Service): LockedService {
 }
 
 function lockedMessage({ fields }: MessageType): LockedMessage {
-  return {
-    fields: Object.fromEntries(fields.map((field) => [field.name, { number: field.number, type: fieldText(field) }])),
-  };
+  const entries = fields.map((field) => {
+    const { name, number, required } = field;
+    return [name, { number, type: fieldText(field), ...(required ? { required } : {}) }] as const;
+  });
+  return { fields: Object.fromEntries(entries) };
 }
 
 function lockedEnum({ values }: EnumType): LockedEnum {
@@ -150,6 +154,7 @@ export function changesOf(locked: LockedService | undefined, service: Service): 
     return changes;
   }
   methodChanges(service.name, locked, now, changes);
+  const sent = sentTypes(locked, now);
   for (const [name, before] of Object.entries(locked.types)) {
     const after = now.types[name];
     if (after === undefined) {
@@ -160,7 +165,7 @@ export function changesOf(locked: LockedService | undefined, service: Service): 
         text: `was ${sortOf(before)} and is ${sortOf(after)}: give it another name`,
         breaks: true,
       });
-    else if ('fields' in before) fieldChanges(name, before, after as LockedMessage, changes);
+    else if ('fields' in before) fieldChanges(name, before, after as LockedMessage, sent.has(name), changes);
     else valueChanges(name, before, after as LockedEnum, changes);
   }
   for (const name of Object.keys(now.types))
@@ -209,7 +214,28 @@ function methodChanges(service: string, locked: LockedService, now: LockedServic
       changes.push({ place: `${service}/${name}`, text: 'is new', breaks: false });
 }
 
-function fieldChanges(type: string, before: LockedMessage, after: LockedMessage, changes: Change[]): void {
+/** Types that old clients send: those of inputs that were locked, and all within them. */
+function sentTypes(locked: LockedService, now: LockedService): Set<string> {
+  const sent = new Set<string>();
+  const open = Object.values(locked.methods).map(({ input }) => input);
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const type = now.types[name];
+    if (sent.has(name) || type === undefined) continue;
+    sent.add(name);
+    if ('fields' in type) for (const each of Object.values(type.fields)) open.push(each.type.split(' ').at(-1)!);
+  }
+  return sent;
+}
+
+const UNKNOWN_TO_OLD = 'must be given, which old clients do not know: make it .optional(), or give it a .default()';
+
+function fieldChanges(
+  type: string,
+  before: LockedMessage,
+  after: LockedMessage,
+  isSent: boolean,
+  changes: Change[],
+): void {
   const retired = new Map(Object.entries(before.retired ?? {}).map(([name, { number }]) => [number, name]));
   for (const [name, was] of Object.entries(before.fields)) {
     const place = `${type}.${name}`;
@@ -230,11 +256,14 @@ function fieldChanges(type: string, before: LockedMessage, after: LockedMessage,
           `or give the old one up with portico services lock --retire ${place}`,
         breaks: true,
       });
+    else if (isSent && is.required === true && was.required !== true)
+      changes.push({ place, text: UNKNOWN_TO_OLD, breaks: true });
   }
-  for (const [name, { number }] of Object.entries(after.fields)) {
+  for (const [name, { number, required }] of Object.entries(after.fields)) {
     if (Object.hasOwn(before.fields, name)) continue;
     const place = `${type}.${name}`;
     const other = retired.get(number);
+    if (isSent && required === true) changes.push({ place, text: UNKNOWN_TO_OLD, breaks: true });
     if (other === undefined) changes.push({ place, text: `is new, with number ${number}`, breaks: false });
     else
       changes.push({ place, text: `has number ${number}, which was that of ${other}: take a free one`, breaks: true });

@@ -174,7 +174,7 @@ export class OpenTopics extends Turned implements Topics {
     }
     const message = messageOf(publication, account, this.turn.clock.wall);
     // What the server tells of itself is not counted, or telling the figures would change them.
-    if (!topic.startsWith('$')) this.figures.published++;
+    if (!isReserved(topic)) this.figures.published++;
     const key = this.log.keyOf(topic);
     const targets =
       message.assurance > 0 && this.subscriptions.planOf(topic).durables ? this.storedFor(message, from) : null;

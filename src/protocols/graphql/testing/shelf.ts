@@ -17,6 +17,7 @@ import { errorJson } from '../codes.ts';
 import { Engine, isRefused } from '../engine.ts';
 import type { Doing, Output } from '../execution.ts';
 import { limits } from '../limits.ts';
+import { GRAPHQL_DEFAULTS, type GraphqlSettings } from '../settings.ts';
 
 export const CALLER: Caller = { account: 'ann', scopes: null, origin: 'local', epoch: 0 };
 
@@ -126,7 +127,7 @@ export class Shelf {
 
   constructor(
     overrides: Readonly<Record<string, number>> = {},
-    more: { registered?: ReadonlyMap<string, string>; only?: boolean; definitions?: readonly ServiceDefinition[] } = {},
+    more: Partial<GraphqlSettings> & { definitions?: readonly ServiceDefinition[] } = {},
   ) {
     const { definitions, ...rest } = more;
     this.services = new HeldServices(definitions);
@@ -141,7 +142,7 @@ export class Shelf {
       },
       limits: bindLimits(limits, overrides),
       log: SILENT,
-      ...rest,
+      settings: { ...GRAPHQL_DEFAULTS, ...rest },
     });
   }
 

@@ -8,14 +8,19 @@ import type { Service } from '../../../resources/services/contract.ts';
 
 const GOOGLE = ['timestamp', 'duration', 'struct', 'empty', 'any', 'wrappers', 'field_mask'];
 
-export function registryOf(services: readonly Service[]): FileRegistry {
+/** A FileDescriptorSet of all that these services need. */
+export function registryBytes(services: readonly Service[]): Buffer {
   const details = { name: 'google.rpc.Details', description: '', schema: RPC, methods: new Map() };
   const files = [
     ...GOOGLE.map((name) => googleFile(`google/protobuf/${name}.proto`)!),
     ...protoFiles([details]).map((file) => ({ ...file, services: [] })),
     ...protoFiles(services),
   ].map((file) => ({ ...file, imports: file.imports.filter((name) => name !== ANNOTATIONS) }));
-  return createFileRegistry(fromBinary(FileDescriptorSetSchema, descriptorSetBytes(files)));
+  return descriptorSetBytes(files);
+}
+
+export function registryOf(services: readonly Service[]): FileRegistry {
+  return createFileRegistry(fromBinary(FileDescriptorSetSchema, registryBytes(services)));
 }
 
 export function descriptionOf(service: Service): DescService {

@@ -1,0 +1,72 @@
+// A pipe as the stream that ssh2 speaks over: it opens no socket of its own. Bytes are copied once on their way in, since a
+// pipe only lends them.
+import { Duplex } from 'node:stream';
+import type { Pipe } from '../../core/pipe.ts';
+
+const READ_AHEAD = 262_144;
+
+export class PipeDuplex extends Duplex {
+  /** In place of an address. */
+  readonly remoteAddress: string;
+  private readonly carrier: Pipe;
+  private held = false;
+  /** The write that waits for room. */
+  private waiting: (() => void) | null = null;
+
+  constructor(pipe: Pipe) {
+    // As a socket does: when the peer has ended, so do we.
+    super({ allowHalfOpen: false, readableHighWaterMark: READ_AHEAD, writableHighWaterMark: READ_AHEAD });
+    this.remoteAddress = String(pipe.id);
+    this.carrier = pipe;
+  }
+
+  // ---- what the session tells --------------------------------------------------------------------------------------
+
+  came(input: Uint8Array, start: number, end: number): void {
+    if (this.push(Buffer.from(input.subarray(start, end)))) return;
+    this.held = true;
+    this.carrier.pause();
+  }
+
+  roomy(): void {
+    const { waiting } = this;
+    this.waiting = null;
+    waiting?.();
+  }
+
+  // ---- Duplex ------------------------------------------------------------------------------------------------------
+
+  override _read(): void {
+    if (!this.held) return;
+    this.held = false;
+    this.carrier.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    const { carrier } = this;
+    carrier.share(chunk, 0, chunk.length);
+    carrier.flush();
+    if (carrier.room > 0) done();
+    else this.waiting = done;
+  }
+
+  override _final(done: () => void): void {
+    this.carrier.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.carrier.end();
+    this.carrier.stopReading(0);
+    done(error);
+  }
+
+  // What ssh2 asks of a socket.
+  setNoDelay(): this {
+    return this;
+  }
+
+  setTimeout(): this {
+    return this;
+  }
+}
