@@ -196,6 +196,13 @@ export const graphqlYoga = script(
   node,
   () => versionOfPackage('graphql-yoga', join(process.env.BENCH_PEERS ?? process.cwd(), 'package.json')),
 );
+export const fastify = script(
+  'fastify',
+  'fastify.ts',
+  'the npm package fastify; BENCH_PEERS names the folder that has it in node_modules',
+  node,
+  () => versionOfPackage('fastify', join(process.env.BENCH_PEERS ?? process.cwd(), 'package.json')),
+);
 export const ws = script('ws', 'ws.ts', 'the npm package ws (npm ci)', node, versionOfWs);
 export const bun = script('Bun', 'bun.ts', 'the npm package bun; BENCH_BUN names the command', bunCommand, () =>
   bunCommand() === null ? null : versionOf(bunCommand()!, '--version'),

@@ -28,9 +28,7 @@ export default defineService({
       input: NewOrder,
       output: Order,
       handler: (order) => {
-        let total = 0;
-        for (const { quantity, unitPrice } of order.items) total += quantity * unitPrice;
-        return { ...order, id: 'order-1', total };
+        return { ...order, id: 'order-1', total: totalOf(order) };
       },
     },
     Watch: {
@@ -43,6 +41,12 @@ export default defineService({
     },
   },
 });
+
+export function totalOf({ items }: { readonly items: readonly z.output<typeof LineItem>[] }): number {
+  let total = 0;
+  for (const { quantity, unitPrice } of items) total += quantity * unitPrice;
+  return total;
+}
 
 export const ORDER = {
   customer: 'Ann Example',
