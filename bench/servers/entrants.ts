@@ -196,8 +196,11 @@ export const graphqlYoga = script(
   node,
   () => versionOfPackage('graphql-yoga', join(process.env.BENCH_PEERS ?? process.cwd(), 'package.json')),
 );
+export const npmSoap = script('npm soap', 'soap.ts', 'the npm package soap (npm ci)', node, () =>
+  versionOfPackage('soap'),
+);
 export const fastify = script(
-  'fastify',
+  'Fastify',
   'fastify.ts',
   'the npm package fastify; BENCH_PEERS names the folder that has it in node_modules',
   node,

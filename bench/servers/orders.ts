@@ -28,7 +28,9 @@ export default defineService({
       input: NewOrder,
       output: Order,
       handler: (order) => {
-        return { ...order, id: 'order-1', total: totalOf(order) };
+        let total = 0;
+        for (const { quantity, unitPrice } of order.items) total += quantity * unitPrice;
+        return { ...order, id: 'order-1', total };
       },
     },
     Watch: {
@@ -41,12 +43,6 @@ export default defineService({
     },
   },
 });
-
-export function totalOf({ items }: { readonly items: readonly z.output<typeof LineItem>[] }): number {
-  let total = 0;
-  for (const { quantity, unitPrice } of items) total += quantity * unitPrice;
-  return total;
-}
 
 export const ORDER = {
   customer: 'Ann Example',
