@@ -86,7 +86,8 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   private readonly since: number;
   private readonly single: boolean;
   private first: unknown;
-  private finished = false;
+  /** All of the request came. */
+  protected finished = false;
   private over = false;
   private paused = false;
   private discarded = 0;
