@@ -199,7 +199,11 @@ test('@grpc/grpc-js as the server', async () => {
 });
 
 test('who is not let in is UNAUTHENTICATED, who may not is PERMISSION_DENIED and sees nothing by reflection', async () => {
-  await using house = await Portico.start({ ports: 'ephemeral', storage: 'memory', services: [shopService() as never] });
+  await using house = await Portico.start({
+    ports: 'ephemeral',
+    storage: 'memory',
+    services: [shopService() as never],
+  });
   const order = async (given: object) => {
     const answer = await house.order(given as never);
     assert.ok(answer.ok, JSON.stringify(answer));
