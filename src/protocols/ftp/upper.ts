@@ -37,6 +37,8 @@ export interface IncomingFile {
   /** Copies what fits and answers how much that was; fewer than offered means full: wait for `onRoom`. */
   write(input: Uint8Array, start: number, end: number): number;
   onRoom: (() => void) | null;
+  /** What came is on the disk, and not visible yet. */
+  sync(then: (outcome: Outcome) => void): void;
   /** Makes it durable and visible. */
   commit(then: (outcome: Outcome) => void): void;
   /** Keeps what came, to be continued. */
