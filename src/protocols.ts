@@ -1,6 +1,7 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { files } from './protocols/files/index.ts';
 import { ftp } from './protocols/ftp/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
@@ -15,6 +16,7 @@ import { sftp } from './protocols/sftp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
 import { ssh } from './protocols/ssh/index.ts';
+import { webdav } from './protocols/webdav/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
@@ -24,6 +26,8 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   http2,
   rest,
   openapi,
+  files,
+  webdav,
   sse,
   websocket,
   soap,

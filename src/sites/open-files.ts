@@ -2,11 +2,11 @@
 // are asked for. What changes on the disk is seen within a second. It knows no request.
 import { type BigIntStats, close, constants, fstat, open, type PathLike, read, realpath } from 'node:fs';
 import { join, sep } from 'node:path';
-import mime from 'mime';
 import { FileReading } from '../core/file-reading.ts';
 import type { Reading, Sink, Source } from '../core/sink.ts';
 import type { Instant } from '../core/time.ts';
 import type { ContentCoding } from '../protocols/http/coding.ts';
+import { typeOf } from '../protocols/http/media.ts';
 import { type Content, FILES } from '../protocols/http/representation.ts';
 
 /** A file, or the folder that stands in its place. */
@@ -181,13 +181,6 @@ function isMissing(error: unknown): boolean {
   if (error instanceof NotHere) return true;
   const code = error instanceof Error && 'code' in error ? error.code : '';
   return ['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'EINVAL'].includes(String(code));
-}
-
-/** Media type of a name, with UTF-8 for text: what else would a file of today be in. */
-export function typeOf(path: string): string {
-  const type = mime.getType(path) ?? 'application/octet-stream';
-  const isText = type.startsWith('text/') || type === 'application/json' || type === 'application/javascript';
-  return isText ? `${type}; charset=utf-8` : type;
 }
 
 /** An open file; closed when nobody keeps or sends it any more. */

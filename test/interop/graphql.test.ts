@@ -223,3 +223,16 @@ test('a message is published, retained, found and taken away', async () => {
   const wrong = await ask(house.url, 'mutation { publish(topic: "a/+", payload: "x") { cursor } }');
   assert.equal(wrong.errors![0]!.extensions.code, 'BAD_USER_INPUT');
 });
+
+test('a file comes by the multipart request, as browsers send it', async () => {
+  const bytes = Buffer.from([0, 255, 13, 10, 45, 45]);
+  const form = new FormData();
+  const query = 'mutation($file: Base64!) { publish(topic: "upload/1", base64: $file) { cursor } }';
+  form.set('operations', JSON.stringify({ query, variables: { file: null } }));
+  form.set('map', JSON.stringify({ one: ['variables.file'] }));
+  form.set('one', new Blob([bytes]), 'note.bin');
+  const answer = (await (await fetch(house.url, { method: 'POST', body: form })).json()) as { errors?: unknown };
+  assert.equal(answer.errors, undefined);
+  const { data } = await ask(house.url, '{ history(filter: "upload/1") { messages { base64 } } }');
+  assert.deepEqual(data, { history: { messages: [{ base64: bytes.toString('base64') }] } });
+});

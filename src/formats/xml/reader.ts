@@ -228,24 +228,30 @@ export class XmlReader {
     }
   }
 
+  /** The next piece of mixed content: TEXT for a run of text alone, which is valid until the next step; START, END. */
+  node(): Step {
+    if (this.stopped || this.closing) return this.stopped ? BAD : this.close();
+    const { bytes, end, scratch } = this;
+    scratch.cut(0);
+    for (;;) {
+      const at = this.plainText();
+      if (at < 0 || at >= end) return at < 0 ? BAD : this.fail(XML_FAULTS.cut);
+      const next = bytes[at + 1];
+      if (next === 0x21 || next === 0x3f) {
+        if (!(this.isAt('<![CDATA[') ? this.characterData() : this.aside())) return BAD;
+        continue;
+      }
+      if (scratch.length === 0) return next === SLASH ? this.endTag() : this.startTag();
+      this.text = scratch.bytes;
+      [this.textFrom, this.textTo] = [0, scratch.length];
+      return TEXT;
+    }
+  }
+
   /** Passes over the rest of the element that is open, to its end: true, or false when that is wrong. */
   skip(): boolean {
     const depth = this.depth - 1;
-    while (!this.stopped && this.depth > depth) {
-      if (this.closing) {
-        this.close();
-        continue;
-      }
-      const { bytes, end } = this;
-      this.scratch.cut(0);
-      const at = this.plainText();
-      if (at < 0) return false;
-      if (at >= end) this.fail(XML_FAULTS.cut);
-      else if (bytes[at + 1] === SLASH) this.endTag();
-      else if (bytes[at + 1] !== 0x21 && bytes[at + 1] !== 0x3f) this.startTag();
-      else if (this.isAt('<![CDATA[')) this.characterData();
-      else this.aside();
-    }
+    while (!this.stopped && this.depth > depth) this.node();
     return !this.stopped;
   }
 

@@ -348,16 +348,19 @@ class Many implements Doing, Outlet {
     if (this.over) return;
     const root = this.plan.roots[0]!;
     const { last } = this.plan;
-    // Many may ask the same of the same message.
-    if (last.value === value && value !== null) {
+    // Many may ask the same of the same message, which never changes; what a handler gives again may have.
+    const isShared = root.target!.on === 'topics';
+    if (isShared && last.value === value) {
       this.output.next(last.text);
       return;
     }
     const one = root.write(value);
     const came = { root, value_: value, failure: null, badArguments: null };
     const text = one === '' ? completed(this.asked, [came]) : `{"data":{${root.prefix}${one}}}`;
-    last.value = value;
-    last.text = text;
+    if (isShared) {
+      last.value = value;
+      last.text = text;
+    }
     this.output.next(text);
   }
 

@@ -1,9 +1,10 @@
 // GraphQL over HTTP at one path: which request is what. Queries and mutations are answered here; events, files and the page
 // stand beside it.
 import { GraphQLError } from 'graphql';
+import type { Caller } from '../../core/caller.ts';
 import type { Exchange, ExchangeEvents, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { addressText } from '../../core/peer.ts';
+import { addressText, type Peer } from '../../core/peer.ts';
 import { REVOKED, type Why } from '../../core/pipe.ts';
 import { answerNothing } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
@@ -174,7 +175,7 @@ export class GraphqlServer {
     if (token === null) this.answer(exchange, form, request);
     else {
       const readied = this.engine.ready(request);
-      this.streams.ask(exchange, token, request.extensions?.operationId, readied, askerOf(exchange));
+      this.streams.ask(exchange, token, request.extensions?.operationId, readied, new HttpAsker(exchange));
     }
   }
 
@@ -184,7 +185,7 @@ export class GraphqlServer {
     if (kind === 'mutation' && exchange.method !== 'POST') {
       answerFault(exchange, form, faults.mutationByGet, '', 'POST');
     } else if (form === EVENTS_TYPE) {
-      this.streams.serve(exchange, readied, askerOf(exchange));
+      this.streams.serve(exchange, readied, new HttpAsker(exchange));
     } else if (isRefused(readied)) {
       answerErrors(exchange, form, readied);
     } else if (kind === 'subscription') {
@@ -193,7 +194,7 @@ export class GraphqlServer {
       answerErrors(exchange, form, [error]);
     } else {
       const answer = new PlainAnswer(exchange, form);
-      answer.doing = this.engine.start(readied, askerOf(exchange), answer);
+      answer.doing = this.engine.start(readied, new HttpAsker(exchange), answer);
     }
   }
 }
@@ -208,13 +209,20 @@ function tokenOf({ fields }: Exchange, query: URLSearchParams): string | null {
   return fields.get(TOKEN_FIELD) ?? query.get('token');
 }
 
-function askerOf({ caller, connection, peer }: Exchange): Asker {
-  return {
-    caller,
-    connection,
-    get name() {
-      const from = `graphql/${addressText(peer.remote)}`;
-      return caller.account === '' ? from : `${from}/${caller.account}`;
-    },
-  };
+class HttpAsker implements Asker {
+  readonly caller: Caller;
+  readonly connection: number;
+  private readonly peer: Peer;
+
+  constructor({ caller, connection, peer }: Exchange) {
+    this.caller = caller;
+    this.connection = connection;
+    this.peer = peer;
+  }
+
+  get name(): string {
+    const { account } = this.caller;
+    const from = `graphql/${addressText(this.peer.remote)}`;
+    return account === '' ? from : `${from}/${account}`;
+  }
 }

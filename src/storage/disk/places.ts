@@ -121,11 +121,15 @@ function opened(path: string, flags: number): Promise<number> {
   });
 }
 
+/** What Linux puts behind the path of an open file that has no name any more (proc(5)). */
+const DELETED = ' (deleted)';
+
 function realOf(fd: number, whole: string, isLink: boolean): string | null {
   try {
     if (isLinux) {
       const real = readlinkSync(`/proc/self/fd/${fd}`);
-      return real.endsWith(' (deleted)') ? null : real;
+      // Replaced since it was opened: it was there, and is whole.
+      return real.endsWith(DELETED) && fstatSync(fd).nlink === 0 ? real.slice(0, -DELETED.length) : real;
     }
     if (!isLink) return realpathSync(whole);
     const slash = whole.lastIndexOf('/');

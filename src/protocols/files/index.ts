@@ -1,0 +1,21 @@
+// The files over plain HTTP as the server lists it.
+import type { Host, Protocol } from '../../core/protocol.ts';
+import type { Resources } from '../../resources/resources.ts';
+import { filesDissector } from './dissect.ts';
+import { faults } from './faults.ts';
+import { limits } from './limits.ts';
+import { serveFiles } from './server.ts';
+import type { FilesHost } from './server-answers.ts';
+
+export const files: Protocol<Resources> = {
+  name: 'files',
+  specs: ['docs/files.md', 'RFC 9110', 'RFC 9457', 'RFC 7578'],
+  limits,
+  faults,
+  uses: ['files'],
+  listens: [
+    { on: 'http', path: '/files/', exchange: (host: Host<Resources>) => serveFiles(host as FilesHost) },
+    { on: 'http', path: '/files', exchange: (host: Host<Resources>) => serveFiles(host as FilesHost) },
+  ],
+  dissector: filesDissector,
+};

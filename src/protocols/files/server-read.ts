@@ -1,0 +1,164 @@
+// GET and HEAD: files with conditions, ranges and codings; folders as a page, as JSON or as an archive.
+import type { Exchange } from '../../core/exchange.ts';
+import { Fields } from '../../core/fields.ts';
+import { INVALID, OK } from '../../core/outcome.ts';
+import type { FileFacts, OpenFile } from '../../resources/files/contract.ts';
+import { answerBytes, answerJson, answerNothing } from '../http/answers.ts';
+import { typeOf } from '../http/media.ts';
+import { prefers } from '../http/negotiate.ts';
+import { Query } from '../http/query.ts';
+import { answerRepresentation } from '../http/representation.ts';
+import { splitTarget } from '../http/target.ts';
+import { archiveOf } from './archive.ts';
+import { faults } from './faults.ts';
+import { folderPage, PAGE_FIELDS } from './page.ts';
+import { answerFileOutcome, during, etagOf, type FilesHost, PREFIX, refuse, type Waiting } from './server-answers.ts';
+import { answerArchive } from './server-archive.ts';
+
+/** What a file may be, others than the caller having put it there: no page of it runs with this server's rights. */
+const SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; sandbox";
+
+export function answerRead(exchange: Exchange, host: FilesHost, path: string, prefix: string = PREFIX): void {
+  const { path: sent, query: text } = splitTarget(exchange.target);
+  const query = Query.of(text);
+  if (query === null) {
+    refuse(exchange, faults.badPath);
+    return;
+  }
+  during(exchange, host, async (waiting) => {
+    const { files } = host.resources;
+    const { caller } = exchange;
+    // What is asked for as a folder is no file; most are files, and are opened at once.
+    const file = sent.endsWith('/') || query.get('archive') !== null ? INVALID : await files!.open(caller, path);
+    if (waiting.isOver) {
+      if (typeof file === 'object') file.close();
+      return;
+    }
+    if (typeof file === 'object') serveFile(exchange, host, file, query);
+    else if (file !== INVALID) await otherwise(exchange, host, path, file, waiting);
+    else await serveFolder(exchange, host, path, query, waiting, prefix);
+  });
+}
+
+/** A folder that is not below what may be read may still be listed. */
+async function otherwise(exchange: Exchange, host: FilesHost, path: string, outcome: number, waiting: Waiting) {
+  const files = host.resources.files!;
+  const facts = await files.stat(exchange.caller, path);
+  if (waiting.isOver) return;
+  if (typeof facts === 'object' && facts.folder) toFolder(exchange);
+  else answerFileOutcome(exchange, outcome as never, files, path);
+}
+
+function serveFile(exchange: Exchange, host: FilesHost, file: OpenFile, query: Query): void {
+  const { facts } = file;
+  const fields = Fields.of({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' });
+  const type = typeOf(facts.name);
+  fields.append('content-security-policy', SANDBOX);
+  if (query.get('download') !== null)
+    fields.append('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(facts.name)}`);
+  const { length } = { length: file.size };
+  const source = { read: file.read.bind(file), fd: file.fd };
+  const before = exchange.on;
+  answerRepresentation(exchange, host, {
+    type,
+    etag: etagOf(facts),
+    lastModified: facts.modified,
+    content: { source, length },
+    fields,
+  });
+  // Open for as long as it is sent; the reading under way holds it beyond that.
+  const { on } = exchange;
+  if (on === before) file.close();
+  else
+    exchange.on = {
+      writable: (clock) => on.writable(clock),
+      tick: (clock) => on.tick(clock),
+      leave: (why, clock) => on.leave(why, clock),
+      lost(cause, wire, clock) {
+        file.close();
+        on.lost(cause, wire, clock);
+      },
+    };
+}
+
+function toFolder(exchange: Exchange): void {
+  const { path, query } = splitTarget(exchange.target);
+  // Two slashes in front would lead to another host.
+  const location = `${path.replace(/^\/+/, '/')}/${query === '' ? '' : `?${query}`}`;
+  answerNothing(exchange, 301, Fields.of({ location, 'cache-control': 'no-cache' }));
+}
+
+async function serveFolder(
+  exchange: Exchange,
+  host: FilesHost,
+  path: string,
+  query: Query,
+  waiting: Waiting,
+  prefix: string,
+): Promise<void> {
+  const files = host.resources.files!;
+  const { caller } = exchange;
+  const archive = query.get('archive');
+  if (archive !== null) {
+    const kind = archiveOf(archive);
+    if (kind === null) refuse(exchange, faults.badQuery);
+    else await answerArchive(exchange, host, path, kind, waiting);
+    return;
+  }
+  const most = query.number('limit') ?? host.limits.pageEntries;
+  if (!(most >= 1)) {
+    refuse(exchange, faults.badQuery);
+    return;
+  }
+  const text = query.get('search');
+  const found =
+    text === null ? null : await searched(host, exchange, path, text, Math.min(most, host.limits.pageEntries));
+  const page = found ?? (await files.list(caller, path, query.get('after') ?? '', Math.min(most, 10_000)));
+  if (waiting.isOver) return;
+  if (typeof page === 'number') {
+    answerFileOutcome(exchange, page, files, path);
+    return;
+  }
+  if (!splitTarget(exchange.target).path.endsWith('/')) {
+    toFolder(exchange);
+    return;
+  }
+  if (text !== null || query.get('format') === 'json' || !wantsPage(exchange)) {
+    const body = {
+      path: prefix === PREFIX ? path : '',
+      entries: page.entries.map((each) => entryOf(each, text !== null)),
+      next: page.next,
+    };
+    answerJson(exchange, 200, body, Fields.of({ 'cache-control': 'no-cache', vary: 'Accept' }));
+    return;
+  }
+  const html = folderPage(path, page.entries, page.next, prefix === PREFIX && files.may(caller, 'write', path));
+  answerBytes(exchange, 200, Fields.of(PAGE_FIELDS), Buffer.from(html));
+}
+
+function wantsPage({ fields }: Exchange): boolean {
+  return !prefers(fields, 'application/json') && (fields.joined('accept') ?? '').includes('text/html');
+}
+
+async function searched(host: FilesHost, exchange: Exchange, path: string, text: string, most: number) {
+  const entries: FileFacts[] = [];
+  const outcome = await host.resources.files!.search(exchange.caller, path, text, (facts) => {
+    entries.push(facts);
+    return entries.length < most;
+  });
+  return outcome === OK ? { entries, next: null } : outcome;
+}
+
+function entryOf(facts: FileFacts, whole: boolean) {
+  const { name, path, folder, link, size, modified, version, writable } = facts;
+  return {
+    name,
+    ...(whole ? { path } : {}),
+    kind: folder ? 'folder' : 'file',
+    ...(folder ? {} : { size }),
+    modified: new Date(modified).toISOString(),
+    version,
+    writable,
+    ...(link === null ? {} : { link }),
+  };
+}

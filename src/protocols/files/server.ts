@@ -1,0 +1,61 @@
+// The files as resources of HTTP: which request is which verb. What the verbs do stands beside it.
+import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
+import { Fields } from '../../core/fields.ts';
+import { answerNothing, answerProblem } from '../http/answers.ts';
+import { splitTarget } from '../http/target.ts';
+import { faults } from './faults.ts';
+import { boundaryOf } from './form.ts';
+import { type FilesHost, pathOf, refuse } from './server-answers.ts';
+import { FormUpload } from './server-form.ts';
+import { answerRead } from './server-read.ts';
+import { takeDelete, takeFolder, takePut, takeTransfer } from './server-write.ts';
+
+const ALLOW = 'GET, HEAD, PUT, POST, DELETE, MOVE, COPY, MKCOL, OPTIONS';
+
+/** `/files/<path>`. */
+export function serveFiles(host: FilesHost): ExchangeHandler {
+  return (exchange) => {
+    const path = pathOf(exchange.target);
+    if (host.resources.files === undefined) answerProblem(exchange, 404, 'This server has no files.');
+    else if (path === null) refuse(exchange, faults.badPath);
+    else route(exchange, host, path);
+  };
+}
+
+function route(exchange: Exchange, host: FilesHost, path: string): void {
+  const isFolder = splitTarget(exchange.target).path.endsWith('/');
+  switch (exchange.method) {
+    case 'GET':
+    case 'HEAD':
+      answerRead(exchange, host, path);
+      break;
+    case 'PUT':
+      if (isFolder) takeFolder(exchange, host, path);
+      else takePut(exchange, host, path);
+      break;
+    case 'MKCOL':
+      takeFolder(exchange, host, path);
+      break;
+    case 'DELETE':
+      takeDelete(exchange, host, path);
+      break;
+    case 'MOVE':
+    case 'COPY':
+      takeTransfer(exchange, host, path);
+      break;
+    case 'POST':
+      takePost(exchange, host, path);
+      break;
+    case 'OPTIONS':
+      answerNothing(exchange, 204, Fields.of({ allow: ALLOW }));
+      break;
+    default:
+      answerProblem(exchange, 405, 'This is not done to files.', Fields.of({ allow: ALLOW }));
+  }
+}
+
+function takePost(exchange: Exchange, host: FilesHost, path: string): void {
+  const boundary = boundaryOf(exchange.fields.get('content-type'));
+  if (boundary === null) answerProblem(exchange, 415, 'A form with files is taken here: multipart/form-data.');
+  else new FormUpload(exchange, host, path, boundary);
+}

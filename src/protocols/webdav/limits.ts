@@ -1,0 +1,54 @@
+// Every bound of WebDAV: its default and range, and what a peer gets that passes it.
+import type { Limits } from '../../core/limits.ts';
+import { faults } from './faults.ts';
+
+const spec = 'docs/webdav.md §Limits';
+
+export const limits = {
+  bodyBytesMax: {
+    what: 'a body of XML',
+    default: 131_072,
+    least: 4_096,
+    most: 16_777_216,
+    unit: 'bytes',
+    fault: faults.longBody,
+    spec,
+  },
+  deepEntriesMax: {
+    what: 'resources in an answer to PROPFIND with Depth: infinity',
+    default: 20_000,
+    least: 1,
+    most: 1_000_000,
+    unit: 'count',
+    fault: faults.tooDeep,
+    spec,
+  },
+  pageEntries: {
+    what: 'entries of a folder that are listed for a browser',
+    default: 1_000,
+    least: 1,
+    most: 10_000,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
+  partHeadBytesMax: {
+    what: 'the head of a part of a form',
+    default: 8_192,
+    least: 256,
+    most: 65_536,
+    unit: 'bytes',
+    fault: null,
+    spec,
+  },
+  partsMax: { what: 'parts of a form', default: 1_000, least: 1, most: 100_000, unit: 'count', fault: null, spec },
+  uploadsMax: {
+    what: 'uploads that are under way at once',
+    default: 1_000,
+    least: 1,
+    most: 100_000,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
+} as const satisfies Limits;
