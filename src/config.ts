@@ -22,6 +22,7 @@ import { nameOf, rangeOf } from './security/names.ts';
 import { proxyEntryProblem } from './server/proxy-header.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
+import { upstreamsSchema } from './upstreams-config.ts';
 
 const port = z
   .int('a port is a number')
@@ -307,6 +308,8 @@ export const schema = z.strictObject({
       ),
     )
     .default([]),
+  /** Services of other servers, that appear behind all protocols of this one. */
+  upstreams: upstreamsSchema,
   /** Bounds of calls of services, whichever protocol makes them. */
   calls: z
     .strictObject({

@@ -206,6 +206,7 @@ export class Portico implements AsyncDisposable {
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       certified?.begin();
+      serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
         server,

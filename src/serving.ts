@@ -11,6 +11,7 @@ import type { ServiceDefinition } from './resources/services/define.ts';
 import { isToldShort, ProgramServices, stackOf } from './resources/services/loading.ts';
 import { OpenServices } from './resources/services/registry.ts';
 import type { Topics } from './resources/topics/contract.ts';
+import { Upstreams, type UpstreamsOptions } from './upstreams.ts';
 
 /** How long a connection may take to leave, where the configuration does not say: calls have half of it. */
 const LEAVE_MS = 5_000;
@@ -26,6 +27,7 @@ export interface ServingOptions {
 export class Serving {
   readonly services: OpenServices;
   private readonly program: ProgramServices;
+  private upstreams: Upstreams | null = null;
   private readonly leaveMs: number;
 
   private constructor(config: Config, { turn, log, accounts, topics }: ServingOptions) {
@@ -52,6 +54,11 @@ export class Serving {
     return serving;
   }
 
+  /** Asks the upstreams what they have, now that the server stands. */
+  reach({ upstreams }: Config, options: Omit<UpstreamsOptions, 'services'>): void {
+    if (upstreams.length > 0) this.upstreams = new Upstreams(upstreams, { ...options, services: this.services });
+  }
+
   call(service: string, method: string, input: unknown, settings: ProgramCallSettings = {}) {
     return callOver(this.services.carrier(settings.caller ?? OPERATOR), service, method, input, settings);
   }
@@ -65,6 +72,7 @@ export class Serving {
 
   /** No new calls; those that run have their time. */
   leave(): void {
+    this.upstreams?.close();
     this.program.close();
     this.services.leave(this.leaveMs / 2);
   }

@@ -34,12 +34,20 @@ export function grpcConnection(
   });
 }
 
-/** A carrier of JSON. Rejects with a ServiceError where the server does not tell what it has. */
-export async function grpcCarrier(url: string, options: CarrierOptions = {}): Promise<JsonCarrier> {
+/** What the server says that it has; a ServiceError where it does not tell. */
+export async function reflected(url: string, options: CarrierOptions): Promise<readonly Service[]> {
   // Reflection is a stream both ways, which Connect needs HTTP/2 for: it is asked by gRPC.
   const asking = grpcConnection(url.replace(/^connect/i, 'grpc'), options, []);
-  const services = await asking.reflect();
-  asking.close();
+  try {
+    return await asking.reflect();
+  } finally {
+    asking.close();
+  }
+}
+
+/** A carrier of JSON. Rejects with a ServiceError where the server does not tell what it has. */
+export async function grpcCarrier(url: string, options: CarrierOptions = {}): Promise<JsonCarrier> {
+  const services = await reflected(url, options);
   const connection = grpcConnection(url, options, services);
   const byName = new Map(services.map((service) => [service.name, service]));
   return {

@@ -5,10 +5,10 @@ import type { Schema, Violation } from '../formats/schema/types.ts';
 import { type Carrier, type ClientOf, clientOver } from '../resources/services/client.ts';
 import type { Call, CallReceiver, Metadata, Method, Service } from '../resources/services/contract.ts';
 import { describe, type ServiceDefinition } from '../resources/services/define.ts';
-import { type Detail, invalidStatus, type Status } from '../resources/services/status.ts';
+import { type Detail, invalidStatus, ServiceError, type Status } from '../resources/services/status.ts';
 import type { CarrierOptions, JsonCarrier } from './call-carrier.ts';
 import { graphqlCarrier } from './call-graphql.ts';
-import { grpcCarrier, grpcConnection, isGrpc } from './call-grpc.ts';
+import { grpcCarrier, grpcConnection, isGrpc, reflected } from './call-grpc.ts';
 import { httpCarrier } from './call-http.ts';
 import { type MqttCarrierOptions, mqttCarrier } from './call-mqtt.ts';
 import { webSocketCarrier } from './call-websocket.ts';
@@ -31,7 +31,7 @@ export type ServiceClient<Definition> = ClientOf<Definition> & AsyncDisposable &
  *
  * @param definition what `defineService` made
  * @param url `http:`, `ws:`, `mqtt:`, `grpc:` or `connect:`, or with TLS `https:`, `wss:`, `mqtts:`, `grpcs:` or `connects:`, with the
- * server's host and port; field numbers of a lock are needed for gRPC where others use its .proto
+ * server's host and port
  */
 export async function createClient<Definition extends ServiceDefinition>(
   definition: Definition,
@@ -53,11 +53,24 @@ async function connected(
   options: ClientOptions,
 ): Promise<{ readonly carrier: Carrier; close(): Promise<void> }> {
   if (isGrpc(url)) {
-    const connection = grpcConnection(url, options, [service]);
+    const connection = grpcConnection(url, options, [await numbered(service, url, options)]);
     return { carrier: connection.carrier, close: async () => connection.close() };
   }
   const carrier = await carrierFor(url, options);
   return { carrier: new TypedCarrier(service, carrier), close: () => carrier.close() };
+}
+
+/**
+ * A service with the field numbers that the server has, which a lock may have made others than those of the definition. Where
+ * the server does not tell, the definition's own have to do.
+ */
+async function numbered(service: Service, url: string, options: ClientOptions): Promise<Service> {
+  try {
+    return (await reflected(url, options)).find(({ name }) => name === service.name) ?? service;
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'UNIMPLEMENTED') return service;
+    throw error;
+  }
 }
 
 const CARRIERS: Readonly<Record<string, (url: string, options: ClientOptions) => JsonCarrier | Promise<JsonCarrier>>> =

@@ -2,6 +2,8 @@
 // itself.
 import { Fields } from '../core/fields.ts';
 import { bindLimits } from '../core/limits.ts';
+import type { Reach } from '../core/reach.ts';
+import type { Turn } from '../core/turn.ts';
 import { type ReadService, readDescriptors } from '../formats/schema/descriptor-read.ts';
 import { messageOf } from '../formats/schema/protobuf-google.ts';
 import { GrpcClient } from '../protocols/grpc/client.ts';
@@ -61,7 +63,8 @@ export class GrpcConnection {
   /** For whoever feeds calls by hand. */
   readonly carrier: Carrier;
 
-  constructor(text: string, options: GrpcOptions) {
+  /** @param way who dials, and whose turn it is; a program's own when absent */
+  constructor(text: string, options: GrpcOptions, way?: { readonly dial: Reach['dial']; readonly turn: Turn }) {
     const { url, host, port, user, password } = placeOf(text, { 'http:': 80, 'https:': 443 });
     const { speaks = 'grpc', form = 'proto', get = false, compress = false } = options;
     const http2 = options.http2 ?? speaks === 'grpc';
@@ -70,7 +73,12 @@ export class GrpcConnection {
     const bound = bindLimits(clientLimits);
     const inputMax = bound.requestLineBytesMax + bound.headBytesMax + 65_536;
     const make: MakeConnection = (pipe, clocked, limits, events) => new Http2Client(pipe, clocked, limits, events);
-    this.pool = new HttpPool(dialWith(inputMax), turn, bound, http2 ? { h2: make, '': make } : { h2: make });
+    this.pool = new HttpPool(
+      way?.dial ?? dialWith(inputMax),
+      way?.turn ?? turn,
+      bound,
+      http2 ? { h2: make, '': make } : { h2: make },
+    );
     const fields = new Fields();
     for (const [name, value] of Object.entries(options.headers ?? {})) fields.append(name, value);
     if (user !== '' && !fields.has('authorization'))
@@ -79,7 +87,7 @@ export class GrpcConnection {
     const origin = { host, port, tls };
     this.carrier = new GrpcClient({
       ask: (request, events) => this.pool.request(origin, request, events),
-      turn,
+      turn: way?.turn ?? turn,
       authority: url.host,
       prefix: url.pathname.replace(/\/$/, ''),
       speaks,

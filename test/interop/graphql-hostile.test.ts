@@ -174,6 +174,23 @@ test('streams of events: so many and no more; another account’s is not found',
   await small.close();
 });
 
+test('a stream that is reserved and not opened does not grow without end', async () => {
+  const token = await (await fetch(house.url, { method: 'PUT' })).text();
+  const variables = { root: { name: 'x'.repeat(200_000) } };
+  const query = 'query($root: TreeInput!) { ordersEchoTree(root: $root) { root { name } } }';
+  const statuses: number[] = [];
+  for (let id = 0; id < 12; id++) {
+    const body = JSON.stringify({ query, variables, extensions: { operationId: String(id) } });
+    statuses.push((await post(body, { 'x-graphql-event-stream-token': token }))[0]);
+  }
+  assert.deepEqual([statuses[0], statuses.at(-1)], [202, 429]);
+  const opened = await fetch(house.url, {
+    headers: { accept: 'text/event-stream', 'x-graphql-event-stream-token': token },
+  });
+  assert.equal(opened.status, 200);
+  await opened.body!.cancel();
+});
+
 /** May call what reads, and nothing else. */
 const READER: Permissions = {
   epoch: 1,
@@ -214,4 +231,83 @@ test('what a caller may not call is FORBIDDEN where it stands, and not told by i
   );
   assert.deepEqual([told.data!.ordersWhoAmI, told.data!.__type], [{ account: '' }, null]);
   await strict.close();
+});
+
+/** A WebSocket that opens a subscription and then reads nothing. */
+async function deaf(port: number, query: string): Promise<ReturnType<typeof connect>> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(
+    'GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n',
+  );
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.pause();
+  for (const text of [
+    '{"type":"connection_init"}',
+    JSON.stringify({ id: '1', type: 'subscribe', payload: { query } }),
+  ]) {
+    const length = text.length < 126 ? [0x80 | text.length] : [0xfe, text.length >> 8, text.length & 0xff];
+    socket.write(Buffer.concat([Buffer.from([0x81, ...length, 0, 0, 0, 0]), Buffer.from(text)]));
+  }
+  return socket;
+}
+
+test('whoever does not read is not waited for: topics end with BUSY, services wait', async () => {
+  const small = await openGraphql({ limits: { queueMessagesMax: 10 } });
+  const topic = await deaf(small.port, 'subscription { topic(filter: "flood") { payload } }');
+  await until(() => small.topics.figures.attached === 1, 'a subscriber');
+  const caller = { account: '', scopes: null, origin: 'local' as const, epoch: 0 };
+  const payload = Buffer.alloc(100_000, 'x');
+  for (let sent = 0; sent < 2_000 && small.topics.figures.attached === 1; sent++)
+    await new Promise<void>((resolve) =>
+      small.topics.publish(
+        caller,
+        { topic: 'flood', payload, text: true, assurance: 0 },
+        { settled: () => resolve() },
+        0,
+      ),
+    );
+  assert.equal(small.topics.figures.attached, 0);
+  let heard = '';
+  topic.on('data', (data) => (heard = `${heard.slice(-1_000)}${data.toString('latin1')}`));
+  topic.resume();
+  await until(() => heard.includes('"type":"complete"'), 'its end');
+  assert.match(heard, /"code":"BUSY","fault":"graphql.tooSlow"/);
+  topic.destroy();
+  const stream = await deaf(small.port, 'subscription { ordersCount(count: 10000, size: 10000) { index filler } }');
+  await until(() => small.services.figures.running === 1, 'a call');
+  let count = 0;
+  stream.on('data', (data) => (count += data.toString('latin1').split('"index":').length - 1));
+  stream.resume();
+  await until(() => small.services.figures.running === 0, 'its end');
+  await until(() => count > 9_900, 'all of it');
+  stream.destroy();
+  assert.deepEqual(small.bugs, []);
+  await small.close();
+});
+
+test('limits of uploads, reservations and history', async () => {
+  const small = await openGraphql({ limits: { uploadBytesMax: 500, reservedMs: 100, historyMax: 2 } });
+  const upload = (files: number, bytes: number) => {
+    const form = new FormData();
+    const names = Array.from({ length: files }, (_, at) => `f${at}`);
+    const query = `mutation(${names.map((name) => `$${name}: Base64`).join(' ')}) { a: publish(topic: "u", base64: $f0) { cursor } }`;
+    form.set('operations', JSON.stringify({ query, variables: Object.fromEntries(names.map((name) => [name, null])) }));
+    form.set('map', JSON.stringify(Object.fromEntries(names.map((name) => [name, [`variables.${name}`]]))));
+    for (const name of names) form.set(name, new Blob(['x'.repeat(bytes)]));
+    return fetch(small.url, { method: 'POST', body: form });
+  };
+  assert.equal((await upload(1, 600)).status, 413);
+  const token = await (await fetch(small.url, { method: 'PUT' })).text();
+  const open = () =>
+    fetch(small.url, { headers: { accept: 'text/event-stream', 'x-graphql-event-stream-token': token } });
+  const reserved = performance.now();
+  await until(() => performance.now() - reserved > 150, 'the end of the reservation');
+  assert.equal((await open()).status, 404);
+  for (const payload of ['1', '2', '3'])
+    await ask(small.url, `mutation { publish(topic: "h", payload: "${payload}") { cursor } }`);
+  const { data } = await ask(small.url, '{ history(filter: "h", first: 100) { messages { payload } } }');
+  assert.equal((data!.history as { messages: unknown[] }).messages.length, 2);
+  await small.close();
 });

@@ -223,3 +223,28 @@ test('a message is published, retained, found and taken away', async () => {
   const wrong = await ask(house.url, 'mutation { publish(topic: "a/+", payload: "x") { cursor } }');
   assert.equal(wrong.errors![0]!.extensions.code, 'BAD_USER_INPUT');
 });
+
+test('a file comes by the multipart request, as browsers send it', async () => {
+  const bytes = Buffer.from([0, 255, 13, 10, 45, 45]);
+  const form = new FormData();
+  const query = 'mutation($file: Base64!) { publish(topic: "upload/1", base64: $file) { cursor } }';
+  form.set('operations', JSON.stringify({ query, variables: { file: null } }));
+  form.set('map', JSON.stringify({ one: ['variables.file'] }));
+  form.set('one', new Blob([bytes]), 'note.bin');
+  const answer = (await (await fetch(house.url, { method: 'POST', body: form })).json()) as { errors?: unknown };
+  assert.equal(answer.errors, undefined);
+  const { data } = await ask(house.url, '{ history(filter: "upload/1") { messages { base64 } } }');
+  assert.deepEqual(data, { history: { messages: [{ base64: bytes.toString('base64') }] } });
+});
+
+test('fields of the request go with the calls, and what they say is in the answer’s', async () => {
+  const query = '{ one: ordersWhoAmI { metadata } two: ordersWhoAmI { account } }';
+  const headers = { 'content-type': 'application/json', 'x-trace': 'abc', 'x-graphql-event-stream-token': 'secret' };
+  const secret = await fetch(house.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+  assert.equal(secret.status, 404);
+  const { 'x-graphql-event-stream-token': _token, ...plain } = headers;
+  const response = await fetch(house.url, { method: 'POST', headers: plain, body: JSON.stringify({ query }) });
+  const { data } = (await response.json()) as { data: { one: { metadata: string[] } } };
+  assert.equal(data.one.metadata[data.one.metadata.indexOf('x-trace') + 1], 'abc');
+  assert.deepEqual([response.headers.get('x-shop'), response.headers.get('x-till')], ['open, open', '7, 7']);
+});

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { connect, type GrpcOptions, ServiceError } from '../../src/exports/grpc.ts';
 import type { Field } from '../../src/formats/schema/types.ts';
-import type { Portico } from '../../src/portico.ts';
+import { Portico } from '../../src/portico.ts';
 import { FakeServices } from '../../src/protocols/grpc/testing/fake-services.ts';
 import { serve } from '../../src/protocols/grpc/testing/serving.ts';
 import { shopService } from '../../src/resources/services/testing/shop.ts';
@@ -196,4 +196,32 @@ test('@grpc/grpc-js as the server', async () => {
     assert.deepEqual(said, ['a', 'b']);
   }
   server.forceShutdown();
+});
+
+test('who is not let in is UNAUTHENTICATED, who may not is PERMISSION_DENIED and sees nothing by reflection', async () => {
+  await using house = await Portico.start({
+    ports: 'ephemeral',
+    storage: 'memory',
+    services: [shopService() as never],
+  });
+  const order = async (given: object) => {
+    const answer = await house.order(given as never);
+    assert.ok(answer.ok, JSON.stringify(answer));
+  };
+  await order({ do: 'account.add', name: 'ann', password: 'a long enough password' });
+  await order({ do: 'account.add', name: 'bob', password: 'a long enough password' });
+  await order({ do: 'rule.add', rule: 'allow ann call services/shop.v1.Orders/#' });
+  const at = (name: string) => house.urls.http!.replace('://', `://${name}:a%20long%20enough%20password@`);
+  for (const speaks of ['grpc', 'connect'] as const) {
+    using nobody = connect(house.urls.http!, { speaks });
+    assert.equal((await refused(nobody.client(shop).WhoAmI({}))).code, 'UNAUTHENTICATED');
+    using ann = connect(at('ann'), { speaks });
+    assert.equal((await ann.client(shop).WhoAmI({})).account, 'ann');
+    using bob = connect(at('bob'), { speaks });
+    assert.equal((await refused(bob.client(shop).WhoAmI({}))).code, 'PERMISSION_DENIED');
+  }
+  using ann = connect(at('ann'));
+  assert.ok((await ann.reflect()).some(({ name }) => name === 'shop.v1.Orders'));
+  using bob = connect(at('bob'));
+  assert.ok(!(await bob.reflect()).some(({ name }) => name === 'shop.v1.Orders'));
 });

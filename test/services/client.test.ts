@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient, type ServiceClient, ServiceError } from '../../src/exports/client.ts';
-import { Portico } from '../../src/portico.ts';
+import { defineService, Portico, z } from '../../src/portico.ts';
 import { shopService } from '../../src/resources/services/testing/shop.ts';
 
 const TIMEOUT = { timeout: 60_000 };
@@ -62,7 +62,7 @@ async function conversation(client: Shop): Promise<void> {
   assert.equal(headers[headers.indexOf('x-shop') + 1], 'open');
 }
 
-for (const protocol of ['http', 'ws', 'mqtt', 'grpc'])
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'graphql'])
   test(`the typed client over ${protocol}`, TIMEOUT, async () => {
     const shop = shopService();
     const portico = await Portico.start({
@@ -79,3 +79,49 @@ for (const protocol of ['http', 'ws', 'mqtt', 'grpc'])
       await portico.close();
     }
   });
+
+test('over gRPC the numbers are those of the server, which a lock made others', TIMEOUT, async () => {
+  const make = (fields: 'one' | 'other') => {
+    const first = { customer: z.string(), note: z.string() };
+    const other = { note: z.string(), customer: z.string() };
+    const order = z.object(fields === 'one' ? first : other);
+    return defineService({
+      name: 'locked.v1.Orders',
+      types: { Order: order },
+      methods: { Echo: { input: order, output: order, handler: (given) => given } },
+    });
+  };
+  const portico = await Portico.start({
+    ports: 'ephemeral',
+    storage: 'memory',
+    services: [make('one')],
+    log: { level: 'silent' },
+  });
+  try {
+    for (const scheme of ['grpc', 'connect']) {
+      await using client = await createClient(make('other'), portico.urls.http!.replace(/^http/, scheme));
+      assert.deepEqual(await client.Echo({ customer: 'ann', note: 'so' }), { customer: 'ann', note: 'so' }, scheme);
+    }
+  } finally {
+    await portico.close();
+  }
+});
+
+test('/asyncapi.json has the methods as MQTT calls them, and leads nowhere else', TIMEOUT, async () => {
+  const portico = await Portico.start({
+    ports: 'ephemeral',
+    storage: 'memory',
+    services: [shopService()],
+    log: { level: 'silent' },
+  });
+  try {
+    const answer = await fetch(`${portico.urls.http}/asyncapi.json`);
+    assert.equal(answer.status, 200);
+    const document = (await answer.json()) as { asyncapi: string; channels: Record<string, { address: string }> };
+    assert.equal(document.asyncapi, '3.0.0');
+    assert.equal(document.channels['shop.v1.Orders.Chat']?.address, 'services/shop.v1.Orders/Chat');
+    assert.equal((await fetch(`${portico.urls.http}/asyncapi.json`, { method: 'POST' })).status, 405);
+  } finally {
+    await portico.close();
+  }
+});

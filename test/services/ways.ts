@@ -1,8 +1,12 @@
 // Ways to call the services of a server, each with a client that is not ours where there is one: for the table test.
 import { once } from 'node:events';
 import mqtt from 'mqtt';
+import protobuf from 'protobufjs';
 import { WebSocket } from 'ws';
+import { carrierFor } from '../../src/exports/client.ts';
 import type { Portico } from '../../src/portico.ts';
+import { type Carrier, callOver } from '../../src/resources/services/client.ts';
+import { ServiceError } from '../../src/resources/services/status.ts';
 
 /** How a call ended: outputs as ProtoJSON, the code by its name, and the fields that it says are wrong. */
 export interface Ended {
@@ -154,3 +158,104 @@ export const mqttJs: Opens = async (portico) => {
     close: () => client.endAsync(),
   };
 };
+
+/** Any carrier of our own client, with values as JSON. */
+export function carrierWay(scheme: string): Opens {
+  return async (portico) => {
+    const carrier = await carrierFor(portico.urls[scheme] ?? portico.urls.http!.replace(/^http/, scheme), {});
+    const kindOf = (_service: string, method: string) =>
+      portico.services.method('shop.v1.Orders', method)?.kind ?? null;
+    const over: Carrier = {
+      kindOf,
+      begin: (service, method, options, receiver) =>
+        carrier.begin(service, method, { ...options, kind: kindOf(service, method) }, receiver),
+    };
+    return {
+      async call(method, inputs, many) {
+        const outputs: unknown[] = [];
+        const answer = callOver(over, 'shop.v1.Orders', method, many ? inputs : inputs[0]);
+        try {
+          if (Symbol.asyncIterator in answer) for await (const output of answer) outputs.push(output);
+          else outputs.push(await answer);
+          return endedBy(outputs, null);
+        } catch (error) {
+          if (!(error instanceof ServiceError)) throw error;
+          return endedBy(outputs, error as JsonError);
+        }
+      },
+      close: () => carrier.close(),
+    };
+  };
+}
+
+const END_STREAM = 2;
+
+function enveloped(inputs: readonly object[]): Buffer {
+  return Buffer.concat(
+    inputs.flatMap((input) => {
+      const bytes = Buffer.from(JSON.stringify(input));
+      const prefix = Buffer.alloc(5);
+      prefix.writeUInt32BE(bytes.length, 1);
+      return [prefix, bytes];
+    }),
+  );
+}
+
+/** An error of Connect: the code in lower case, details as bytes of protobuf. */
+function connectError({
+  code,
+  message,
+  details = [],
+}: {
+  code: string;
+  message?: string;
+  details?: unknown[];
+}): JsonError {
+  const bad = details.find((each) => (each as { type: string }).type === 'google.rpc.BadRequest');
+  const violations =
+    bad === undefined
+      ? []
+      : (
+          BadRequest.toObject(BadRequest.decode(Buffer.from((bad as { value: string }).value, 'base64'))) as {
+            fieldViolations: { field: string }[];
+          }
+        ).fieldViolations;
+  return { code: code === 'canceled' ? 'CANCELLED' : code.toUpperCase(), message: message ?? '', violations };
+}
+
+const { root } = protobuf.parse(`syntax = "proto3"; package google.rpc;
+  message BadRequest { message FieldViolation { string field = 1; string description = 2; }
+  repeated FieldViolation field_violations = 1; }`);
+const BadRequest = root.lookupType('google.rpc.BadRequest');
+
+/** Connect in JSON, as fetch has it: methods with one input and one output plainly, streams in envelopes. */
+export const connectJson: Opens = async (portico) => ({
+  async call(method, inputs, many) {
+    const kind = portico.services.method('shop.v1.Orders', method)!.kind;
+    const isStream = many || kind === 'server';
+    const response = await fetch(`${portico.urls.http}/shop.v1.Orders/${method}`, {
+      method: 'POST',
+      headers: {
+        'content-type': isStream ? 'application/connect+json' : 'application/json',
+        'connect-protocol-version': '1',
+      },
+      body: isStream ? enveloped(inputs) : JSON.stringify(inputs[0]),
+    });
+    if (!isStream) {
+      const json = (await response.json()) as { code: string };
+      return response.ok ? endedBy([json], null) : endedBy([], connectError(json));
+    }
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const outputs: unknown[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const size = bytes.readUInt32BE(at + 1);
+      const json = JSON.parse(String(bytes.subarray(at + 5, at + 5 + size))) as { error?: { code: string } };
+      if ((bytes[at]! & END_STREAM) !== 0)
+        return endedBy(outputs, json.error === undefined ? null : connectError(json.error));
+      outputs.push(json);
+      at += 5 + size;
+    }
+    throw new Error('the stream has no end');
+  },
+  close() {},
+});

@@ -411,6 +411,8 @@ function writeDouble(out: ByteWriter, value: unknown): void {
 
 /** Up to here text is tried one character a byte. */
 const SHORT = 64;
+/** A length of so much has two bytes, also when each character has three. */
+const ASCII_MOST = 5_000;
 
 export function writeText(out: ByteWriter, value: unknown): void {
   if (typeof value !== 'string') throw new TypeError(`${shown(value)} is no text`);
@@ -431,10 +433,21 @@ export function writeText(out: ByteWriter, value: unknown): void {
       return;
     }
   }
-  const size = Buffer.byteLength(value);
+  // Three bytes a unit is the most; with less room it is measured first.
+  if (length > ASCII_MOST || out.length + 2 + length * 3 > out.bytes.length) {
+    const size = Buffer.byteLength(value);
+    writeVarint(out, size);
+    out.ensure(size);
+    out.bytes.write(value, out.length);
+    out.length += size;
+    return;
+  }
+  const begin = out.length;
+  const head = length < 0x80 ? 1 : 2;
+  const size = out.bytes.write(value, begin + head);
+  // Short text that is not ASCII may need a longer length than was left for it.
+  if (head === 1 && size > 0x7f) out.bytes.copyWithin(begin + 2, begin + 1, begin + 1 + size);
   writeVarint(out, size);
-  out.ensure(size);
-  out.bytes.write(value, out.length);
   out.length += size;
 }
 

@@ -5,6 +5,7 @@ import { createFileRegistry, type DescMessage, fromBinary, fromJson, toBinary, t
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import fc from 'fast-check';
 import protobufjs from 'protobufjs';
+import { ByteWriter } from '../../bytes/writer.ts';
 import { describe } from '../../resources/services/define.ts';
 import { shopService } from '../../resources/services/testing/shop.ts';
 import { descriptorBytes, descriptorSetBytes } from './descriptor.ts';
@@ -140,6 +141,31 @@ test('there are as many values as the bound says, and no more', () => {
   assert.equal(small.read(of(11), 0, 22, bounds), undefined);
   assert.match(small.fault, /too many/);
 });
+
+test('text of any length and any letters, with room and without', () => {
+  const out = new ByteWriter(1_000_000);
+  for (const size of [0, 1, 42, 43, 63, 64, 65, 100, 127, 128, 129, 1_000, 4_999, 5_000, 5_001, 20_000])
+    for (const letter of ['a', 'ü', '☺'])
+      for (const room of [0, 16, 100_000]) {
+        const text = 'x'.repeat(size >> 1) + letter.repeat(size - (size >> 1));
+        out.clear();
+        out.ensure(room);
+        small.write(out, { b: text });
+        assert.deepEqual(
+          Buffer.from(out.bytes.subarray(0, out.length)),
+          size === 0
+            ? Buffer.alloc(0)
+            : Buffer.concat([hex('12'), lengthOf(Buffer.byteLength(text)), Buffer.from(text)]),
+          `${size} ${letter} ${room}`,
+        );
+      }
+});
+
+function lengthOf(size: number): Buffer {
+  const bytes: number[] = [];
+  for (; size > 0x7f; size >>>= 7) bytes.push((size & 0x7f) | 0x80);
+  return Buffer.from([...bytes, size]);
+}
 
 test('a key of a map that is __proto__ is a key', () => {
   const map = read(Buffer.concat([hex('32 0d 0a 09'), Buffer.from('__proto__'), hex('10 07')])).f as object;

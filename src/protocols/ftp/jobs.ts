@@ -11,8 +11,8 @@ import type { FileFacts, FolderPages, IncomingFile, OpenFile } from './upper.ts'
 export interface JobEnds {
   /** Its source failed: there is no more to send. */
   broken(outcome: Outcome): void;
-  /** All came: it is to be made durable. */
-  commit(file: IncomingFile): void;
+  /** All came: it is to be made durable, and then visible. */
+  whole(storing: Storing): void;
 }
 
 export interface Job {
@@ -139,9 +139,17 @@ export class Storing implements Job {
   roomy(): void {}
 
   received(): boolean {
-    this.isCommitting = true;
-    this.ends.commit(this.file);
+    this.ends.whole(this);
     return true;
+  }
+
+  sync(then: (outcome: Outcome) => void): void {
+    this.file.sync(then);
+  }
+
+  commit(then: (outcome: Outcome) => void): void {
+    this.isCommitting = true;
+    this.file.commit(then);
   }
 
   cancel(): void {

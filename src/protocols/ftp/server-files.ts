@@ -116,10 +116,17 @@ export class CallerFiles implements FtpFiles {
       then(DENIED, null);
       return;
     }
-    this.when(this.files.write(this.caller, path, { begin, offset }), (file) => {
+    this.when(this.written(path, begin, offset), (file) => {
       if (isOutcome(file)) then(file, null);
       else then(OK, this.incoming(file));
     });
+  }
+
+  private async written(path: string, begin: Beginning, offset: number): Promise<Incoming | Outcome> {
+    const { files, caller } = this;
+    // Who was told by SIZE how much came of an upload may go on with APPE, as curl does.
+    const pending = begin === 'append' ? await files.pending(caller, path) : null;
+    return files.write(caller, path, pending === null ? { begin, offset } : { begin: 'resume', offset: pending.size });
   }
 
   private incoming(file: Incoming): IncomingFile {
@@ -131,6 +138,7 @@ export class CallerFiles implements FtpFiles {
       set onRoom(call) {
         file.onRoom = call;
       },
+      sync: (then) => this.when(file.sync(), then),
       commit: (then) => this.when(file.commit(), (answer) => then(isOutcome(answer) ? answer : OK)),
       suspend: () => file.suspend(),
     };

@@ -9,6 +9,8 @@ import type { Transfers } from './session-transfers.ts';
 /** Below that are the ports of services: nobody has us talk to one. */
 const PORT_LEAST = 1_024;
 
+const NOWHERE: readonly string[] = ['::', '0.0.0.0'];
+
 export class Carriage {
   /** TYPE A. */
   isText = true;
@@ -98,7 +100,10 @@ export class Carriage {
     const { session, ends } = this;
     if (target === null) return session.say(501, 'That is no address.');
     // Whoever could name another would have us attack it (RFC 2577 §3).
-    if (ends === null || plainHost(target.host) !== plainHost(ends.remote.host) || target.port < PORT_LEAST)
+    const named = plainHost(target.host);
+    // Some clients name no address where they listen on all of theirs (lftp, over IPv6).
+    const isPeer = ends !== null && (NOWHERE.includes(named) || named === plainHost(ends.remote.host));
+    if (!isPeer || target.port < PORT_LEAST)
       return session.say(504, 'Only the address that this connection comes from, and ports from 1024 on.');
     this.transfers.active({ host: ends.remote.host, port: target.port });
     session.reply(200, 'It will be connected to.');

@@ -6,9 +6,9 @@ import type { Pipe, Session } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { DataConnection, type DataEvents } from './data.ts';
 import { faults } from './faults.ts';
-import type { Job, JobEnds } from './jobs.ts';
+import type { Job, JobEnds, Storing } from './jobs.ts';
 import { REPLIES } from './outcomes.ts';
-import type { DataWanted, IncomingFile, Upper } from './upper.ts';
+import type { DataWanted, Upper } from './upper.ts';
 
 /** What the control connection lends. */
 export interface Control {
@@ -177,12 +177,23 @@ export class Transfers implements DataEvents, JobEnds {
     if (this.job?.received() !== true) this.succeed(clock);
   }
 
-  commit(file: IncomingFile): void {
-    this.isCommitting = true;
-    file.commit((outcome) => {
-      this.isCommitting = false;
-      if (outcome === OK) this.succeed(this.clock);
-      else this.fail(...REPLIES[outcome], this.clock);
+  /**
+   * A process that is killed ends its data connection as one that has sent all, and its control connection in the same
+   * moment: while the bytes go to the disk there is time to hear of that, and then nothing appears.
+   */
+  whole(storing: Storing): void {
+    storing.sync((synced) => {
+      if (this.job !== storing) return;
+      if (synced !== OK) {
+        this.fail(...REPLIES[synced], this.clock);
+        return;
+      }
+      this.isCommitting = true;
+      storing.commit((outcome) => {
+        this.isCommitting = false;
+        if (outcome === OK) this.succeed(this.clock);
+        else this.fail(...REPLIES[outcome], this.clock);
+      });
     });
   }
 

@@ -37,6 +37,8 @@ export interface IncomingFile {
   /** Copies what fits and answers how much that was; fewer than offered means full: wait for `onRoom`. */
   write(input: Uint8Array, start: number, end: number): number;
   onRoom: (() => void) | null;
+  /** What came is on the disk, and not visible yet. */
+  sync(then: (outcome: Outcome) => void): void;
   /** Makes it durable and visible. */
   commit(then: (outcome: Outcome) => void): void;
   /** Keeps what came, to be continued. */
@@ -73,6 +75,8 @@ export interface DataWanted {
 export interface Upper {
   /** `text` says why not. */
   signIn(name: string, password: string, then: (outcome: Outcome, text: string) => void): void;
+  /** By the certificate that TLS has verified, if there is one and it is that account's; false where it takes a password. */
+  signInByCertificate(name: string, then: (signedIn: boolean) => void): void;
   /** Whoever signed in has nothing to do with what follows. */
   signOut(): void;
   /** The folder in which somebody begins. */

@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import { z } from 'zod';
+import type { Field, MessageType } from '../../formats/schema/types.ts';
+import type { Method, Service } from '../../resources/services/contract.ts';
 import { defineService } from '../../resources/services/define.ts';
 import { Shelf } from './testing/shelf.ts';
 
@@ -160,6 +162,37 @@ test('when the services change, so does the schema, and what was kept is asked a
     ),
     '',
   );
+});
+
+test('a service that no schema can have is left out, and takes no other with it', () => {
+  const shelf = new Shelf();
+  const self: Field = {
+    name: 'self',
+    protoName: 'self',
+    number: 1,
+    type: { kind: 'named', name: 'a.v1.Loop' },
+    many: 'one',
+    optional: true,
+    required: true,
+  };
+  // It must contain itself: GraphQL has no such input (§3.10).
+  const loop: MessageType = { kind: 'message', name: 'a.v1.Loop', fields: [self] };
+  const methods = new Map<string, Method>();
+  const schema = { types: new Map([[loop.name, loop]]) };
+  const service: Service = { name: 'a.v1.Loops', methods, schema, description: '', origin: 'program' };
+  const facts = {
+    kind: 'unary',
+    idempotency: 'safe',
+    http: [],
+    description: '',
+    deprecated: false,
+    deadlineMs: 1,
+  } as const;
+  methods.set('Go', { name: 'Go', service, input: loop, output: loop, ...facts });
+  shelf.services.all = new Map([...shelf.services.all, [service.name, service]]);
+  shelf.services.epoch++;
+  assert.equal(shelf.refusal('{ loopsGo { __typename } }'), 'BAD_USER_INPUT');
+  assert.equal(shelf.refusal('{ ordersWhoAmI { account } }'), '');
 });
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex');

@@ -106,6 +106,17 @@ test('a stream waits for room, and its end with an error is told without data', 
   assert.equal(output.ended, 1);
 });
 
+test('a value that a handler gives again, changed, is read again', () => {
+  const shelf = new Shelf();
+  const { output } = shelf.start('subscription { ordersCount(count: 3) { index } }');
+  const tick = { index: 0, filler: '' };
+  for (; tick.index < 3; tick.index++) shelf.services.calls[0]!.receiver.message(tick);
+  assert.deepEqual(
+    output.texts.map((text) => JSON.parse(text) as unknown),
+    [0, 1, 2].map((index) => ({ data: { ordersCount: { index } } })),
+  );
+});
+
 test('what variables make wrong of an argument is told where it stands (§6.4.1)', () => {
   const shelf = new Shelf();
   const nullable = 'query($id: String = "x") { a: ordersGetOrder(id: $id) { id } __typename }';

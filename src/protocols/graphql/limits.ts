@@ -123,8 +123,8 @@ export const limits = {
     spec,
   },
   documentsCharactersMax: {
-    what: 'characters of the documents that are kept',
-    default: 4_194_304,
+    what: 'characters of the documents that are kept; each takes some forty times as many bytes',
+    default: 1_048_576,
     least: 1_024,
     most: 1_073_741_824,
     unit: 'count',

@@ -29,6 +29,7 @@ import {
   INT64_SCALAR,
   JSON_SCALAR,
   MOMENT_SCALAR,
+  momentText,
   SPAN_SCALAR,
   spanText,
   UINT32_SCALAR,
@@ -96,7 +97,10 @@ const WRITERS = new Map<GraphQLScalarType, Write>([
   [BASE64_SCALAR, (value) => (value instanceof Uint8Array ? `"${bytesText(value)}"` : BAD)],
   [
     MOMENT_SCALAR,
-    (value) => (value instanceof Date && !Number.isNaN(value.getTime()) ? `"${value.toISOString()}"` : BAD),
+    (value) => {
+      const text = value instanceof Date ? momentText(value) : BAD;
+      return text === BAD ? BAD : `"${text}"`;
+    },
   ],
   [SPAN_SCALAR, (value) => (typeof value === 'number' && Number.isFinite(value) ? `"${spanText(value)}"` : BAD)],
   [JSON_SCALAR, (value) => JSON.stringify(value) ?? BAD],

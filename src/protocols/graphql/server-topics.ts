@@ -86,6 +86,14 @@ class Shown {
     return made;
   }
 
+  get responseTopic(): string | null {
+    return this.message.responseTopic === '' ? null : this.message.responseTopic;
+  }
+
+  get correlation(): Uint8Array | null {
+    return this.message.correlation;
+  }
+
   get publisher(): string {
     return this.message.publisher;
   }
@@ -167,6 +175,8 @@ export class TopicFields implements TopicDoer {
       text: isText,
       contentType: (args.contentType as string | null | undefined) ?? (json ? 'application/json' : ''),
       properties: properties.flatMap(({ name, value }) => [name, value]),
+      responseTopic: (args.responseTopic as string | null | undefined) ?? '',
+      correlation: (args.correlation as Uint8Array | null | undefined) ?? null,
       retain: args.retain === true,
       assurance: 1,
       ...(expiresIn === undefined || expiresIn === null ? {} : { expiryMs: expiresIn * 1_000 }),
@@ -231,7 +241,8 @@ export class TopicFields implements TopicDoer {
 function wrongPublication(args: Plain): string {
   const given = ['payload', 'json', 'base64'].filter((name) => args[name] !== undefined && args[name] !== null);
   if (given.length > 1) return 'Give one of payload, json and base64.';
-  const expiresIn = args.expiresIn;
+  const { expiresIn, responseTopic } = args;
+  if (typeof responseTopic === 'string' && !isTopicName(responseTopic)) return 'responseTopic is not a topic.';
   return typeof expiresIn === 'number' && expiresIn <= 0 ? 'expiresIn is over already.' : '';
 }
 

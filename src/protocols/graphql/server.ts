@@ -1,12 +1,15 @@
 // GraphQL over HTTP at one path: which request is what. Queries and mutations are answered here; events, files and the page
 // stand beside it.
 import { GraphQLError } from 'graphql';
+import type { Caller } from '../../core/caller.ts';
 import type { Exchange, ExchangeEvents, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { addressText } from '../../core/peer.ts';
+import { addressText, type Peer } from '../../core/peer.ts';
 import { REVOKED, type Why } from '../../core/pipe.ts';
+import type { Metadata } from '../../resources/services/contract.ts';
 import { answerNothing } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
+import { metadataOf } from '../http/metadata.ts';
 import { parseMediaType, prefers } from '../http/negotiate.ts';
 import { splitTarget } from '../http/target.ts';
 import {
@@ -45,6 +48,7 @@ class PlainAnswer implements Output, ExchangeEvents {
   doing: Doing | null = null;
   private over = false;
   private text = '';
+  private metadata: Metadata = [];
 
   constructor(exchange: Exchange, form: Form) {
     this.exchange = exchange;
@@ -59,7 +63,11 @@ class PlainAnswer implements Output, ExchangeEvents {
   end(): void {
     if (this.over) return;
     this.over = true;
-    answerText(this.exchange, this.form, 200, this.text);
+    answerText(this.exchange, this.form, 200, this.text, this.metadata);
+  }
+
+  said(metadata: Metadata): void {
+    this.metadata = this.metadata.length === 0 ? metadata : [...this.metadata, ...metadata];
   }
 
   writable(): void {}
@@ -174,7 +182,7 @@ export class GraphqlServer {
     if (token === null) this.answer(exchange, form, request);
     else {
       const readied = this.engine.ready(request);
-      this.streams.ask(exchange, token, request.extensions?.operationId, readied, askerOf(exchange));
+      this.streams.ask(exchange, token, request.extensions?.operationId, readied, new HttpAsker(exchange));
     }
   }
 
@@ -184,7 +192,7 @@ export class GraphqlServer {
     if (kind === 'mutation' && exchange.method !== 'POST') {
       answerFault(exchange, form, faults.mutationByGet, '', 'POST');
     } else if (form === EVENTS_TYPE) {
-      this.streams.serve(exchange, readied, askerOf(exchange));
+      this.streams.serve(exchange, readied, new HttpAsker(exchange));
     } else if (isRefused(readied)) {
       answerErrors(exchange, form, readied);
     } else if (kind === 'subscription') {
@@ -193,7 +201,7 @@ export class GraphqlServer {
       answerErrors(exchange, form, [error]);
     } else {
       const answer = new PlainAnswer(exchange, form);
-      answer.doing = this.engine.start(readied, askerOf(exchange), answer);
+      answer.doing = this.engine.start(readied, new HttpAsker(exchange), answer);
     }
   }
 }
@@ -208,13 +216,28 @@ function tokenOf({ fields }: Exchange, query: URLSearchParams): string | null {
   return fields.get(TOKEN_FIELD) ?? query.get('token');
 }
 
-function askerOf({ caller, connection, peer }: Exchange): Asker {
-  return {
-    caller,
-    connection,
-    get name() {
-      const from = `graphql/${addressText(peer.remote)}`;
-      return caller.account === '' ? from : `${from}/${caller.account}`;
-    },
-  };
+/** By which a stream is reached is for nobody else. */
+function withoutToken(metadata: Metadata): Metadata {
+  return metadata.filter((_text, at) => metadata[at - (at % 2)] !== TOKEN_FIELD);
+}
+
+class HttpAsker implements Asker {
+  readonly caller: Caller;
+  readonly connection: number;
+  readonly metadata: Metadata;
+  private readonly peer: Peer;
+
+  constructor({ caller, connection, peer, fields }: Exchange) {
+    this.caller = caller;
+    this.connection = connection;
+    this.peer = peer;
+    const metadata = metadataOf(fields);
+    this.metadata = fields.has(TOKEN_FIELD) ? withoutToken(metadata) : metadata;
+  }
+
+  get name(): string {
+    const { account } = this.caller;
+    const from = `graphql/${addressText(this.peer.remote)}`;
+    return account === '' ? from : `${from}/${account}`;
+  }
 }

@@ -19,6 +19,11 @@ const REQUEST = messageOf(SCHEMA, 'grpc.health.v1.HealthCheckRequest');
 const RESPONSE = messageOf(SCHEMA, 'grpc.health.v1.HealthCheckResponse');
 const NAME = 'grpc.health.v1.Health';
 
+/** JSON leaves out what is empty. */
+function nameOf(value: unknown): string {
+  return (value as { readonly service?: string }).service ?? '';
+}
+
 type Serving = 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 
 export class Health implements OwnService {
@@ -54,7 +59,7 @@ export class Health implements OwnService {
       room: 1,
       send: (value) => {
         if (name === 'List') this.list(receiver);
-        else this.check((value as { readonly service: string }).service, receiver);
+        else this.check(nameOf(value), receiver);
       },
       finish() {},
       more() {},
@@ -103,7 +108,7 @@ export class Health implements OwnService {
     return {
       room: 1,
       send: (value) => {
-        service = (value as { readonly service: string }).service;
+        service = nameOf(value);
         if (full === null) tell();
         else receiver.end(full, []);
       },

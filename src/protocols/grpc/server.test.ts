@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { deflateSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { defineService, describe } from '../../resources/services/define.ts';
 import { QUIET } from '../../resources/services/testing/calls.ts';
+import { empty } from '../../resources/services/zod-types.ts';
 import { timeoutMs, timeoutText } from './codec.ts';
 import { codeOf, framed, Stage, type StageOptions } from './testing/stage.ts';
 
@@ -241,4 +243,83 @@ test('a server that leaves says so', async () => {
     assert.match(codeOf(client), /^(?:14|unavailable)$/, type);
     client.end();
   }
+});
+
+test('health: of the server, of a service, of none; as it changes', async () => {
+  const stage = open();
+  const check = async (body: string) => {
+    const client = await stage.ask('/grpc.health.v1.Health/Check', 'application/json', body);
+    return [client.status, JSON.parse(client.body.toString())];
+  };
+  assert.deepEqual(await check('{}'), [200, { status: 'SERVING' }]);
+  assert.deepEqual(await check('{"service":"shop.v1.Orders"}'), [200, { status: 'SERVING' }]);
+  assert.deepEqual(await check('{"service":"x"}'), [404, { code: 'not_found', message: 'there is no service x' }]);
+  const watch = stage.begin('/grpc.health.v1.Health/Watch', 'application/connect+json');
+  watch.send(framed(Buffer.from('{"service":"late.v1.Comer"}')));
+  watch.end();
+  await stage.house.pass(1);
+  const late = defineService({
+    name: 'late.v1.Comer',
+    methods: { Come: { input: empty, output: empty, handler: () => ({}) } },
+  });
+  stage.house.services.put('late', [describe(late as never)]);
+  await stage.house.pass(1);
+  stage.house.services.drop('late');
+  await stage.house.pass(1);
+  assert.deepEqual(watch.body.toString('latin1').match(/[A-Z_]{7,}/g), [
+    'SERVICE_UNKNOWN',
+    'SERVING',
+    'SERVICE_UNKNOWN',
+  ]);
+  watch.abort(8);
+  await stage.house.pass(1);
+});
+
+test('as many watch as may, and no more; who goes makes room', async () => {
+  const stage = open({ limits: { watchesMax: 2 } });
+  const watch = async () => {
+    const client = stage.begin('/grpc.health.v1.Health/Watch', 'application/grpc');
+    client.send(framed(Buffer.alloc(0)));
+    client.end();
+    await stage.house.pass(1);
+    return client;
+  };
+  const first = await watch();
+  const second = await watch();
+  assert.deepEqual([first.ended, second.ended], [false, false]);
+  assert.equal(codeOf(await watch()), '8');
+  first.abort(8);
+  await stage.house.pass(1);
+  const third = await watch();
+  assert.equal(third.ended, false);
+  for (const client of [second, third]) client.abort(8);
+  await stage.house.pass(1);
+});
+
+test('a GET whose timeout is none, whose message is none, whose method changes something', async () => {
+  const stage = open();
+  const get = async (query: string, method = 'EchoTree', fields = {}) => {
+    const client = stage.get(`/shop.v1.Orders/${method}?${query}`, fields);
+    await stage.settle(client);
+    return [client.status, codeOf(client)];
+  };
+  const message = `message=${encodeURIComponent('{"root":{"name":"oak"}}')}`;
+  assert.deepEqual(await get(`encoding=json&${message}`), [200, 'ok']);
+  assert.deepEqual(await get(`connect=v1&encoding=json&${message}`), [200, 'ok']);
+  assert.deepEqual(await get(`connect=v2&encoding=json&${message}`), [400, 'invalid_argument']);
+  assert.deepEqual(await get(message), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=json'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=json&message=%zz'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=proto&base64=1&message=*'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=proto&base64=1&message=CgUKA29haw'), [200, 'ok']);
+  assert.deepEqual(await get(`encoding=json&compression=snappy&${message}`), [501, 'unimplemented']);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'PlaceOrder'), [405, 'unimplemented']);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'EchoTree', { 'connect-timeout-ms': 'x' }), [
+    400,
+    'invalid_argument',
+  ]);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'EchoTree', { 'connect-timeout-ms': '0' }), [
+    504,
+    'deadline_exceeded',
+  ]);
 });

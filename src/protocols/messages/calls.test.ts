@@ -1,6 +1,7 @@
 // Calls of services on a socket of portico.json, over the real services.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { Permissions } from '../../core/permissions.ts';
 import { OPEN_PERMISSIONS } from '../../core/permissions.ts';
 import { SHUTDOWN } from '../../core/pipe.ts';
@@ -361,4 +362,51 @@ test('a server without services says so', async () => {
   assert.deepEqual(talker.heard(), [
     { error: { code: 'UNIMPLEMENTED', message: 'there is no shop.v1.Orders.GetOrder' }, id: 1 },
   ]);
+});
+
+test('whatever is said in whatever order, each call ends once, and nothing is left behind', async () => {
+  const id = fc.constantFrom(1, 2, 'a');
+  const method = fc.constantFrom('Chat', 'PlaceOrders', 'Count', 'GetOrder', 'Fail', 'WatchOrders', 'Nothing');
+  const params = fc.constantFrom(
+    {},
+    { text: 'x' },
+    { count: 40, size: 1 },
+    { how: 'HANG' },
+    { how: 'THROW' },
+    { follow: true },
+    ORDER,
+    null,
+    [],
+    7,
+  );
+  const request = fc.oneof(
+    fc.record({ call: method.map((name) => `shop.v1.Orders.${name}`), params, id }, { requiredKeys: ['call'] }),
+    fc.record({ send: id, params }),
+    fc.record({ finish: id }),
+    fc.record({ cancel: id }),
+    fc.record({ jsonrpc: fc.constant('2.0'), method: method.map((name) => `shop.v1.Orders.${name}`), params, id }),
+  );
+  const property = fc.asyncProperty(
+    fc.array(request, { maxLength: 30 }),
+    fc.constantFrom(0, 1, 50),
+    fc.boolean(),
+    async (requests, cut, narrow) => {
+      const shop = await Shop.open({ cut, narrow, limits: { callsMax: 4 } });
+      const heard: Record<string, unknown>[] = [];
+      for (const each of requests) shop.talker.says(each);
+      for (let round = 0; round < 8; round++) heard.push(...(await shop.says()));
+      // What follows a call that has begun ends with one of these, and never with two.
+      const begun = requests.filter((each) => 'call' in each || 'jsonrpc' in each).length;
+      const ends = heard.filter((each) => 'end' in each || 'result' in each || 'error' in each).length;
+      assert.ok(ends <= requests.length, `${ends} ends of ${begun} calls and ${requests.length} requests`);
+      shop.talker.messages.end(1000);
+      shop.talker.messages.flush();
+      // Those that have one answer are awaited: no longer than they may take.
+      for (let round = 0; round < 4 && shop.figures.running > 0; round++) await shop.pass(20_000);
+      await shop.pass();
+      assert.deepEqual(shop.figures, QUIET);
+      assert.deepEqual(shop.bench.world.bugs, []);
+    },
+  );
+  await fc.assert(property, { numRuns: 60 });
 });

@@ -1,6 +1,7 @@
 // Request and response (MQTT 5.0 §4.10) over the real services and topics, in a simulated world.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { bindLimits } from '../../core/limits.ts';
 import { SILENT } from '../../core/log.ts';
 import { OPEN_PERMISSIONS, type Permissions } from '../../core/permissions.ts';
@@ -334,4 +335,41 @@ test('as many calls of a connection as may be', async () => {
   const more = { properties: ['more', 'true'], payload: { text: '1' } };
   await client.ask('Chat', { ...more, correlation: 'a' });
   assert.equal((await client.ask('Chat', { ...more, correlation: 'b' }))[0]?.[1], 'status RESOURCE_EXHAUSTED');
+});
+
+test('whatever is asked in whatever order, nothing is left behind', async () => {
+  const request = fc.record({
+    method: fc.constantFrom('Chat', 'PlaceOrders', 'Count', 'GetOrder', 'Fail', 'WatchOrders', 'Nothing', ''),
+    qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
+    payload: fc.constantFrom<object | string>('', '{', { text: 'x' }, { count: 40 }, { how: 'HANG' }, ORDER, []),
+    properties: fc.constantFrom([], ['more', 'true'], ['cancel', 'true'], ['timeout-ms', '50'], ['x', 'y']),
+    correlation: fc.constantFrom('a', 'b'),
+  });
+  const property = fc.asyncProperty(fc.array(request, { maxLength: 30 }), fc.boolean(), async (requests, cut) => {
+    const shop = await Shop.open({ callsMax: 4 });
+    const client = await Client.open(shop);
+    for (const { method, ...said } of requests) client.say(method, said);
+    await shop.pass(200);
+    // Each packet of QoS 1 and 2 is acknowledged, but for inputs that wait.
+    assert.ok(client.reasons.every((reason) => reason === 0));
+    assert.equal(client.closed, false);
+    if (cut) client.cut();
+    else client.mqtt.disconnect();
+    for (let round = 0; round < 4 && shop.services.figures.running > 0; round++) await shop.pass(20_000);
+    await shop.pass();
+    assert.deepEqual(shop.services.figures, QUIET);
+    assert.deepEqual(shop.house.world.bugs, []);
+  });
+  await fc.assert(property, { numRuns: 60 });
+});
+
+test('each of many calls at once is answered, also where few may wait', async () => {
+  const shop = await Shop.open({ callsMax: 1, receiveMaximum: 4 });
+  const client = await Client.open(shop);
+  for (let index = 0; index < 500; index++) {
+    client.say('Nothing', { qos: 0, correlation: String(index) });
+    if (index % 50 === 0) await shop.pass();
+  }
+  await shop.pass(2_000);
+  assert.equal(client.got.length, 500);
 });

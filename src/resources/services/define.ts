@@ -3,8 +3,9 @@
 import type { z } from 'zod';
 import type { Schema } from '../../formats/schema/types.ts';
 import type { CallKind, HttpBinding, Idempotency, Method, Service } from './contract.ts';
-import { DefinitionError, IN_ORDER, type Numbers, ZodReader } from './from-zod.ts';
+import { DefinitionError, type Numbers, ZodReader } from './from-zod.ts';
 import type { AnyHandler, BothHandler, ClientHandler, ServerHandler, UnaryHandler } from './handler.ts';
+import { type LockedService, numbersOf } from './lock.ts';
 
 /** `GET /v1/orders/{id}`; with a body where the verb has one: all that the path does not name, unless `body` says otherwise. */
 export type HttpRule = string | { readonly route: string; readonly body?: string; readonly responseBody?: string };
@@ -57,8 +58,21 @@ export interface ServiceDefinition<
   readonly description: string;
   readonly types: Readonly<Record<string, z.core.$ZodType>>;
   readonly methods: ReadonlyMap<string, MethodDefinition>;
+  /** Its field numbers, where no lock file lies beside it: clients that speak protobuf need them. */
+  readonly lock?: GivenLock;
   /** There for the compiler alone. */
   readonly typed?: Methods;
+}
+
+/** The lock file as `import lock from './portico.services.lock.json' with { type: 'json' }` has it. */
+export interface GivenLock {
+  readonly version: number;
+  readonly services: object;
+}
+
+/** What a definition's own lock says of it. */
+export function ownLock({ lock, name }: ServiceDefinition): LockedService | undefined {
+  return (lock?.services as Readonly<Record<string, LockedService>> | undefined)?.[name];
 }
 
 /** A description, with what runs it. */
@@ -97,6 +111,8 @@ export function defineService<
   readonly description?: string;
   /** Names for its schemas: `{ Order, LineItem }`. Those without are named after the method or field where they stand. */
   readonly types?: Readonly<Record<string, z.core.$ZodType>>;
+  /** The lock file, for programs that call it by protobuf from the definition: the server finds it beside the module. */
+  readonly lock?: GivenLock;
   readonly methods: {
     readonly [Method in keyof Inputs]: MethodFacts & {
       readonly input: Inputs[Method];
@@ -130,6 +146,7 @@ export function defineService<
     description: given.description ?? '',
     types: given.types ?? {},
     methods,
+    ...(given.lock === undefined ? {} : { lock: given.lock }),
   };
 }
 
@@ -143,7 +160,7 @@ const ONE_ANSWER_MS = 60_000;
 /** Makes the neutral description. Throws `DefinitionError`, which names the place and the mend. */
 export function describe(
   definition: ServiceDefinition,
-  numbers: Numbers = IN_ORDER,
+  numbers: Numbers = numbersOf(ownLock(definition)),
   origin: Service['origin'] = 'program',
 ): Described {
   const { name } = definition;

@@ -20,12 +20,6 @@ export interface Numbers {
   values(type: string, names: readonly string[]): readonly number[];
 }
 
-/** Fields from 1 and values from 0, in their order. */
-export const IN_ORDER: Numbers = {
-  fields: (_type, names) => names.map((_name, index) => index + 1),
-  values: (_type, names) => names.map((_name, index) => index),
-};
-
 /** A service that cannot be described; the message names the place and the mend. */
 export class DefinitionError extends Error {
   constructor(place: string, text: string) {

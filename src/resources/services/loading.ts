@@ -3,8 +3,8 @@
 import { existsSync, type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Log } from '../../core/log.ts';
-import { type Described, describe, isDefinition, type ServiceDefinition } from './define.ts';
-import { type Change, changesOf, LOCK_FILE, type Lock, NO_LOCK, numbersOf, readLock } from './lock.ts';
+import { type Described, describe, isDefinition, ownLock, type ServiceDefinition } from './define.ts';
+import { type Change, changesOf, LOCK_FILE, type Lock, type LockedService, numbersOf, readLock } from './lock.ts';
 import { foldersOf, importServices, ServiceModuleError, unmarked } from './modules.ts';
 import { isProto, type ProtoDefinition } from './proto-service.ts';
 
@@ -47,9 +47,7 @@ export async function loadEntry(entry: ServiceEntry, { refuseBreaks = true } = {
   const { value, files } = typeof entry === 'string' ? await importServices(entry) : { value: entry, files: [] };
   const folder = typeof entry === 'string' ? dirname(resolve(entry)) : process.cwd();
   const lock = lockOf(folder);
-  const { described, read } = await describeAll(name, value, lock.lock ?? NO_LOCK);
-  const changes =
-    lock.lock === null ? [] : described.flatMap(({ service }) => changesOf(lock.lock!.services[service.name], service));
+  const { described, read, changes } = await describeAll(name, value, lock.lock);
   const broken = changes.filter(({ breaks }) => breaks);
   if (refuseBreaks && broken.length > 0) throw new LockError(lock.path, broken);
   return { name, described, files: [...files, ...read], lock, changes };
@@ -63,28 +61,36 @@ export function lockOf(folder: string): LockFile {
   return { path, lock };
 }
 
-async function describeAll(
-  name: string,
-  value: unknown,
-  lock: Lock,
-): Promise<{ readonly described: Described[]; readonly read: string[] }> {
-  const described: Described[] = [];
-  const read: string[] = [];
+interface DescribedAll {
+  readonly described: Described[];
+  readonly read: string[];
+  readonly changes: Change[];
+}
+
+/** By the lock beside it, else by the one that it has in itself. */
+async function describeAll(name: string, value: unknown, lock: Lock | null): Promise<DescribedAll> {
+  const all: DescribedAll = { described: [], read: [], changes: [] };
+  const add = (one: Described, before: LockedService | undefined) => {
+    all.described.push(one);
+    if (before !== undefined || lock !== null) all.changes.push(...changesOf(before, one.service));
+  };
   for (const each of Array.isArray(value) ? (value as unknown[]) : [value]) {
-    if (isDefinition(each)) described.push(describe(each, numbersOf(lock.services[each.name])));
-    else if (isProto(each)) {
+    if (isDefinition(each)) {
+      const before = lock?.services[each.name] ?? ownLock(each);
+      add(describe(each, numbersOf(before)), before);
+    } else if (isProto(each)) {
       // protobufjs is loaded by those who have a .proto.
       const { describeProto } = await import('./from-proto.ts');
       const { services, files } = describeProto(each);
-      described.push(...services);
-      read.push(...files);
+      for (const one of services) add(one, lock?.services[one.service.name]);
+      all.read.push(...files);
     } else
       throw new ServiceModuleError(
         name,
         'its default export is what defineService or protoService made, or a list of those',
       );
   }
-  return { described, read };
+  return all;
 }
 
 /** Where services are put: the registry, as far as it is needed here. */

@@ -103,6 +103,18 @@ test('what a caller has to give is not more than old clients give; what he gets 
   assert.deepEqual(texts(lockedOf(service({ more: z.string() })), service({ more: z.string() })), []);
 });
 
+test('a definition that brings its lock has its numbers wherever it is described', () => {
+  const definition = (shape: z.core.$ZodLooseShape, lock?: { version: number; services: object }) => {
+    const Thing = z.object(shape as z.core.$ZodShape);
+    const methods = { Get: { input: z.object({}), output: Thing, handler: () => ({}) as never } };
+    return defineService({ name: 'a.v1.Service', types: { Thing }, methods, ...(lock === undefined ? {} : { lock }) });
+  };
+  const before = describe(definition({ one: z.string(), two: z.string() })).service;
+  const given = { version: 1, services: { 'a.v1.Service': lockedOf(before) } };
+  const after = describe(definition({ zero: z.string(), two: z.string(), one: z.string() }, given)).service;
+  assert.deepEqual(numbers(after), { one: 1, two: 2, zero: 3 });
+});
+
 test('methods that are gone or changed are told', () => {
   const before = lockedOf(describe(shopService()).service);
   const definition = defineService({

@@ -212,6 +212,10 @@ class FakeIncoming implements IncomingFile {
     return size;
   }
 
+  sync(then: (outcome: Outcome) => void): void {
+    this.files.later(() => then(OK));
+  }
+
   commit(then: (outcome: Outcome) => void): void {
     const bytes = Buffer.concat(this.pieces);
     this.close();

@@ -5,10 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Log, LogFields } from '../src/core/log.ts';
-import { ConfigError, Portico, protoService, type ServiceError } from '../src/portico.ts';
-import { shopService } from '../src/resources/services/testing/shop.ts';
-import { runCommand, startServer } from './server-process.ts';
+import type { Log, LogFields } from '../../src/core/log.ts';
+import { ConfigError, Portico, protoService, type ServiceError } from '../../src/portico.ts';
+import { shopService } from '../../src/resources/services/testing/shop.ts';
+import { runCommand, startServer } from '../server-process.ts';
 
 const TIMEOUT = { timeout: 60_000 };
 const QUIET = { storage: 'memory', ports: 'ephemeral', control: false } as const;

@@ -1,0 +1,179 @@
+// Services of other servers, named in the configuration: each is asked what it has, appears behind all protocols of this one, and
+// is asked again until it answers. What is called goes through the rules of where this server may dial.
+import { readFileSync } from 'node:fs';
+import { Asker } from './asking.ts';
+import type { Log } from './core/log.ts';
+import type { Reach } from './core/reach.ts';
+import type { Turn } from './core/turn.ts';
+import { GrpcConnection } from './exports/grpc.ts';
+import { GraphqlUpstream } from './graphql-upstream.ts';
+import { graphqlUpstream } from './protocols/graphql/server-upstream.ts';
+import { describeOpenapi, type RestCarrier } from './protocols/openapi/server-upstream.ts';
+import { callOver } from './resources/services/client.ts';
+import type { Service } from './resources/services/contract.ts';
+import type { Described, Handled } from './resources/services/define.ts';
+import type { HandlerCall } from './resources/services/handler.ts';
+import type { UpstreamPlan } from './upstreams-config.ts';
+
+export interface UpstreamsOptions {
+  readonly reach: Reach;
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly services: { put(source: string, services: readonly Described[]): void };
+}
+
+const ASK_MS = 30_000;
+const AGAIN_MS = 1_000;
+const AGAIN_MOST_MS = 60_000;
+const DOCUMENT_BYTES_MAX = 16_777_216;
+const ANSWER_BYTES_MAX = 16_777_216;
+
+export class Upstreams {
+  private readonly options: UpstreamsOptions;
+  private readonly asker: Asker;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly closers: (() => void)[] = [];
+  private closed = false;
+
+  constructor(plans: readonly UpstreamPlan[], options: UpstreamsOptions) {
+    this.options = options;
+    this.asker = new Asker(options.reach, options.turn);
+    for (const plan of plans) this.load(plan, 0);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const timer of this.timers) clearTimeout(timer);
+    for (const close of this.closers.splice(0)) close();
+    this.asker.close();
+  }
+
+  private load(plan: UpstreamPlan, failures: number): void {
+    const { log, services } = this.options;
+    this.describe(plan).then(
+      (described) => {
+        if (this.closed) return;
+        try {
+          services.put(`the upstream ${plan.name}`, described);
+          log.info('an upstream is there', {
+            name: plan.name,
+            services: described.map(({ service }) => service.name).join(' '),
+          });
+        } catch (error) {
+          log.error('an upstream is not served', { name: plan.name, why: (error as Error).message });
+        }
+      },
+      (error: unknown) => {
+        if (this.closed) return;
+        if (failures === 0)
+          log.warn('an upstream does not say what it has', { name: plan.name, why: (error as Error).message });
+        const timer = setTimeout(
+          () => {
+            this.timers.delete(timer);
+            this.load(plan, failures + 1);
+          },
+          Math.min(AGAIN_MOST_MS, AGAIN_MS * 2 ** failures),
+        );
+        timer.unref();
+        this.timers.add(timer);
+      },
+    );
+  }
+
+  private async describe(plan: UpstreamPlan): Promise<Described[]> {
+    const authorities = plan.authorities === undefined ? {} : { authorities: readFileSync(plan.authorities, 'utf8') };
+    if (plan.graphql !== undefined) return [await this.graphql(plan, plan.graphql, authorities)];
+    if (plan.openapi !== undefined) return [await this.openapi(plan, plan.openapi, authorities)];
+    return this.grpc(plan, plan.grpc!, authorities);
+  }
+
+  private async graphql({ name, fields }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
+    const { reach, turn } = this.options;
+    const carrier = new GraphqlUpstream((...given) => reach.dial(...given), turn, { url: at, fields, ...trust });
+    try {
+      const described = await graphqlUpstream(carrier, { name }, AbortSignal.timeout(ASK_MS));
+      this.closers.push(() => carrier.close());
+      return described;
+    } catch (error) {
+      carrier.close();
+      throw error;
+    }
+  }
+
+  private async openapi({ name, fields }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
+    const { asker } = this;
+    const document = await asker.ask(at, { fields, bytesMax: DOCUMENT_BYTES_MAX, withinMs: ASK_MS, ...trust });
+    if (document.status !== 200) throw new Error(`${at} answered with status ${document.status}`);
+    const text = document.body.toString();
+    const base = baseOf(text, at);
+    const carrier: RestCarrier = {
+      async ask(method, target, own, body, signal) {
+        const asked = asker.ask(`${base}${target}`, {
+          method,
+          fields: { accept: 'application/json', ...fields, ...own },
+          ...(body === null ? {} : { body: Buffer.from(body) }),
+          bytesMax: ANSWER_BYTES_MAX,
+          withinMs: ASK_MS,
+          ...trust,
+        });
+        const gone = new Promise<never>((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(new Error('nobody waits for it')), { once: true });
+        });
+        const { status, body: answer } = await Promise.race([asked, gone]);
+        return { status, text: answer.toString() };
+      },
+    };
+    return describeOpenapi(text, name, carrier);
+  }
+
+  private async grpc({ fields }: UpstreamPlan, at: string, { authorities }: Trust): Promise<Described[]> {
+    const { reach, turn } = this.options;
+    const tls = authorities === undefined ? {} : { tls: { authorities } };
+    const way = { dial: ((...given) => reach.dial(...given)) as Reach['dial'], turn };
+    const connection = new GrpcConnection(at, { headers: fields, ...tls }, way);
+    try {
+      const services = await connection.reflect();
+      this.closers.push(() => connection.close());
+      // What every Portico has, this one has itself.
+      return services
+        .filter(({ name }) => !name.startsWith('grpc.') && !name.startsWith('portico.'))
+        .map((service) => describedOver(service, connection));
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+}
+
+interface Trust {
+  readonly authorities?: string;
+}
+
+/** A service whose handlers call another server's. */
+function describedOver(service: Service, { carrier }: GrpcConnection): Described {
+  const handlers = new Map<string, Handled>();
+  for (const name of service.methods.keys()) {
+    const handler = (input: unknown, { deadline, signal }: HandlerCall) =>
+      callOver(carrier, service.name, name, input, {
+        signal,
+        timeoutMs: Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : Number.POSITIVE_INFINITY,
+      });
+    handlers.set(name, { handler: handler as Handled['handler'], refineInput: null, refineOutput: null });
+  }
+  const own: Service = { ...service, origin: 'upstream', methods: new Map() };
+  for (const [name, method] of service.methods)
+    (own.methods as Map<string, unknown>).set(name, { ...method, service: own });
+  return { service: own, handlers };
+}
+
+/** Where the paths of a document lie: its first server, or where it came from. */
+function baseOf(text: string, at: string): string {
+  let given = '';
+  try {
+    const { servers } = JSON.parse(text) as { servers?: { url?: unknown }[] };
+    given = typeof servers?.[0]?.url === 'string' ? servers[0].url : '';
+  } catch {
+    // Whoever reads the document tells of it.
+  }
+  return new URL(given === '' ? '/' : given, at).href.replace(/\/$/, '');
+}
