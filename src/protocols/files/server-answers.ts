@@ -14,6 +14,9 @@ import type { limits } from './limits.ts';
 
 export type FilesHost = Host<Resources, typeof limits>;
 
+/** As much of it as reading and writing need. */
+export type TreeHost = Host<Resources, Pick<typeof limits, 'pageEntries'>>;
+
 export const PREFIX = '/files/';
 
 const DETAILS: O.OutcomeTable<string> = {
@@ -77,7 +80,11 @@ export interface Waiting {
  * Does what a request asks for while nothing of it is read; `work` answers it. Errors that nobody foresaw are the server's
  * own to tell.
  */
-export function during(exchange: Exchange, host: FilesHost, work: (waiting: Waiting) => Promise<void>): void {
+export function during(
+  exchange: Exchange,
+  host: Pick<TreeHost, 'bug'>,
+  work: (waiting: Waiting) => Promise<void>,
+): void {
   const waiting = { isOver: false };
   exchange.deadline = NEVER;
   exchange.on = {

@@ -3,13 +3,13 @@ import { crc32 } from 'node:zlib';
 import { type Coder, FINISH, NONE } from '../../core/compress.ts';
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { OK, type Outcome } from '../../core/outcome.ts';
+import { INVALID, OK, type Outcome } from '../../core/outcome.ts';
 import { REVOKED, type Why } from '../../core/pipe.ts';
 import { NEVER } from '../../core/time.ts';
 import type { FileFacts, Files, OpenFile } from '../../resources/files/contract.ts';
 import { encoderOf } from '../http/coding.ts';
 import { ARCHIVE_TYPES, type ArchiveFormat, type ArchiveKind, Tar, Zip } from './archive.ts';
-import { answerFileOutcome, type FilesHost, type Waiting } from './server-answers.ts';
+import { answerFileOutcome, type TreeHost, type Waiting } from './server-answers.ts';
 
 const ENTRIES_MAX = 1_000_000;
 const DEPTH_MAX = 128;
@@ -22,7 +22,7 @@ class Stopped extends Error {}
 
 export async function answerArchive(
   exchange: Exchange,
-  host: FilesHost,
+  host: TreeHost,
   path: string,
   kind: ArchiveKind,
   waiting: Waiting,
@@ -31,7 +31,7 @@ export async function answerArchive(
   const stat = await files.stat(exchange.caller, path);
   if (waiting.isOver) return;
   if (typeof stat === 'number' || !stat.folder) {
-    answerFileOutcome(exchange, typeof stat === 'number' ? stat : 5, files, path);
+    answerFileOutcome(exchange, typeof stat === 'number' ? stat : INVALID, files, path);
     return;
   }
   const name = stat.name === '' ? 'files' : stat.name;

@@ -12,13 +12,13 @@ import { splitTarget } from '../http/target.ts';
 import { archiveOf } from './archive.ts';
 import { faults } from './faults.ts';
 import { folderPage, PAGE_FIELDS } from './page.ts';
-import { answerFileOutcome, during, etagOf, type FilesHost, PREFIX, refuse, type Waiting } from './server-answers.ts';
+import { answerFileOutcome, during, etagOf, PREFIX, refuse, type TreeHost, type Waiting } from './server-answers.ts';
 import { answerArchive } from './server-archive.ts';
 
 /** What a file may be, others than the caller having put it there: no page of it runs with this server's rights. */
 const SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; sandbox";
 
-export function answerRead(exchange: Exchange, host: FilesHost, path: string, prefix: string = PREFIX): void {
+export function answerRead(exchange: Exchange, host: TreeHost, path: string, prefix: string = PREFIX): void {
   const { path: sent, query: text } = splitTarget(exchange.target);
   const query = Query.of(text);
   if (query === null) {
@@ -41,7 +41,7 @@ export function answerRead(exchange: Exchange, host: FilesHost, path: string, pr
 }
 
 /** A folder that is not below what may be read may still be listed. */
-async function otherwise(exchange: Exchange, host: FilesHost, path: string, outcome: number, waiting: Waiting) {
+async function otherwise(exchange: Exchange, host: TreeHost, path: string, outcome: number, waiting: Waiting) {
   const files = host.resources.files!;
   const facts = await files.stat(exchange.caller, path);
   if (waiting.isOver) return;
@@ -49,7 +49,7 @@ async function otherwise(exchange: Exchange, host: FilesHost, path: string, outc
   else answerFileOutcome(exchange, outcome as never, files, path);
 }
 
-function serveFile(exchange: Exchange, host: FilesHost, file: OpenFile, query: Query): void {
+function serveFile(exchange: Exchange, host: TreeHost, file: OpenFile, query: Query): void {
   const { facts } = file;
   const fields = Fields.of({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' });
   const type = typeOf(facts.name);
@@ -90,7 +90,7 @@ function toFolder(exchange: Exchange): void {
 
 async function serveFolder(
   exchange: Exchange,
-  host: FilesHost,
+  host: TreeHost,
   path: string,
   query: Query,
   waiting: Waiting,
@@ -140,7 +140,7 @@ function wantsPage({ fields }: Exchange): boolean {
   return !prefers(fields, 'application/json') && (fields.joined('accept') ?? '').includes('text/html');
 }
 
-async function searched(host: FilesHost, exchange: Exchange, path: string, text: string, most: number) {
+async function searched(host: TreeHost, exchange: Exchange, path: string, text: string, most: number) {
   const entries: FileFacts[] = [];
   const outcome = await host.resources.files!.search(exchange.caller, path, text, (facts) => {
     entries.push(facts);

@@ -3,7 +3,7 @@
 import { type Caller, OPERATOR } from '../../core/caller.ts';
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { OK } from '../../core/outcome.ts';
+import { DENIED, OK } from '../../core/outcome.ts';
 import { answerBytes, answerJson, answerNothing, answerProblem } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
 import { splitTarget } from '../http/target.ts';
@@ -44,7 +44,7 @@ export function takeShare(exchange: Exchange, host: FilesHost, path: string): vo
     const { caller } = exchange;
     during(exchange, host, async (waiting) => {
       const there = await files.stat(caller, path);
-      const may = typeof there === 'number' ? there : files.may(caller, 'read', path) ? OK : 1;
+      const may = typeof there === 'number' ? there : files.may(caller, 'read', path) ? OK : DENIED;
       const random = Buffer.alloc(40);
       host.entropy.fill(random);
       const secret = random.subarray(0, 24).toString('base64url');

@@ -1,14 +1,14 @@
 // PUT, DELETE, MOVE, COPY and MKCOL: a file appears whole, or nothing of it does.
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { EXISTS, MISSING, OK, type Outcome } from '../../core/outcome.ts';
+import { DENIED, EXISTS, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { FileFacts, IncomingFile, WriteWish } from '../../resources/files/contract.ts';
-import { answerNothing } from '../http/answers.ts';
+import { answerNothing, answerProblem } from '../http/answers.ts';
 import { evaluate } from '../http/conditions.ts';
 import { Query } from '../http/query.ts';
 import { decodePath, splitTarget } from '../http/target.ts';
 import { faults } from './faults.ts';
-import { answerFileOutcome, during, etagOf, type FilesHost, PREFIX, refuse, writtenFields } from './server-answers.ts';
+import { answerFileOutcome, during, etagOf, PREFIX, refuse, type TreeHost, writtenFields } from './server-answers.ts';
 import { Intake } from './server-intake.ts';
 
 /** Tokens of locks that a request shows (RFC 4918 §10.4). */
@@ -58,7 +58,7 @@ export interface Manner {
 
 const PLAIN: Manner = { prefix: PREFIX, deep: false, check: async () => OK };
 
-export function takePut(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
+export function takePut(exchange: Exchange, host: TreeHost, path: string, manner: Manner = PLAIN): void {
   const { fields, caller } = exchange;
   const coding = fields.get('content-encoding');
   const part = fields.get('content-range');
@@ -92,7 +92,7 @@ export function takePut(exchange: Exchange, host: FilesHost, path: string, manne
 /** One PUT: what was there, the body, the commit. */
 class Put {
   private readonly exchange: Exchange;
-  private readonly host: FilesHost;
+  private readonly host: TreeHost;
   private readonly path: string;
   private readonly range: { start: number; end: number; length: number } | null;
   private readonly intake: Intake;
@@ -100,7 +100,7 @@ class Put {
   private there: FileFacts | null = null;
   private isOver = false;
 
-  constructor(exchange: Exchange, host: FilesHost, path: string, range: Put['range']) {
+  constructor(exchange: Exchange, host: TreeHost, path: string, range: Put['range']) {
     this.exchange = exchange;
     this.host = host;
     this.path = path;
@@ -158,11 +158,10 @@ class Put {
 }
 
 function refuse412(exchange: Exchange): void {
-  answerFileOutcome(exchange, 6, NO_LOCKS as never, '');
+  answerProblem(exchange, 412, 'It is not in the state that the request asks for.');
 }
-const NO_LOCKS = { locks: { on: () => [] } };
 
-export function takeDelete(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
+export function takeDelete(exchange: Exchange, host: TreeHost, path: string, manner: Manner = PLAIN): void {
   const files = host.resources.files!;
   during(exchange, host, async (waiting) => {
     const stat = await files.stat(exchange.caller, path, false);
@@ -198,7 +197,7 @@ export function destinationOf(exchange: Exchange, prefix: string = PREFIX) {
 }
 
 /** MOVE and COPY (RFC 4918 §9.8, §9.9). */
-export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
+export function takeTransfer(exchange: Exchange, host: TreeHost, path: string, manner: Manner = PLAIN): void {
   const { prefix } = manner;
   const to = destinationOf(exchange, prefix);
   if ('wire' in to) {
@@ -215,7 +214,7 @@ export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, 
     const isSame = to.path === path || to.path.startsWith(`${path}/`) || path.startsWith(`${to.path}/`);
     let outcome: Outcome = await manner.check();
     if (isSame) {
-      if (!waiting.isOver) answerFileOutcome(exchange, 1, files, path);
+      if (!waiting.isOver) answerFileOutcome(exchange, DENIED, files, path);
       return;
     }
     if (outcome === OK && typeof there === 'object') {
@@ -250,7 +249,7 @@ export function takeTransfer(exchange: Exchange, host: FilesHost, path: string, 
 }
 
 /** MKCOL, and PUT of a path that ends with `/`. */
-export function takeFolder(exchange: Exchange, host: FilesHost, path: string, manner: Manner = PLAIN): void {
+export function takeFolder(exchange: Exchange, host: TreeHost, path: string, manner: Manner = PLAIN): void {
   const files = host.resources.files!;
   during(exchange, host, async (waiting) => {
     const may = await manner.check();

@@ -32,23 +32,4 @@ export const limits = {
     fault: null,
     spec,
   },
-  partHeadBytesMax: {
-    what: 'the head of a part of a form',
-    default: 8_192,
-    least: 256,
-    most: 65_536,
-    unit: 'bytes',
-    fault: null,
-    spec,
-  },
-  partsMax: { what: 'parts of a form', default: 1_000, least: 1, most: 100_000, unit: 'count', fault: null, spec },
-  uploadsMax: {
-    what: 'uploads that are under way at once',
-    default: 1_000,
-    least: 1,
-    most: 100_000,
-    unit: 'count',
-    fault: null,
-    spec,
-  },
 } as const satisfies Limits;

@@ -238,3 +238,34 @@ test('properties go with a file, and events tell of it', () =>
     );
     assert.equal(await files.copy(ANN, 'shared', 'shared/below', { deep: true }), INVALID);
   }));
+
+test('a limited bandwidth slows both ways down and loses nothing', () =>
+  on([], { bytesPerSecond: 2_000_000 }, async ({ files }) => {
+    const bytes = Buffer.alloc(900_000, 'slow ');
+    const file = await files.write(ANN, 'shared/slow', { begin: 'new' });
+    assert.ok(typeof file === 'object');
+    let waits = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const took = file.write(bytes, at, bytes.length);
+      at += took;
+      if (at === bytes.length) break;
+      waits++;
+      await new Promise<void>((resolve) => {
+        file.onRoom = resolve;
+      });
+    }
+    assert.ok(waits > 0);
+    assert.ok(typeof (await file.commit()) === 'object');
+    const open = await files.open(ANN, 'shared/slow');
+    assert.ok(typeof open === 'object');
+    assert.equal(open.fd, -1, 'the kernel would not wait');
+    const parts: Buffer[] = [];
+    const outcome = await new Promise<Outcome>((resolve) => {
+      const take = (data: Uint8Array, start: number, end: number) =>
+        void parts.push(Buffer.from(data.subarray(start, end)));
+      open.read(0, open.size, { room: Number.POSITIVE_INFINITY, bytes: take, end: resolve });
+    });
+    open.close();
+    assert.equal(outcome, OK);
+    assert.ok(Buffer.concat(parts).equals(bytes));
+  }));
