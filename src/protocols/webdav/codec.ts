@@ -6,6 +6,7 @@ import { utf8Document } from '../../formats/xml/decode.ts';
 import { END, START, TEXT, XmlReader } from '../../formats/xml/reader.ts';
 
 export const DAV = 'DAV:';
+const XMLNS = 'http://www.w3.org/2000/xmlns/';
 
 export interface Element {
   readonly uri: string;
@@ -31,8 +32,12 @@ export function readXml(bytes: Buffer, charset = ''): Element | null {
 function readElement(reader: XmlReader): Element | null {
   const { uri, local } = reader;
   const attributes: string[] = [];
-  for (let index = 0; index < reader.attributes; index++)
-    attributes.push(reader.attributeNamespace(index), reader.attributeName(index), reader.attributeText(index));
+  for (let index = 0; index < reader.attributes; index++) {
+    const space = reader.attributeNamespace(index);
+    const name = reader.attributeName(index);
+    // Declarations are made anew where they are written.
+    if (space !== XMLNS && name !== 'xmlns') attributes.push(space, name, reader.attributeText(index));
+  }
   const children: (Element | string)[] = [];
   for (;;) {
     const step = reader.node();
@@ -54,7 +59,6 @@ export function writeElement({ uri, local, attributes, children }: Element): str
   let given = '';
   for (let at = 0; at < attributes.length; at += 3) {
     const [space, name, value] = attributes.slice(at, at + 3) as [string, string, string];
-    if (name === 'xmlns' || space === 'http://www.w3.org/2000/xmlns/') continue;
     const xml = space === 'http://www.w3.org/XML/1998/namespace';
     given +=
       space === ''
