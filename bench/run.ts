@@ -1,4 +1,4 @@
-// `npm run bench -- mqtt|websocket|sse|http|http2|tls|grpc|graphql|rest|soap|storage`: Portico and its peers in alternating rounds, medians and ratios.
+// `npm run bench -- mqtt|websocket|sse|http|http2|tls|grpc|graphql|rest|soap|ftp|storage`: Portico and its peers in alternating rounds, medians and ratios.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,20 @@ import { type Entrant, type Line, type Loaded, type Measured, median, type Timin
 import { end, endAll, MissingError, runLoad, serve } from './processes.ts';
 import { figure, type Result, table } from './table.ts';
 
-const BENCHES = ['mqtt', 'websocket', 'sse', 'http', 'http2', 'tls', 'grpc', 'graphql', 'rest', 'soap', 'storage'];
+const BENCHES = [
+  'mqtt',
+  'websocket',
+  'sse',
+  'http',
+  'http2',
+  'tls',
+  'grpc',
+  'graphql',
+  'rest',
+  'soap',
+  'ftp',
+  'storage',
+];
 const USAGE = `usage: npm run bench -- ${BENCHES.join('|')} [--rounds n] [--run ms] [--quick] [--only text] [--skip text]
                         [--policy durable|none] [--profile folder] [--json]
   --rounds n   rounds, each of everybody in turn; 3, and 1 with --quick

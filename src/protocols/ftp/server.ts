@@ -6,7 +6,12 @@ import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host } from '../../core/protocol.ts';
 import type { Instant } from '../../core/time.ts';
 import type { TlsPolicy } from '../../core/tls.ts';
-import { isSignInRefusal, type SignInRefusal, type SignInWaiter } from '../../resources/accounts/contract.ts';
+import {
+  type Credentials,
+  isSignInRefusal,
+  type SignInRefusal,
+  type SignInWaiter,
+} from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
 import { plainHost } from './codec.ts';
 import type { limits } from './limits.ts';
@@ -77,14 +82,29 @@ export class FtpServer implements Upper, SignInWaiter {
       else this.enter(nobody, true, then);
       return;
     }
+    this.ask({ kind: 'password', account: name, password }, (answer) => {
+      if (isSignInRefusal(answer)) then(...REFUSED[answer.refused]);
+      else this.enter(answer, false, then);
+    });
+  }
+
+  signInByCertificate(name: string, then: (signedIn: boolean) => void): void {
+    const certificate = this.pipe.peer.tls?.certificate ?? null;
+    if (certificate === null || this.host.resources.accounts.open) then(false);
+    else
+      this.ask({ kind: 'certificate', certificate, account: name }, (answer) => {
+        if (isSignInRefusal(answer)) then(false);
+        else this.enter(answer, false, () => then(true));
+      });
+  }
+
+  private ask(credentials: Credentials, then: (answer: Caller | SignInRefusal) => void): void {
     const number = ++this.signIns;
     this.signing = (answer) => {
       this.signing = null;
-      if (isSignInRefusal(answer)) then(...REFUSED[answer.refused]);
-      else this.enter(answer, false, then);
+      then(answer);
     };
-    const credentials = { kind: 'password', account: name, password } as const;
-    const answer = accounts.signIn(credentials, this.pipe.peer, 'ftp', this, number);
+    const answer = this.host.resources.accounts.signIn(credentials, this.pipe.peer, 'ftp', this, number);
     if (answer !== null) this.signedIn(number, answer);
   }
 

@@ -59,8 +59,17 @@ export class Access {
     if (this.rules.requireTls && !this.isSecured) return session.say(530, 'Sign in within TLS: say AUTH TLS first.');
     this.forget();
     this.name = name;
-    this.isNamed = true;
-    return session.say(331, 'The password, please.');
+    session.upper.signInByCertificate(name, (signedIn) => {
+      if (signedIn) {
+        // Nothing else is needed (RFC 4217 §8.2).
+        this.enter(232);
+        return;
+      }
+      this.isNamed = true;
+      session.reply(331, 'The password, please.');
+      session.answered();
+    });
+    return WAIT;
   }
 
   private password(password: string): Step {
@@ -69,7 +78,7 @@ export class Access {
     this.isNamed = false;
     session.upper.signIn(name, password, (outcome, text) => {
       if (outcome === OK) {
-        this.enter();
+        this.enter(230);
         return;
       }
       session.reply(530, text);
@@ -79,12 +88,12 @@ export class Access {
     return WAIT;
   }
 
-  private enter(): void {
+  private enter(code: number): void {
     const { session } = this;
     session.upper.home((home) => {
       this.isSignedIn = true;
       session.begin(home);
-      session.reply(230, `Welcome to /${home}`);
+      session.reply(code, `Welcome to /${home}`);
       session.answered();
     });
   }

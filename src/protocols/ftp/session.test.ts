@@ -11,6 +11,8 @@ const over = (what: string, options: StageOptions, run: (stage: Stage) => void |
     assert.deepEqual(stage.world.bugs, []);
   });
 
+const BY_CERTIFICATE = { certificate: 'ann', accounts: new FewAccounts({ ann: 'x', bob: 'y' }) };
+
 over('a greeting, a sign-in, a goodbye (RFC 959 §5.4)', {}, (stage) => {
   const talk = stage.connect();
   assert.equal(talk.hears(), '220 Portico/test FTP.\r\n');
@@ -52,6 +54,12 @@ function slow(): FewAccounts {
   accounts.isSlow = true;
   return accounts;
 }
+
+over('a certificate stands for its account, and for no other (RFC 4217 §8.2)', BY_CERTIFICATE, (stage) => {
+  const talk = stage.connect();
+  talk.says('USER ann\r\nPWD\r\nUSER bob\r\nPWD\r\n');
+  assert.match(talk.hears(), /^220 .*\r\n232 .*\r\n257 .*\r\n331 .*\r\n530 .*\r\n$/);
+});
 
 over('anonymous reads and does not write, where that is configured', { settings: { anonymous: true } }, (stage) => {
   const talk = stage.connect();

@@ -75,6 +75,8 @@ export interface DataWanted {
 export interface Upper {
   /** `text` says why not. */
   signIn(name: string, password: string, then: (outcome: Outcome, text: string) => void): void;
+  /** By the certificate that TLS has verified, if there is one and it is that account's; false where it takes a password. */
+  signInByCertificate(name: string, then: (signedIn: boolean) => void): void;
   /** Whoever signed in has nothing to do with what follows. */
   signOut(): void;
   /** The folder in which somebody begins. */

@@ -23,6 +23,8 @@ export interface StageOptions {
   readonly cut?: number;
   readonly tls?: boolean;
   readonly implicit?: boolean;
+  /** The account whose certificate TLS has verified, from the first byte on. */
+  readonly certificate?: string;
   /** Files answer within the call. */
   readonly atOnce?: boolean;
   readonly seed?: number;
@@ -79,7 +81,14 @@ export class Stage implements Reach {
     const link = linkPipes(
       world,
       (pipe) => (peer = new Recorder(pipe)),
-      (pipe) => serveFtp(pipe, host, settings, options.implicit === true, () => this.files),
+      (pipe) => {
+        const { certificate } = options;
+        const facts = { version: 'simulated', cipher: 'none', alpn: null, serverName: null };
+        const tls = certificate === undefined ? null : { ...facts, certificate: Buffer.from(certificate) };
+        const peer = pipe as SimulatedPipe;
+        peer.peer = { ...peer.peer, tls };
+        return serveFtp(pipe, host, settings, options.implicit === true, () => this.files);
+      },
       {
         cut: options.cut ?? 0,
         events: { ...NO_EVENTS, faulted: (_pipe, fault) => void this.faulted.push(fault.id) },
@@ -99,12 +108,17 @@ export class Stage implements Reach {
 
   /** Connects to a port that was told. */
   data(port: number, cut = this.options.cut ?? 0): Recorder {
+    let peer!: Recorder;
+    this.meet(port, (pipe) => (peer = new Recorder(pipe)), cut);
+    return peer;
+  }
+
+  /** The same, with a session of the test's own. */
+  meet(port: number, session: (pipe: Pipe) => Session, cut = this.options.cut ?? 0): void {
     const door = this.doors.find((each) => each.port === port && each.open);
     if (door === undefined) throw new Error(`nobody listens on ${port}`);
     door.open = false;
-    let peer!: Recorder;
-    linkPipes(this.world, (pipe) => (peer = new Recorder(pipe)), door.connected, { cut });
-    return peer;
+    linkPipes(this.world, session, door.connected, { cut });
   }
 
   get openPorts(): number {
