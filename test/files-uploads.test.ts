@@ -114,3 +114,38 @@ test('names of uploads that nobody gave lead nowhere', TIMEOUT, async () => {
   ])
     assert.ok((await ask('HEAD', `/uploads/${name}`)).status === 404, name);
 });
+
+test('share links: open to who has them, with a password where there is one, until they end', TIMEOUT, async () => {
+  await ask('PUT', '/files/shared/s/in/a?folders', {}, 'shared');
+  await ask('PUT', '/files/shared/outside', {}, 'not shared');
+  const made = await ask('POST', '/files/shared/s?share', {}, '{"seconds":60}');
+  assert.equal(made.status, 201, made.text);
+  const { url: link } = JSON.parse(made.text) as { url: string };
+  assert.equal((await ask('GET', `${link}in/a`)).text, 'shared');
+  assert.match((await ask('GET', link)).text, /"name":"in"/);
+  const wrong = link.replace(/^(\/shared\/).{32}/, `$1${'x'.repeat(32)}`);
+  assert.equal((await ask('GET', wrong)).status, 404);
+  for (const path of [
+    link.replace(/s\/$/, 'outside'),
+    link.replace('.2/', '.1/'),
+    `${link}../outside`,
+    `${link}%2e%2e/outside`,
+  ])
+    assert.ok([400, 404].includes((await ask('GET', path)).status), path);
+  assert.equal((await ask('PUT', `${link}in/a`, {}, 'x')).status, 405);
+  const secret = await ask('POST', '/files/shared/s/in/a?share', {}, '{"seconds":60,"password":"open sesame"}');
+  const guarded = (JSON.parse(secret.text) as { url: string }).url;
+  assert.equal((await ask('GET', guarded)).status, 401);
+  assert.equal((await ask('GET', guarded, { 'x-share-password': 'wrong' })).status, 401);
+  assert.equal((await ask('GET', guarded, { 'x-share-password': 'open sesame' })).text, 'shared');
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const opened = await ask('POST', guarded, form, 'password=open+sesame');
+  assert.equal(opened.status, 303);
+  assert.equal((await ask('GET', guarded, { cookie: opened.headers['set-cookie']!.split(';', 1)[0]! })).text, 'shared');
+  const ended = JSON.parse((await ask('POST', '/files/shared/s?share', {}, '{"seconds":1}')).text) as { url: string };
+  for (let round = 0; (await ask('GET', ended.url)).status !== 404; round++) {
+    assert.ok(round < 200);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal((await ask('POST', '/files/shared/s?share', {}, '{"seconds":"x"}')).status, 400);
+});

@@ -6,6 +6,7 @@ import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { serveFiles, serveUploads } from './server.ts';
 import type { FilesHost } from './server-answers.ts';
+import { serveShares } from './server-shares.ts';
 
 export const files: Protocol<Resources> = {
   name: 'files',
@@ -17,6 +18,12 @@ export const files: Protocol<Resources> = {
     { on: 'http', path: '/files/', exchange: (host: Host<Resources>) => serveFiles(host as FilesHost) },
     { on: 'http', path: '/files', exchange: (host: Host<Resources>) => serveFiles(host as FilesHost) },
     { on: 'http', path: '/uploads/', exchange: (host: Host<Resources>) => serveUploads(host as FilesHost) },
+    {
+      on: 'http',
+      path: '/shared/',
+      anyone: true,
+      exchange: (host: Host<Resources>) => serveShares(host as FilesHost),
+    },
   ],
   dissector: filesDissector,
 };

@@ -8,6 +8,7 @@ import { boundaryOf } from './form.ts';
 import { type FilesHost, pathOf, refuse } from './server-answers.ts';
 import { FormUpload } from './server-form.ts';
 import { answerRead } from './server-read.ts';
+import { takeShare } from './server-shares.ts';
 import { TUS, Uploads } from './server-uploads.ts';
 import { takeDelete, takeFolder, takePut, takeTransfer } from './server-write.ts';
 
@@ -83,6 +84,10 @@ function route(exchange: Exchange, host: FilesHost, path: string): void {
 }
 
 function takePost(exchange: Exchange, host: FilesHost, path: string): void {
+  if (/^\?*share(?:$|[=&])/.test(splitTarget(exchange.target).query)) {
+    takeShare(exchange, host, path);
+    return;
+  }
   const boundary = boundaryOf(exchange.fields.get('content-type'));
   if (boundary === null) answerProblem(exchange, 415, 'A form with files is taken here: multipart/form-data.');
   else new FormUpload(exchange, host, path, boundary);
