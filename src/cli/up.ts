@@ -128,6 +128,8 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'mqtt/unix': (path) => `mosquitto_sub --unix ${path} -t 'sensors/#' -v`,
   'lines/tcp': (host, port) => `echo 'SUB sensors/#' | nc ${host} ${port}`,
   'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
+  'ssh/tcp': (host, port) => `sftp -P ${port} ${host}`,
+  'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
 
