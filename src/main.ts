@@ -1,52 +1,48 @@
-// The `portico` command.
+// The `portico` command. A verb's own file is loaded when it is asked for: what speaks every protocol takes its time to load, and
+// `portico pub` needs little of it.
 import { Command } from 'commander';
-import { addAccount } from './cli/account.ts';
-import { addAudit } from './cli/audit.ts';
-import { addBackup } from './cli/backup.ts';
-import { addCall } from './cli/call.ts';
-import { addCert } from './cli/cert.ts';
-import { addDoctor } from './cli/doctor.ts';
-import { addExport } from './cli/export.ts';
-import { addGet } from './cli/get.ts';
+import packageJson from '../package.json' with { type: 'json' };
 import { EXIT, quietPipes } from './cli/output.ts';
-import { addPub } from './cli/pub.ts';
-import { addCan, addRule } from './cli/rule.ts';
-import { addServices } from './cli/services.ts';
-import { addStatus } from './cli/status.ts';
-import { addSub } from './cli/sub.ts';
-import { addToken } from './cli/token.ts';
-import { addTour } from './cli/tour.ts';
-import { addTrust } from './cli/trust.ts';
-import { addUp } from './cli/up.ts';
-import { addWatch } from './cli/watch.ts';
-import { addWhy } from './cli/why.ts';
-import { VERSION } from './portico.ts';
+
+type Add = (program: Command) => void;
+
+/** In the order in which the help lists them. */
+const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
+  up: async () => (await import('./cli/up.ts')).addUp,
+  pub: async () => (await import('./cli/pub.ts')).addPub,
+  sub: async () => (await import('./cli/sub.ts')).addSub,
+  call: async () => (await import('./cli/call.ts')).addCall,
+  export: async () => (await import('./cli/export.ts')).addExport,
+  backup: async () => (await import('./cli/backup.ts')).addBackup,
+  get: async () => (await import('./cli/get.ts')).addGet,
+  status: async () => (await import('./cli/status.ts')).addStatus,
+  watch: async () => (await import('./cli/watch.ts')).addWatch,
+  why: async () => (await import('./cli/why.ts')).addWhy,
+  doctor: async () => (await import('./cli/doctor.ts')).addDoctor,
+  tour: async () => (await import('./cli/tour.ts')).addTour,
+  cert: async () => (await import('./cli/cert.ts')).addCert,
+  trust: async () => (await import('./cli/trust.ts')).addTrust,
+  account: async () => (await import('./cli/account.ts')).addAccount,
+  token: async () => (await import('./cli/token.ts')).addToken,
+  rule: async () => (await import('./cli/rule.ts')).addRule,
+  can: async () => (await import('./cli/rule.ts')).addCan,
+  audit: async () => (await import('./cli/audit.ts')).addAudit,
+  services: async () => (await import('./cli/services.ts')).addServices,
+};
+
+/** Verbs that a file adds beside its own. */
+const BESIDE: Readonly<Record<string, string>> = { restore: 'backup' };
 
 quietPipes();
 const program = new Command('portico')
   .description('One server that speaks every web protocol over one set of data.')
-  .version(VERSION)
+  .version(packageJson.version)
   .showSuggestionAfterError()
   .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
-addUp(program);
-addPub(program);
-addSub(program);
-addCall(program);
-addExport(program);
-addBackup(program);
-addGet(program);
-addStatus(program);
-addWatch(program);
-addWhy(program);
-addDoctor(program);
-addTour(program);
-addCert(program);
-addTrust(program);
-addAccount(program);
-addToken(program);
-addRule(program);
-addCan(program);
-addAudit(program);
-addServices(program);
+const [, , first = ''] = process.argv;
+const asked = VERBS[BESIDE[first] ?? first];
+const isVersion = first === '--version' || first === '-V';
+const loaded = asked === undefined ? (isVersion ? [] : Object.values(VERBS)) : [asked];
+for (const add of await Promise.all(loaded.map((load) => load()))) add(program);
 if (process.argv.length <= 2) program.help();
 await program.parseAsync();

@@ -23,9 +23,10 @@ import { limits } from '../protocols/graphql/limits.ts';
 import { overLimit } from '../protocols/graphql/measure.ts';
 import { longName, shortName, small, validName } from '../protocols/graphql/names.ts';
 import { EventReader } from '../protocols/sse/codec.ts';
-import type { Call, CallReceiver } from '../resources/services/contract.ts';
+import type { Call, CallReceiver, Metadata } from '../resources/services/contract.ts';
 import type { Detail, Status } from '../resources/services/status.ts';
 import { type CarrierOptions, codeNamed, failure, type JsonCarrier, Outputs, type Terms } from './call-carrier.ts';
+import { metadataFrom } from './call-http.ts';
 import { HttpClient } from './http.ts';
 
 type Json = Record<string, unknown>;
@@ -80,10 +81,12 @@ class Server {
     this.headers = headers;
   }
 
-  post(body: object, accept: string, signal: AbortSignal): Promise<Response> {
+  post(body: object, accept: string, signal: AbortSignal, metadata: Metadata = []): Promise<Response> {
+    const headers = new Headers({ ...this.headers, accept });
+    for (let at = 0; at + 1 < metadata.length; at += 2) headers.append(metadata[at]!, metadata[at + 1]!);
     return this.client.fetch(this.url, {
       method: 'POST',
-      headers: { ...this.headers, accept },
+      headers,
       body: JSON.stringify(body),
       signal,
       silenceMs: Number.POSITIVE_INFINITY,
@@ -230,16 +233,20 @@ class GraphqlCall implements Call {
   private readonly server: Server;
   private readonly service: string;
   private readonly method: string;
+  private readonly metadata: Metadata;
+  private readonly receiver: CallReceiver;
   private readonly outputs: Outputs;
   private readonly inputs: unknown[] = [];
   private readonly abort = new AbortController();
   private timer: NodeJS.Timeout | null = null;
   private onRoom: (() => void) | null = null;
 
-  constructor(server: Server, service: string, method: string, { timeoutMs }: Terms, receiver: CallReceiver) {
+  constructor(server: Server, service: string, method: string, { timeoutMs, metadata }: Terms, receiver: CallReceiver) {
     this.server = server;
     this.service = service;
     this.method = method;
+    this.metadata = metadata;
+    this.receiver = receiver;
     this.outputs = new Outputs(receiver);
     // GraphQL has no deadlines: this side keeps them.
     if (Number.isFinite(timeoutMs))
@@ -278,7 +285,10 @@ class GraphqlCall implements Call {
     }
     const body = { query: place.document, variables: this.variables(place) };
     const isStream = place.kind === 'subscription';
-    const response = await server.post(body, isStream ? 'text/event-stream' : 'application/json', abort.signal);
+    const accept = isStream ? 'text/event-stream' : 'application/json';
+    const response = await server.post(body, accept, abort.signal, this.metadata);
+    const said = metadataFrom(response.headers);
+    if (said.length > 0 && !this.outputs.isOver) this.receiver.headers(said);
     if (isStream && response.ok) await this.readEvents(place, response);
     else if (this.answer(place, parsed(await response.text()), response.status)) this.end(OK);
   }

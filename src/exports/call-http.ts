@@ -204,7 +204,7 @@ class HttpCall implements Call {
   }
 }
 
-function metadataFrom(headers: Headers): Metadata {
+export function metadataFrom(headers: Headers): Metadata {
   return [...headers].filter(([name]) => !OWN.test(name)).flat();
 }
 

@@ -174,6 +174,23 @@ test('streams of events: so many and no more; another account’s is not found',
   await small.close();
 });
 
+test('a stream that is reserved and not opened does not grow without end', async () => {
+  const token = await (await fetch(house.url, { method: 'PUT' })).text();
+  const variables = { root: { name: 'x'.repeat(200_000) } };
+  const query = 'query($root: TreeInput!) { ordersEchoTree(root: $root) { root { name } } }';
+  const statuses: number[] = [];
+  for (let id = 0; id < 12; id++) {
+    const body = JSON.stringify({ query, variables, extensions: { operationId: String(id) } });
+    statuses.push((await post(body, { 'x-graphql-event-stream-token': token }))[0]);
+  }
+  assert.deepEqual([statuses[0], statuses.at(-1)], [202, 429]);
+  const opened = await fetch(house.url, {
+    headers: { accept: 'text/event-stream', 'x-graphql-event-stream-token': token },
+  });
+  assert.equal(opened.status, 200);
+  await opened.body!.cancel();
+});
+
 /** May call what reads, and nothing else. */
 const READER: Permissions = {
   epoch: 1,

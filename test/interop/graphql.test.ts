@@ -236,3 +236,15 @@ test('a file comes by the multipart request, as browsers send it', async () => {
   const { data } = await ask(house.url, '{ history(filter: "upload/1") { messages { base64 } } }');
   assert.deepEqual(data, { history: { messages: [{ base64: bytes.toString('base64') }] } });
 });
+
+test('fields of the request go with the calls, and what they say is in the answer’s', async () => {
+  const query = '{ one: ordersWhoAmI { metadata } two: ordersWhoAmI { account } }';
+  const headers = { 'content-type': 'application/json', 'x-trace': 'abc', 'x-graphql-event-stream-token': 'secret' };
+  const secret = await fetch(house.url, { method: 'POST', headers, body: JSON.stringify({ query }) });
+  assert.equal(secret.status, 404);
+  const { 'x-graphql-event-stream-token': _token, ...plain } = headers;
+  const response = await fetch(house.url, { method: 'POST', headers: plain, body: JSON.stringify({ query }) });
+  const { data } = (await response.json()) as { data: { one: { metadata: string[] } } };
+  assert.equal(data.one.metadata[data.one.metadata.indexOf('x-trace') + 1], 'abc');
+  assert.deepEqual([response.headers.get('x-shop'), response.headers.get('x-till')], ['open, open', '7, 7']);
+});

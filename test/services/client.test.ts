@@ -62,7 +62,7 @@ async function conversation(client: Shop): Promise<void> {
   assert.equal(headers[headers.indexOf('x-shop') + 1], 'open');
 }
 
-for (const protocol of ['http', 'ws', 'mqtt', 'grpc'])
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'graphql'])
   test(`the typed client over ${protocol}`, TIMEOUT, async () => {
     const shop = shopService();
     const portico = await Portico.start({

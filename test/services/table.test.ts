@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Portico } from '../../src/portico.ts';
 import { shopService } from '../../src/resources/services/testing/shop.ts';
 import { graphqlCarrier } from './way-graphql.ts';
+import { grpcJs } from './way-grpc-js.ts';
 import { carrierWay, connectJson, jsonRpc, mqttJs, type Opens, porticoJson, rest } from './ways.ts';
 
 const TIMEOUT = { timeout: 60_000 };
@@ -14,6 +15,7 @@ const WAYS: Readonly<Record<string, { readonly open: Opens; readonly streams: bo
   'portico.json, ws': { open: porticoJson, streams: true },
   'JSON-RPC 2.0, ws': { open: jsonRpc, streams: false },
   'MQTT 5.0, MQTT.js': { open: mqttJs, streams: true },
+  'gRPC, @grpc/grpc-js': { open: grpcJs, streams: true },
   'Connect in JSON, fetch': { open: connectJson, streams: true },
   ...Object.fromEntries(
     ['http', 'ws', 'mqtt', 'grpc', 'connect'].map((scheme) => [

@@ -8,18 +8,47 @@ import { boundaryOf } from './form.ts';
 import { type FilesHost, pathOf, refuse } from './server-answers.ts';
 import { FormUpload } from './server-form.ts';
 import { answerRead } from './server-read.ts';
+import { takeShare } from './server-shares.ts';
+import { TUS, Uploads } from './server-uploads.ts';
 import { takeDelete, takeFolder, takePut, takeTransfer } from './server-write.ts';
 
 const ALLOW = 'GET, HEAD, PUT, POST, DELETE, MOVE, COPY, MKCOL, OPTIONS';
 
 /** `/files/<path>`. */
 export function serveFiles(host: FilesHost): ExchangeHandler {
+  const uploads = uploadsOf(host);
   return (exchange) => {
     const path = pathOf(exchange.target);
     if (host.resources.files === undefined) answerProblem(exchange, 404, 'This server has no files.');
     else if (path === null) refuse(exchange, faults.badPath);
+    else if (beginsUpload(exchange)) beginUpload(exchange, uploads, path);
     else route(exchange, host, path);
   };
+}
+
+/** `/uploads/<id>`. */
+export function serveUploads(host: FilesHost): ExchangeHandler {
+  return uploadsOf(host).handle;
+}
+
+const UPLOADS_OF = new WeakMap<FilesHost['resources'], Uploads>();
+
+/** One for both routes of a server. */
+function uploadsOf(host: FilesHost): Uploads {
+  let uploads = UPLOADS_OF.get(host.resources);
+  if (uploads === undefined) UPLOADS_OF.set(host.resources, (uploads = new Uploads(host)));
+  return uploads;
+}
+
+function beginsUpload({ method, fields }: Exchange): boolean {
+  if (method === 'POST' && fields.has('tus-resumable')) return true;
+  return (method === 'PUT' || method === 'POST') && fields.has('upload-complete');
+}
+
+function beginUpload(exchange: Exchange, uploads: Uploads, path: string): void {
+  const isFolder = splitTarget(exchange.target).path.endsWith('/');
+  if (exchange.fields.has('tus-resumable')) uploads.createTus(exchange, path, isFolder);
+  else uploads.create(exchange, path);
 }
 
 function route(exchange: Exchange, host: FilesHost, path: string): void {
@@ -47,7 +76,7 @@ function route(exchange: Exchange, host: FilesHost, path: string): void {
       takePost(exchange, host, path);
       break;
     case 'OPTIONS':
-      answerNothing(exchange, 204, Fields.of({ allow: ALLOW }));
+      answerNothing(exchange, 204, Fields.of({ allow: ALLOW, ...TUS, 'upload-limit': 'max-age=86400' }));
       break;
     default:
       answerProblem(exchange, 405, 'This is not done to files.', Fields.of({ allow: ALLOW }));
@@ -55,6 +84,10 @@ function route(exchange: Exchange, host: FilesHost, path: string): void {
 }
 
 function takePost(exchange: Exchange, host: FilesHost, path: string): void {
+  if (/^\?*share(?:$|[=&])/.test(splitTarget(exchange.target).query)) {
+    takeShare(exchange, host, path);
+    return;
+  }
   const boundary = boundaryOf(exchange.fields.get('content-type'));
   if (boundary === null) answerProblem(exchange, 415, 'A form with files is taken here: multipart/form-data.');
   else new FormUpload(exchange, host, path, boundary);

@@ -3,6 +3,7 @@ import type { GraphQLError } from 'graphql';
 import type { Exchange } from '../../core/exchange.ts';
 import type { Fault } from '../../core/fault.ts';
 import { Fields } from '../../core/fields.ts';
+import { writeMetadata } from '../http/metadata.ts';
 import { chooseType } from '../http/negotiate.ts';
 import { BAD_USER_INPUT, refusalText } from './codes.ts';
 
@@ -31,9 +32,16 @@ const fieldsOf = (type: string) =>
 const FIELDS = { [JSON_TYPE]: fieldsOf(JSON_TYPE), [RESPONSE_TYPE]: fieldsOf(RESPONSE_TYPE) } as const;
 
 /** Answers with a text of JSON. */
-export function answerText(exchange: Exchange, form: Form, status: number, text: string): void {
+export function answerText(
+  exchange: Exchange,
+  form: Form,
+  status: number,
+  text: string,
+  metadata: readonly string[] = [],
+): void {
   const body = Buffer.from(text);
-  exchange.respond(status, FIELDS[form === EVENTS_TYPE ? JSON_TYPE : form], body.length);
+  const fields = FIELDS[form === EVENTS_TYPE ? JSON_TYPE : form];
+  exchange.respond(status, writeMetadata(fields, metadata), body.length);
   if (exchange.method !== 'HEAD') exchange.share(body, 0, body.length);
   exchange.end();
   exchange.flush();

@@ -2,7 +2,7 @@
 // answer is written. What the compiled plan cannot write, errors above all, is completed by graphql-js from the same results.
 import { execute, GraphQLError, type GraphQLSchema } from 'graphql';
 import type { Caller } from '../../core/caller.ts';
-import type { Call, CallReceiver, Services } from '../../resources/services/contract.ts';
+import type { Call, CallReceiver, Metadata, Services } from '../../resources/services/contract.ts';
 import type { Status } from '../../resources/services/status.ts';
 import { BAD_USER_INPUT, errorJson, type Failure, INTERNAL, statusFailure } from './codes.ts';
 import type { Operation } from './document.ts';
@@ -18,6 +18,8 @@ export interface Output {
   /** The JSON of an answer: exactly one, and then `end`, but for subscriptions. */
   next(text: string): void;
   end(): void;
+  /** What calls say beside their answers, before the answer; where it can be told. */
+  said?(metadata: Metadata): void;
 }
 
 /** Who asks, on what. */
@@ -26,6 +28,8 @@ export interface Asker {
   readonly connection: number;
   /** What it is called in `why`. */
   readonly name: string;
+  /** What goes with each call. */
+  readonly metadata: Metadata;
 }
 
 /** What ended: a value, or why there is none. */
@@ -33,6 +37,7 @@ export interface Outlet {
   value(value: unknown): void;
   /** The last: with null after all went well. */
   end(failure: Failure | null): void;
+  said?(metadata: Metadata): void;
   readonly room: number;
 }
 
@@ -71,8 +76,8 @@ class MethodCall implements CallReceiver, Doing {
     this.outlet = outlet;
   }
 
-  begin(means: Means, target: Target & { on: 'method' }, { caller, connection }: Asker): this {
-    const options = { caller, connection, metadata: [], timeoutMs: Number.POSITIVE_INFINITY };
+  begin(means: Means, target: Target & { on: 'method' }, { caller, connection, metadata }: Asker): this {
+    const options = { caller, connection, metadata, timeoutMs: Number.POSITIVE_INFINITY };
     this.call = means.services!.begin(target.method, options, this);
     this.feed();
     return this;
@@ -91,15 +96,18 @@ class MethodCall implements CallReceiver, Doing {
     call.finish();
   }
 
-  headers(): void {}
+  headers(metadata: Metadata): void {
+    if (!this.over) this.outlet.said?.(metadata);
+  }
 
   message(value: unknown): void {
     if (!this.over) this.outlet.value(value);
   }
 
-  end(status: Status): void {
+  end(status: Status, trailers: Metadata): void {
     if (this.over) return;
     this.over = true;
+    if (trailers.length > 0) this.outlet.said?.(trailers);
     this.outlet.end(status.code === 'OK' ? null : statusFailure(status));
   }
 
@@ -145,6 +153,10 @@ class Result implements Outlet {
   end(failure: Failure | null): void {
     this.failure = failure;
     this.execution.settled();
+  }
+
+  said(metadata: Metadata): void {
+    this.execution.said(metadata);
   }
 }
 
@@ -224,6 +236,10 @@ class Once implements Doing {
     }
     this.going = false;
     if (this.pending === 0) this.complete();
+  }
+
+  said(metadata: Metadata): void {
+    if (!this.over) this.output.said?.(metadata);
   }
 
   settled(): void {

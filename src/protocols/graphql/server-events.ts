@@ -341,7 +341,9 @@ export class EventStreams {
     if (typeof id !== 'string' || id === '' || id.length > idCharactersMax)
       answerFault(exchange, JSON_TYPE, faults.badParameters, 'extensions.operationId is missing, or too long.');
     else if (stream.has(id)) answerFault(exchange, JSON_TYPE, faults.operationTaken);
-    else if (stream.size >= socketOperationsMax) answerFault(exchange, JSON_TYPE, faults.operationsTooMany);
+    // What nobody reads does not grow.
+    else if (stream.size >= socketOperationsMax || stream.room <= 0)
+      answerFault(exchange, JSON_TYPE, faults.operationsTooMany);
     else if (isRefused(readied)) answerErrors(exchange, JSON_TYPE, readied, 400);
     else {
       answerNothing(exchange, 202);

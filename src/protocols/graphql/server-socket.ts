@@ -99,7 +99,7 @@ export class SocketServer implements Upper, SignInWaiter {
     const { caller } = this;
     const { peer, id } = this.session.messages;
     const from = `graphql/${addressText(peer.remote)}`;
-    return { caller, connection: id, name: caller.account === '' ? from : `${from}/${caller.account}` };
+    return { caller, connection: id, metadata: [], name: caller.account === '' ? from : `${from}/${caller.account}` };
   }
 
   subscribe(id: string, payload: Readonly<Record<string, unknown>>): void {

@@ -6,8 +6,10 @@ import type { Exchange, ExchangeEvents, ExchangeHandler } from '../../core/excha
 import { Fields } from '../../core/fields.ts';
 import { addressText, type Peer } from '../../core/peer.ts';
 import { REVOKED, type Why } from '../../core/pipe.ts';
+import type { Metadata } from '../../resources/services/contract.ts';
 import { answerNothing } from '../http/answers.ts';
 import { collectBody } from '../http/collect.ts';
+import { metadataOf } from '../http/metadata.ts';
 import { parseMediaType, prefers } from '../http/negotiate.ts';
 import { splitTarget } from '../http/target.ts';
 import {
@@ -46,6 +48,7 @@ class PlainAnswer implements Output, ExchangeEvents {
   doing: Doing | null = null;
   private over = false;
   private text = '';
+  private metadata: Metadata = [];
 
   constructor(exchange: Exchange, form: Form) {
     this.exchange = exchange;
@@ -60,7 +63,11 @@ class PlainAnswer implements Output, ExchangeEvents {
   end(): void {
     if (this.over) return;
     this.over = true;
-    answerText(this.exchange, this.form, 200, this.text);
+    answerText(this.exchange, this.form, 200, this.text, this.metadata);
+  }
+
+  said(metadata: Metadata): void {
+    this.metadata = this.metadata.length === 0 ? metadata : [...this.metadata, ...metadata];
   }
 
   writable(): void {}
@@ -209,15 +216,23 @@ function tokenOf({ fields }: Exchange, query: URLSearchParams): string | null {
   return fields.get(TOKEN_FIELD) ?? query.get('token');
 }
 
+/** By which a stream is reached is for nobody else. */
+function withoutToken(metadata: Metadata): Metadata {
+  return metadata.filter((_text, at) => metadata[at - (at % 2)] !== TOKEN_FIELD);
+}
+
 class HttpAsker implements Asker {
   readonly caller: Caller;
   readonly connection: number;
+  readonly metadata: Metadata;
   private readonly peer: Peer;
 
-  constructor({ caller, connection, peer }: Exchange) {
+  constructor({ caller, connection, peer, fields }: Exchange) {
     this.caller = caller;
     this.connection = connection;
     this.peer = peer;
+    const metadata = metadataOf(fields);
+    this.metadata = fields.has(TOKEN_FIELD) ? withoutToken(metadata) : metadata;
   }
 
   get name(): string {

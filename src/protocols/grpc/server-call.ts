@@ -78,11 +78,16 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected compressed: Coding | null = null;
   /** Where the messages of an answer of many gather in one turn. */
   private readonly strip: Strip | null;
+  /** There is room for so much at least, in this turn. */
+  private budget = 0;
+  /** The exchange knows that there is something at the end of the turn. */
+  private noted = false;
   private call: Call | null = null;
   private readonly since: number;
   private readonly single: boolean;
   private first: unknown;
-  private finished = false;
+  /** All of the request came. */
+  protected finished = false;
   private over = false;
   private paused = false;
   private discarded = 0;
@@ -269,13 +274,15 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
 
   get room(): number {
     if (this.over) return 0;
-    const { strip } = this;
-    if (strip !== null && this.exchange.room <= strip.to - strip.from) {
-      // Who is told that there is none is told again only when it was the exchange that had none.
-      this.emit();
-      this.exchange.flush();
-    }
-    return this.exchange.room > 0 ? ROOM : 0;
+    return this.budget > 0 ? ROOM : this.roomLeft();
+  }
+
+  private roomLeft(): number {
+    // Who is told that there is none is told again only when it was the exchange that had none.
+    this.emit();
+    if (this.noted) this.exchange.flush();
+    this.budget = this.exchange.room;
+    return this.budget > 0 ? ROOM : 0;
   }
 
   message(value: unknown): void {
@@ -299,8 +306,9 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
       if (prefix > 0) writePrefix(out.bytes, 0, 0, size);
       this.put(out.bytes, 0, out.length);
     }
-    const { kind } = this.entry.method;
-    if (kind === 'server' || kind === 'both') this.exchange.flush();
+    if (this.strip === null || this.noted) return;
+    this.noted = true;
+    this.exchange.flush();
   }
 
   private encode(output: BodyCodec, value: unknown, out: ByteWriter): boolean {
@@ -330,6 +338,7 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   protected write(bytes: Buffer, start: number, end: number): void {
     const { exchange, strip } = this;
     const size = end - start;
+    this.budget -= size;
     if (strip !== null && size <= STRIP_MOST) {
       if (strip.add(bytes, start, end)) return;
       this.emit();
@@ -353,6 +362,8 @@ export abstract class ServerCall implements CallReceiver, BodyReader, ExchangeEv
   }
 
   gather(): void {
+    this.noted = false;
+    this.budget = 0;
     this.emit();
   }
 

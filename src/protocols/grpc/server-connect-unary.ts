@@ -55,6 +55,7 @@ class ConnectUnaryCall extends ServerCall {
 
   /** The message of a GET. */
   query(bytes: Buffer): void {
+    this.finished = true;
     if (bytes.length > this.host.limits.messageBytesMax) this.fail(faults.tooLong);
     else this.whole(bytes, 0, bytes.length);
     if (!this.isOver) super.finishInput();
@@ -141,6 +142,7 @@ export function serveConnectUnary(
   const inCoding = codingOf(encoding);
   const bytes = asked === null ? null : messageOf(asked);
   if (version !== 'v1') refuse(statusOf(faults.version));
+  else if (Number.isNaN(connectTimeoutOf(fields))) refuse(statusOf(faults.timeout));
   else if (form === undefined || (isGet && bytes === null)) refuse(statusOf(faults.query));
   else if (inCoding === null && encoding !== 'identity' && encoding !== '') refuse(statusOf(faults.coding, encoding));
   else {

@@ -295,3 +295,31 @@ test('as many watch as may, and no more; who goes makes room', async () => {
   for (const client of [second, third]) client.abort(8);
   await stage.house.pass(1);
 });
+
+test('a GET whose timeout is none, whose message is none, whose method changes something', async () => {
+  const stage = open();
+  const get = async (query: string, method = 'EchoTree', fields = {}) => {
+    const client = stage.get(`/shop.v1.Orders/${method}?${query}`, fields);
+    await stage.settle(client);
+    return [client.status, codeOf(client)];
+  };
+  const message = `message=${encodeURIComponent('{"root":{"name":"oak"}}')}`;
+  assert.deepEqual(await get(`encoding=json&${message}`), [200, 'ok']);
+  assert.deepEqual(await get(`connect=v1&encoding=json&${message}`), [200, 'ok']);
+  assert.deepEqual(await get(`connect=v2&encoding=json&${message}`), [400, 'invalid_argument']);
+  assert.deepEqual(await get(message), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=json'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=json&message=%zz'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=proto&base64=1&message=*'), [400, 'invalid_argument']);
+  assert.deepEqual(await get('encoding=proto&base64=1&message=CgUKA29haw'), [200, 'ok']);
+  assert.deepEqual(await get(`encoding=json&compression=snappy&${message}`), [501, 'unimplemented']);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'PlaceOrder'), [405, 'unimplemented']);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'EchoTree', { 'connect-timeout-ms': 'x' }), [
+    400,
+    'invalid_argument',
+  ]);
+  assert.deepEqual(await get(`encoding=json&${message}`, 'EchoTree', { 'connect-timeout-ms': '0' }), [
+    504,
+    'deadline_exceeded',
+  ]);
+});

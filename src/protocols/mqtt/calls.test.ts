@@ -362,3 +362,14 @@ test('whatever is asked in whatever order, nothing is left behind', async () => 
   });
   await fc.assert(property, { numRuns: 60 });
 });
+
+test('each of many calls at once is answered, also where few may wait', async () => {
+  const shop = await Shop.open({ callsMax: 1, receiveMaximum: 4 });
+  const client = await Client.open(shop);
+  for (let index = 0; index < 500; index++) {
+    client.say('Nothing', { qos: 0, correlation: String(index) });
+    if (index % 50 === 0) await shop.pass();
+  }
+  await shop.pass(2_000);
+  assert.equal(client.got.length, 500);
+});

@@ -116,7 +116,7 @@ export const limits = {
     what: 'calls of one connection at once; one more is answered with RESOURCE_EXHAUSTED',
     default: 256,
     least: 1,
-    most: 32_768,
+    most: 50_000,
     unit: 'count',
     fault: null,
     spec: 'MQTT 5.0 §4.10',

@@ -37,6 +37,9 @@ export interface Calling {
   readonly connection: number;
   /** Whether it takes more for now. */
   isRoomy(): boolean;
+  /** An answer is being published, or has been: past so many nothing more is read. */
+  began(): void;
+  ended(): void;
   /** Answers a packet by PUBACK or PUBREC, unless its sequence is below 0. */
   acknowledge(sequence: number, code: number, reason: string): void;
 }
@@ -67,7 +70,7 @@ export class MqttCalls implements Waiter {
     this.attachment = attachment;
     const { limits, resources } = calling.host;
     this.methods = jsonMethodsOf(resources.services!);
-    this.publishing = new Tokens(limits.callsMax * (PUBLISHING_MAX + 2));
+    this.publishing = new Tokens(limits.callsMax * (PUBLISHING_MAX + 2) + limits.receiveMaximum);
   }
 
   /** Whether this is the topic of a method rather than one to be heard. */
@@ -139,6 +142,7 @@ export class MqttCalls implements Waiter {
   answer(call: MqttCall, payload: Buffer, properties: readonly string[]): boolean {
     const token = this.publishing.open(call);
     if (token === 0) return false;
+    this.calling.began();
     const { responseTopic, correlation, assurance } = call;
     const publication = {
       topic: responseTopic,
@@ -157,6 +161,7 @@ export class MqttCalls implements Waiter {
   settled(token: number, outcome: Outcome): void {
     const call = this.publishing.take(token);
     if (call === undefined || call === null) return;
+    this.calling.ended();
     if (outcome !== OK) {
       const { host, connection } = this.calling;
       const fields = { connection, topic: call.responseTopic, outcome };

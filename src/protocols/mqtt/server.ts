@@ -318,6 +318,8 @@ export class MqttServer implements Upper, Subscriber, Waiter, SignInWaiter {
       caller: caller!,
       connection: pipe.id,
       isRoomy: () => pipe.room > 0,
+      began: () => this.gone || this.began(),
+      ended: () => this.gone || this.ended(),
       acknowledge: (sequence: number, code: number, reason: string) => {
         if (code !== REASON.success) this.refusePublish(sequence, code, reason);
         else if (sequence >= 0) this.session.published(sequence, code, '');

@@ -145,7 +145,11 @@ export class TreeFiles implements C.Files {
     if (may !== OK) return may;
     const place = this.trees.find(path);
     const file = await place.tree.open(place.inner);
-    if (typeof file === 'number') return file;
+    if (typeof file === 'number') {
+      // Not even what it is, is told of what a link leads to that the caller may not read.
+      const real = await this.reach(caller, 'read', path);
+      return typeof real === 'number' ? real : file;
+    }
     if (file.stat.real !== place.inner && !this.rights.may(caller, 'read', pathOf(place.before, file.stat.real))) {
       file.close();
       return MISSING;

@@ -151,7 +151,10 @@ export class Shelf {
     const readied = this.engine.ready({ query, operationName: null, variables, extensions: null, documentId: null });
     if (isRefused(readied)) throw new Error(readied.map(({ message }) => message).join(' '));
     const output = new Written();
-    return { doing: this.engine.start(readied, { caller: CALLER, connection: 1, name: 'test' }, output), output };
+    return {
+      doing: this.engine.start(readied, { caller: CALLER, connection: 1, name: 'test', metadata: [] }, output),
+      output,
+    };
   }
 
   /** Why a document is refused; '' when it is not. */

@@ -51,6 +51,13 @@ export class Stage {
     return simulateRequest(this.house.world, this.serving.handle, request, { cut: this.cut });
   }
 
+  get(target: string, fields: Readonly<Record<string, string>> = {}): SimulatedClient {
+    const request = { method: 'GET', target, fields: Fields.of(fields), caller: ANN };
+    const client = simulateRequest(this.house.world, this.serving.handle, request, { cut: this.cut });
+    client.end();
+    return client;
+  }
+
   /** A whole body, and all that is answered. */
   async ask(
     method: string,
