@@ -349,6 +349,35 @@ test('nobody is connected to for somebody else, and no path leads out of the tre
   line.socket.destroy();
 });
 
+test('a file that the kernel cannot send at once arrives whole, by whichever way it is sent', async () => {
+  const large = randomBytes(24_000_000);
+  const digest = createHash('sha1').update(large).digest('hex');
+  const plain = await open({ native: 'off' });
+  for (const { plain: port, tree } of [house, plain]) {
+    writeFileSync(join(tree, 'large'), large);
+    const line = new Line(connect(port, '127.0.0.1'));
+    await line.hears(/^220 /);
+    await line.says('USER ann\r\n', /331/);
+    await line.says('PASS x\r\nTYPE I\r\n', /200/);
+    for (const start of [0, 1_234_567]) {
+      const told = await line.says('EPSV\r\n', /\|(\d+)\|/);
+      const data = connect({ host: '127.0.0.1', port: Number(told[1]) });
+      const hash = createHash('sha1').update(large.subarray(0, start));
+      // Slower than it is sent, in steps.
+      data.on('data', (piece) => {
+        hash.update(piece);
+        data.pause();
+        setImmediate(() => data.resume());
+      });
+      await line.says(`REST ${start}\r\nRETR /large\r\n`, /226/);
+      await until(() => data.closed || data.readableEnded, 'the end of the data');
+      assert.equal(hash.digest('hex'), digest);
+    }
+    line.socket.destroy();
+  }
+  await plain.portico.close();
+});
+
 test('commands that are sent behind AUTH TLS in the clear are not done', async () => {
   const line = new Line(connect(house.plain, '127.0.0.1'));
   await line.hears(/^220 /);

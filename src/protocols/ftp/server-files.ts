@@ -69,9 +69,15 @@ export class CallerFiles implements FtpFiles {
 
   private pagesOf(folder: OpenFolder): FolderPages {
     return {
-      next: (then) => this.when(folder.next(PAGE), (entries) => then(entries.map((facts) => this.factsOf(facts)))),
+      next: (then) => this.when(folder.next(PAGE), (entries) => then(this.pageOf(entries))),
       close: () => folder.close(),
     };
+  }
+
+  /** The disk has an order of its own; what fits into a page is by name. */
+  private pageOf(entries: readonly Facts[]): FileFacts[] {
+    const page = entries.map((facts) => this.factsOf(facts));
+    return page.sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 
   change(change: Change, then: (outcome: Outcome) => void): void {
