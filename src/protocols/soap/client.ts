@@ -168,7 +168,10 @@ export function soapAnswer(operation: ClientOperation, status: number, contentTy
   if (!Buffer.isBuffer(document)) return wrong(document.text);
   const reader = idle.pop() ?? new XmlReader(READING);
   reader.begin(document);
-  const answer = readEnvelope(reader, operation, status, beside);
+  let answer = readEnvelope(reader, operation, status, beside);
+  // A page of words, whatever it is said to be.
+  if (status >= 300 && reader.fault !== null)
+    answer = failed(codeOfHttp(status), `the server answers with status ${status}`);
   reader.release();
   if (idle.length < IDLE_MAX) idle.push(reader);
   return answer;
