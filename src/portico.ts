@@ -190,8 +190,8 @@ export class Portico implements AsyncDisposable {
       refuseStrangers(config, accounts);
       if (!accounts.open) topics.endNameless();
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       files = await openServerFiles(config, { engine, turn, accounts, topics });
+      serving = await Serving.open(config, { turn, log, accounts, topics, files, watch });
       const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
