@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { RecordSet } from '../../src/resources/names/dnssec-canonical.ts';
-import * as keys from '../../src/resources/names/dnssec-keys.ts';
-import { PLAIN_NSEC3 } from '../../src/resources/names/dnssec-nsec.ts';
-import { SIGNING_POLICY, type SigningPolicy, ZoneSigner } from '../../src/resources/names/dnssec-zone.ts';
+import type { RecordSet } from '../../src/formats/dnssec/canonical.ts';
+import * as keys from '../../src/formats/dnssec/keys.ts';
+import { PLAIN_NSEC3 } from '../../src/formats/dnssec/nsec.ts';
+import { SIGNING_POLICY, type SigningPolicy, ZoneSigner } from '../../src/resources/names/zone-signer.ts';
 import { keysOf, MapZone, nameOf, set, soa } from '../../src/resources/names/testing/signed-zones.ts';
 import { missing, run } from '../clients.ts';
 

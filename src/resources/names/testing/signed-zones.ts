@@ -1,8 +1,8 @@
 // Names, sets and small zones for the tests of DNSSEC, without the codec.
-import { type RecordSet, TYPE_DNAME, TYPE_NS, TYPE_SOA } from '../dnssec-canonical.ts';
-import { DIGEST_SHA256, makeDelegationSigner, type SigningKey } from '../dnssec-keys.ts';
-import { keyOf, labelCount, lastLabels } from '../dnssec-names.ts';
-import type { ZoneKeys, ZoneSource } from '../dnssec-zone.ts';
+import { type RecordSet, TYPE_DNAME, TYPE_NS, TYPE_SOA } from '../../../formats/dnssec/canonical.ts';
+import { DIGEST_SHA256, makeDelegationSigner, type SigningKey } from '../../../formats/dnssec/keys.ts';
+import { keyOf, labelCount, lastLabels } from '../../../formats/dnssec/names.ts';
+import type { ZoneKeys, ZoneSource } from '../zone-signer.ts';
 
 /** A name of plain labels; `''` and `'.'` are the root. */
 export function nameOf(text: string): Buffer {

@@ -1,6 +1,7 @@
 // The canonical form of record sets (RFC 4034 §6): names within data in lower case, data in order, and the bytes that a
 // signature covers. It works on uncompressed wire data and knows no zone.
-import { isWildcard, lastLabels, lowered, nameEnd, signedLabels } from './dnssec-names.ts';
+import { checkName } from '../dns/name.ts';
+import { isWildcard, lastLabels, lowered, signedLabels } from './names.ts';
 
 /** Records of one owner, type and class IN, in uncompressed wire form. */
 export interface RecordSet {
@@ -72,7 +73,7 @@ export function canonicalData(type: number, data: Buffer): Buffer {
 function loweredFrom(data: Buffer, at: number, names: number): Buffer {
   let copy = data;
   for (let name = 0; name < names; name++) {
-    const end = nameEnd(data, at, data.length);
+    const end = checkName(data, at, data.length);
     if (end < 0) return data;
     const own = data.subarray(at, end);
     const low = lowered(own);
@@ -108,7 +109,7 @@ export interface Signature {
 
 /** An RRSIG's data, read; null when it is none. */
 export function readSignature(data: Buffer): Signature | null {
-  const end = data.length < 19 ? -1 : nameEnd(data, 18, data.length);
+  const end = data.length < 19 ? -1 : checkName(data, 18, data.length);
   if (end < 0) return null;
   return {
     covered: data.readUInt16BE(0),

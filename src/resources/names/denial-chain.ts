@@ -1,8 +1,16 @@
 // The chain of NSEC or NSEC3 records of one zone, and the proofs that an authority takes from it (RFC 4035 §3.1.3,
 // RFC 5155 §7.2). It is told which names are in it, or filled with the records of a zone that somebody else signed.
-import { type RecordSet, TYPE_NSEC, TYPE_NSEC3, TYPE_RRSIG } from './dnssec-canonical.ts';
-import { keyOf, labelCount, lastLabels, nameOfKey, sharedLabels, wildcardUnder } from './dnssec-names.ts';
-import { hashName, makeNsec, makeNsec3, type Nsec3Parameters, OPT_OUT, readNsec, readNsec3 } from './dnssec-nsec.ts';
+import { type RecordSet, TYPE_NSEC, TYPE_NSEC3, TYPE_RRSIG } from '../../formats/dnssec/canonical.ts';
+import { keyOf, labelCount, lastLabels, nameOfKey, sharedLabels, wildcardUnder } from '../../formats/dnssec/names.ts';
+import {
+  hashName,
+  makeNsec,
+  makeNsec3,
+  type Nsec3Parameters,
+  OPT_OUT,
+  readNsec,
+  readNsec3,
+} from '../../formats/dnssec/nsec.ts';
 
 export interface ChainPolicy {
   /** Null for NSEC. */

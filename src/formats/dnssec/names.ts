@@ -1,18 +1,11 @@
 // Domain names in wire form (labels with their lengths, uncompressed), and their canonical order as plain text order: what
 // DNSSEC does with names. It knows neither messages nor records.
+import { sameName as equalNames, labelCount, NAME_BYTES_MAX } from '../dns/name.ts';
 
-/** Octets of a name on the wire (RFC 1035 §3.1). */
-export const NAME_MAX = 255;
+export { labelCount };
 
 /** The root. */
 export const ROOT_NAME: Buffer = Buffer.from([0]);
-
-/** Labels of a name, without the root's; a wildcard's `*` counts (RFC 4034 §3.1.3 does not count it: see `signedLabels`). */
-export function labelCount(name: Uint8Array): number {
-  let count = 0;
-  for (let at = 0; name[at]! !== 0; at += name[at]! + 1) count++;
-  return count;
-}
 
 /** What the labels field of an RRSIG says of an owner: neither the root nor a leading `*` counts (RFC 4034 §3.1.3). */
 export function signedLabels(name: Uint8Array): number {
@@ -56,21 +49,12 @@ export function lastLabels(name: Buffer, labels: number): Buffer {
 
 /** `*.` and the name, or null when that is too long. */
 export function wildcardUnder(name: Buffer): Buffer | null {
-  return name.length + 2 > NAME_MAX ? null : Buffer.concat([Buffer.from([1, 0x2a]), name]);
+  return name.length + 2 > NAME_BYTES_MAX ? null : Buffer.concat([Buffer.from([1, 0x2a]), name]);
 }
 
 /** Whether both are one name, in any case. */
 export function sameName(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let at = 0; at < a.length; at++) {
-    let left = a[at]!;
-    let right = b[at]!;
-    if (left === right) continue;
-    if (isUpper(left)) left += 32;
-    if (isUpper(right)) right += 32;
-    if (left !== right) return false;
-  }
-  return true;
+  return a.length === b.length && equalNames(a, 0, b, 0);
 }
 
 /** Whether `name` is `zone` or below it. */
@@ -127,16 +111,4 @@ export function nameOfKey(key: string): Buffer {
 /** The key of the name one label up; the root's is `''`, and has none above. */
 export function parentKey(key: string): string {
   return key.slice(0, key.lastIndexOf('\0', key.length - 2) + 1);
-}
-
-/** Where the name at `at` in uncompressed bytes ends, or -1 when it is none (a pointer, too long, cut off). */
-export function nameEnd(bytes: Uint8Array, at: number, end: number): number {
-  const start = at;
-  for (;;) {
-    if (at >= end) return -1;
-    const size = bytes[at]!;
-    if (size === 0) return at + 1 - start > NAME_MAX ? -1 : at + 1;
-    if (size > 63) return -1;
-    at += size + 1;
-  }
 }

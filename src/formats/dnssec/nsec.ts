@@ -1,6 +1,7 @@
 // NSEC and NSEC3 records: bit maps of types, hashed names, and data both ways (RFC 4034 §4, RFC 5155 §3).
 import { createHash, hash } from 'node:crypto';
-import { lowered, nameEnd } from './dnssec-names.ts';
+import { checkName } from '../dns/name.ts';
+import { lowered } from './names.ts';
 
 /** The types of a name as windows of bits (RFC 4034 §4.1.2); `types` in any order. */
 export function makeTypeMap(types: Iterable<number>): Buffer {
@@ -55,7 +56,7 @@ export interface Nsec {
 }
 
 export function readNsec(owner: Buffer, data: Buffer): Nsec | null {
-  const end = nameEnd(data, 0, data.length);
+  const end = checkName(data, 0, data.length);
   if (end < 0 || typesOf(data.subarray(end)) === null) return null;
   return { owner, next: data.subarray(0, end), types: data.subarray(end) };
 }

@@ -1,8 +1,8 @@
 // RRSIGs made and checked over record sets (RFC 4034 §3, RFC 4035 §5.3). The time is handed in; nothing here looks up keys.
 import { sign as signBytes, verify as verifyBytes } from 'node:crypto';
-import { type RecordSet, readSignature, type Signature, signaturePrefix, signedBytes } from './dnssec-canonical.ts';
-import { ALGORITHMS, type Key, REVOKE_FLAG, type SigningKey, ZONE_FLAG } from './dnssec-keys.ts';
-import { isWithin, sameName, signedLabels } from './dnssec-names.ts';
+import { type RecordSet, readSignature, type Signature, signaturePrefix, signedBytes } from './canonical.ts';
+import { ALGORITHMS, type Key, REVOKE_FLAG, type SigningKey, ZONE_FLAG } from './keys.ts';
+import { isWithin, sameName, signedLabels } from './names.ts';
 
 /** Seconds since 1970. */
 export interface Validity {

@@ -9,9 +9,9 @@ import {
   TYPE_NSEC,
   TYPE_NSEC3,
   TYPE_SOA,
-} from './dnssec-canonical.ts';
-import { isWithin, keyOf, labelCount, lastLabels, sameName, sharedLabels, wildcardUnder } from './dnssec-names.ts';
-import { hashName, hasType, type Nsec, type Nsec3, readNsec, readNsec3 } from './dnssec-nsec.ts';
+} from './canonical.ts';
+import { isWithin, keyOf, labelCount, lastLabels, sameName, sharedLabels, wildcardUnder } from './names.ts';
+import { hashName, hasType, type Nsec, type Nsec3, readNsec, readNsec3 } from './nsec.ts';
 
 /** More iterations than this are treated as no signature at all (RFC 9276 §3.2). */
 export const NSEC3_ITERATIONS_MAX = 50;

@@ -1,8 +1,14 @@
 // Key roll-over without a gap: zone-signing keys are published before they sign, key-signing keys are announced to the parent
 // by CDS and CDNSKEY before they replace another (RFC 7583 §3.2.1, §3.3.3; RFC 7344, RFC 8078). The time, and what the parent
 // has, are handed in.
-import { DELETE_CDNSKEY, DELETE_CDS, DIGEST_SHA256, makeDelegationSigner, type SigningKey } from './dnssec-keys.ts';
-import type { ZoneKeys } from './dnssec-zone.ts';
+import {
+  DELETE_CDNSKEY,
+  DELETE_CDS,
+  DIGEST_SHA256,
+  makeDelegationSigner,
+  type SigningKey,
+} from '../../formats/dnssec/keys.ts';
+import type { ZoneKeys } from './zone-signer.ts';
 
 /** Seconds. */
 export interface KeyTiming {

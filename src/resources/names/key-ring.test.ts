@@ -2,8 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DELETE_CDNSKEY, DELETE_CDS, ED25519, generateKey, keyTag, readDelegationSigner } from './dnssec-keys.ts';
-import { firstKeys, type KeyLife, KeyRing, type KeyTiming } from './dnssec-rollover.ts';
+import {
+  DELETE_CDNSKEY,
+  DELETE_CDS,
+  ED25519,
+  generateKey,
+  keyTag,
+  readDelegationSigner,
+} from '../../formats/dnssec/keys.ts';
+import { firstKeys, type KeyLife, KeyRing, type KeyTiming } from './key-ring.ts';
 import { nameOf } from './testing/signed-zones.ts';
 
 const APEX = nameOf('zone.test');

@@ -1,7 +1,7 @@
 // DNSSEC keys: algorithms, key tags, DS digests, and keys between DNSKEY data and node:crypto (RFC 4034, 5702, 6605, 8080).
 // It knows no zone and no time.
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { lowered } from './dnssec-names.ts';
+import { lowered } from './names.ts';
 
 export const RSASHA1 = 5;
 export const RSASHA1_NSEC3 = 7;

@@ -13,12 +13,12 @@ import {
   TYPE_NSEC3PARAM,
   TYPE_RRSIG,
   TYPE_SOA,
-} from './dnssec-canonical.ts';
-import { type ChainPolicy, DenialChain } from './dnssec-chain.ts';
-import type { SigningKey } from './dnssec-keys.ts';
-import { keyOf, labelCount, lastLabels, nameOfKey, parentKey } from './dnssec-names.ts';
-import { makeNsec3Parameters } from './dnssec-nsec.ts';
-import { signSet } from './dnssec-signing.ts';
+} from '../../formats/dnssec/canonical.ts';
+import type { SigningKey } from '../../formats/dnssec/keys.ts';
+import { keyOf, labelCount, lastLabels, nameOfKey, parentKey } from '../../formats/dnssec/names.ts';
+import { makeNsec3Parameters } from '../../formats/dnssec/nsec.ts';
+import { signSet } from '../../formats/dnssec/signing.ts';
+import { type ChainPolicy, DenialChain } from './denial-chain.ts';
 
 /** What is to be signed, as it stands after a change; what the signer itself made in it is passed over. */
 export interface ZoneSource {

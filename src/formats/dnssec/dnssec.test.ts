@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { nameOf } from '../../resources/names/testing/signed-zones.ts';
 import {
   canonicalData,
   canonicalOrder,
@@ -12,10 +13,10 @@ import {
   TYPE_DS,
   TYPE_NSEC,
   TYPE_NSEC3,
-} from './dnssec-canonical.ts';
-import { Denial, NSEC3_ITERATIONS_MAX, type Proof } from './dnssec-denial.ts';
-import * as keys from './dnssec-keys.ts';
-import { isWithin, keyOf, nameOfKey, parentKey, sharedLabels, stripped } from './dnssec-names.ts';
+} from './canonical.ts';
+import { Denial, NSEC3_ITERATIONS_MAX, type Proof } from './denial.ts';
+import * as keys from './keys.ts';
+import { isWithin, keyOf, nameOfKey, parentKey, sharedLabels, stripped } from './names.ts';
 import {
   base32,
   fromBase32,
@@ -27,9 +28,8 @@ import {
   readNsec,
   readNsec3,
   typesOf,
-} from './dnssec-nsec.ts';
-import { signSet, verifySet } from './dnssec-signing.ts';
-import { nameOf } from './testing/signed-zones.ts';
+} from './nsec.ts';
+import { signSet, verifySet } from './signing.ts';
 
 const bytes64 = (text: string) => Buffer.from(text.replaceAll(/\s/g, ''), 'base64');
 
