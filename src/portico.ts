@@ -12,6 +12,7 @@ import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { openServerFiles } from './filing.ts';
 import { metricsHandler } from './metrics.ts';
+import { type Naming, openServerNames } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
@@ -105,7 +106,7 @@ export class Portico implements AsyncDisposable {
   readonly listening: readonly Standing[];
   /**
    * Of the first listener of each kind: `http`, with `ws`, `sse` and `mqtt-ws` upon it, `mqtt`, `lines` (`tcp://…`), `udp`,
-   * `ftp`, `shared`; with TLS `ftps`, `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines; `mqtt-unix` for Unix
+   * `dns`, `dns-udp`, `ftp`, `shared`; with TLS `ftps`, `https`, with `wss`, `sses` and `mqtt-wss` upon it, `mqtts`, `tls` for lines, `dot`; `mqtt-unix` for Unix
    * sockets.
    */
   readonly urls: Readonly<Record<string, string>>;
@@ -192,7 +193,8 @@ export class Portico implements AsyncDisposable {
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       files = await openServerFiles(config, { engine, turn, accounts, topics });
-      const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving });
+      const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
+      const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving, naming });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
@@ -206,6 +208,7 @@ export class Portico implements AsyncDisposable {
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
       certified?.begin();
+      await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, {
@@ -317,7 +320,7 @@ function serverOf(
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
-    settings: (name) => (name === 'ftp' ? config.ftp : name === 'graphql' ? config.graphql : undefined),
+    settings: (name) => (name === 'ftp' || name === 'graphql' || name === 'dns' ? config[name] : undefined),
     log,
     software: SOFTWARE,
     outbound: config.outbound,
@@ -454,15 +457,17 @@ function resourcesOf(
     files: OpenFiles;
     certified: Certified | null;
     serving: Serving;
+    naming: Naming;
   },
 ): Resources {
-  const { accounts, topics, files, certified, serving } = made;
+  const { accounts, topics, files, certified, serving, naming } = made;
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   return {
     accounts,
     topics,
     files,
     services: serving.services,
+    names: naming.names,
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
   };

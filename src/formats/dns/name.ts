@@ -65,7 +65,8 @@ export class NameBuffer {
       if (first < 0xc0 || at + 1 >= end) return BAD;
       const target = start + (((first & 0x3f) << 8) | message[at + 1]!);
       if (next < 0) next = at + 2;
-      if (target >= before) return BAD;
+      // The header holds no names.
+      if (target >= before || target < start + 12) return BAD;
       before = target;
       at = target;
     }

@@ -48,6 +48,27 @@ export class MessageWriter {
     bytes.fill(0, start, start + HEADER_BYTES);
   }
 
+  /** Goes on with a message of that length that was written before; its names are not known. */
+  resume(bytes: Uint8Array, start: number, length: number, limit: number): void {
+    this.bytes = bytes;
+    this.start = start;
+    this.at = start + length;
+    this.limit = Math.min(bytes.length, start + limit);
+  }
+
+  /** Appends a record as it is, its owner uncompressed. */
+  recordPlain(offset: number, owner: Uint8Array, type: number, rclass: number, ttl: number, data: Uint8Array): boolean {
+    if (this.at + owner.length + 10 + data.length > this.limit) return false;
+    this.raw(owner, 0, owner.length);
+    this.u16(type);
+    this.u16(rclass);
+    this.u32(ttl);
+    this.u16(data.length);
+    this.raw(data, 0, data.length);
+    this.setCount(offset, this.count(offset) + 1);
+    return true;
+  }
+
   get length(): number {
     return this.at - this.start;
   }

@@ -133,6 +133,8 @@ export class Message {
         return this.bad(faults.truncatedMessage);
       }
       if (index === 0) {
+        // There is nothing before it that a pointer could lead to.
+        if (at - start - HEADER_BYTES !== this.qname.length) return this.bad(faults.badName);
         this.qtype = u16(bytes, at);
         this.qclass = u16(bytes, at + 2);
       }
