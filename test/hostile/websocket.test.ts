@@ -113,13 +113,15 @@ test('RFC 6455 §5.5.1: what came before a close frame is done before that is an
   await using lasting = await besiege(['--storage', 'sqlite', '--data', data]);
   for (const [path, fields, asked, told] of [
     ['/topics/last', '', frame(0x81, 'words'), 'words'],
-    ['/ws', JSON_TOPICS, publish, '{"ack":7,"cursor":"2"}'],
+    ['/ws', JSON_TOPICS, publish, '{"ack":7,"cursor":"N"}'],
   ] as const) {
     const socket = await lasting.open(opening(path, fields));
     await socket.hears(isOpen);
     socket.says(Buffer.concat([asked, close, frame(0x81, 'nothing more')]));
     const text = await socket.hears();
-    assert.ok(text.endsWith(`${told}\x88\x02\x0f\xa1`), JSON.stringify(text));
+    // What the server itself announces of its connections may take a cursor in between.
+    const plain = text.replace(/"cursor":"\d+"/, '"cursor":"N"');
+    assert.ok(plain.endsWith(`${told}\x88\x02\x0f\xa1`), JSON.stringify(text));
     assert.ok(socket.over, 'the server closes the connection');
   }
   await lasting.server.stop();
