@@ -123,6 +123,7 @@ export class Portico implements AsyncDisposable {
   private readonly certified: Certified | null;
   private readonly serving: Serving;
   private readonly openFiles: OpenFiles;
+  private readonly naming: Naming;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -137,7 +138,9 @@ export class Portico implements AsyncDisposable {
     certified: Certified | null,
     serving: Serving,
     files: OpenFiles,
+    naming: Naming,
   ) {
+    this.naming = naming;
     this.openFiles = files;
     this.serving = serving;
     this.config = config;
@@ -196,7 +199,8 @@ export class Portico implements AsyncDisposable {
       const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
       const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving, naming });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
-      server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
+      const routed: ExchangeHandler = (exchange) => routes(exchange);
+      server = serverOf(config, turn, log, native, { resources, startTls, routes: routed, naming });
       const { registry } = server;
       registry.connectionEvents = new ConnectionEvents(topics);
       onBug = (error, where) => registry.bug(error, where);
@@ -218,7 +222,7 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files, naming);
     } catch (error) {
       serving?.close();
       await files?.close();
@@ -299,6 +303,7 @@ export class Portico implements AsyncDisposable {
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.serving.close();
+    this.naming.close();
     await this.openFiles.close();
     this.sites.close();
     this.certified?.close();
@@ -316,11 +321,17 @@ function serverOf(
   turn: ReturnType<typeof serverTurn>,
   log: Log,
   native: ReturnType<typeof loadNative>,
-  serves: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'>,
+  {
+    naming,
+    ...serves
+  }: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'> & { readonly naming: Naming },
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
-    settings: (name) => (name === 'ftp' || name === 'graphql' || name === 'dns' ? config[name] : undefined),
+    settings: (name) => {
+      if (name === 'dns') return { ...config.dns, recursion: naming.resolving?.recursion ?? null };
+      return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
+    },
     log,
     software: SOFTWARE,
     outbound: config.outbound,

@@ -1,7 +1,7 @@
 // Names that are never asked for outside, since nobody there can know them (RFC 6761, RFC 6303, RFC 7686, RFC 8375).
 
 import { nameFrom } from '../../formats/dns/name.ts';
-import { CLASS, TYPE } from '../../formats/dns/records.ts';
+import { TYPE } from '../../formats/dns/records.ts';
 import { keyOf, parentKey } from '../../formats/dnssec/names.ts';
 
 const keyOfText = (text: string) => keyOf(nameFrom(`${text}.`)!);
@@ -48,7 +48,7 @@ export const HINFO_FOR_ANY: Buffer = Buffer.concat([
   Buffer.from([0]),
 ]);
 
-/** Types that cannot be asked of a resolver: transfers and such, and what only travels. */
-export function isUnaskable(type: number, qclass: number): boolean {
-  return qclass !== CLASS.IN || type === TYPE.OPT || (type >= 249 && type <= 254);
+/** Types that cannot be asked of a resolver: transfers and such, what only travels, and signatures, which go with their sets. */
+export function isUnaskable(type: number): boolean {
+  return type === TYPE.OPT || type === TYPE.RRSIG || type === 24 || (type >= 249 && type <= 254);
 }
