@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import { filesSchema } from './files-config.ts';
+import { dnsSchema } from './protocols/dns/settings.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
 import { graphqlSchema } from './protocols/graphql/settings.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
@@ -257,6 +258,8 @@ export const schema = z.strictObject({
     .default({ bridges: [] }),
   /** Who may come by FTP, and where its data connections are made. */
   ftp: ftpSchema.prefault({}),
+  /** Zones, and the keys of those who may change and transfer them. */
+  dns: dnsSchema.prefault({}),
   /** What GraphQL tells of its schema, and which documents it answers. */
   graphql: graphqlSchema.prefault({}),
   http: z
@@ -471,13 +474,23 @@ export async function readConfigFile(
   }
 }
 
-/** Modules of services that begin with a dot lie beside the file that names them. */
+/** Modules of services, and descriptions of upstreams, that begin with a dot lie beside the file that names them. */
 function fromIts(path: string, value: unknown): unknown {
-  if (!isPlain(value) || !Array.isArray(value.services)) return value;
-  const services = (value.services as unknown[]).map((entry) =>
-    typeof entry === 'string' && /^\.{1,2}\//.test(entry) ? resolve(dirname(path), entry) : entry,
-  );
-  return { ...value, services };
+  if (!isPlain(value)) return value;
+  const { services, upstreams } = value;
+  const placed = (entry: unknown) =>
+    typeof entry === 'string' && /^\.{1,2}\//.test(entry) ? resolve(dirname(path), entry) : entry;
+  return {
+    ...value,
+    ...(Array.isArray(services) ? { services: (services as unknown[]).map(placed) } : {}),
+    ...(Array.isArray(upstreams)
+      ? {
+          upstreams: (upstreams as unknown[]).map((each) =>
+            isPlain(each) && 'soap' in each ? { ...each, soap: placed(each.soap) } : each,
+          ),
+        }
+      : {}),
+  };
 }
 
 const PREFIX = 'PORTICO_';
