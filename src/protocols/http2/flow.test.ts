@@ -411,7 +411,10 @@ test('a client that goes away is answered what it asked (§6.8)', () => {
   const client = new Stage((exchange) => void (waiting = exchange)).open();
   client.asks(1);
   client.says(frame(GOAWAY, 0, 0, Buffer.alloc(8)), frame(GOAWAY, 0, 0, Buffer.alloc(8)));
-  client.frames();
+  assert.deepEqual(client.hears(), ['GOAWAY 1 NO_ERROR']);
+  // What it asks nevertheless may be asked again elsewhere (§8.7).
+  client.asks(3);
+  assert.deepEqual(client.hears(), ['RST_STREAM 3 REFUSED_STREAM']);
   answerText(waiting, 200, 'done');
   assert.equal(client.hears().at(-1), 'DATA 1 done END_STREAM');
   assert.ok(client.peer.heardEnd);

@@ -82,7 +82,13 @@ test('however its bytes are cut, it is the same', () => {
       assert.deepEqual(cut.faults, whole.faults);
       // What was not sent yet when a fault ended the connection is not sent any more.
       if (whole.faults.length > 0) return;
-      assert.deepEqual(byStream(cut.told), byStream(whole.told));
+      const streams = byStream(whole.told);
+      // A client that said GOAWAY is let go as soon as nothing is open, whatever it may send later: how much of that was heard
+      // depends on when it came (RFC 9113 §6.8).
+      if (cut.told.some((line) => line.startsWith('GOAWAY')))
+        for (const [id, told] of byStream(cut.told))
+          assert.ok(streams.get(id)?.startsWith(told), `stream ${id}: ${told}`);
+      else assert.deepEqual(byStream(cut.told), streams);
     }),
     { numRuns: 300 },
   );

@@ -261,8 +261,13 @@ export class Http2Session extends Connection {
     this.sayGoaway(this.lastStream, NO_ERROR);
   }
 
-  /** A client that goes away pushes nothing; what it asked is answered. */
+  /** A client that goes away: what it asked before is answered, and it is told that nothing later was (RFC 9113 §6.8). */
   protected wentAway(): void {
+    if (this.lastTaken === WINDOW_MAX) {
+      this.lastTaken = this.lastStream;
+      this.sayGoaway(this.lastStream, NO_ERROR);
+    }
+    this.announced = false;
     this.leaving = true;
     this.pipe.flush();
   }
