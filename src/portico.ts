@@ -11,6 +11,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { openServerFiles } from './filing.ts';
+import { openServerMail } from './mailing.ts';
 import { metricsHandler } from './metrics.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
@@ -20,6 +21,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { OpenFiles } from './resources/files/open.ts';
+import type { StoredMail } from './resources/mail/mail.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -122,6 +124,7 @@ export class Portico implements AsyncDisposable {
   private readonly certified: Certified | null;
   private readonly serving: Serving;
   private readonly openFiles: OpenFiles;
+  private readonly openMail: StoredMail;
   private closing: Promise<void> | null = null;
 
   private constructor(
@@ -136,8 +139,10 @@ export class Portico implements AsyncDisposable {
     certified: Certified | null,
     serving: Serving,
     files: OpenFiles,
+    mail: StoredMail,
   ) {
     this.openFiles = files;
+    this.openMail = mail;
     this.serving = serving;
     this.config = config;
     this.certified = certified;
@@ -175,6 +180,7 @@ export class Portico implements AsyncDisposable {
     let certified: Certified | null = null;
     let serving: Serving | null = null;
     let files: OpenFiles | null = null;
+    let mail: StoredMail | null = null;
     try {
       if (givenCredentials === undefined)
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
@@ -192,7 +198,8 @@ export class Portico implements AsyncDisposable {
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       serving = await Serving.open(config, { turn, log, accounts, topics, watch });
       files = await openServerFiles(config, { engine, turn, accounts, topics });
-      const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving });
+      mail = await openServerMail(config, { engine, turn, accounts, topics });
+      const resources = resourcesOf(config, log, { accounts, topics, files, mail, certified, serving });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
       const { registry } = server;
@@ -215,10 +222,11 @@ export class Portico implements AsyncDisposable {
         log,
         native: known,
       });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files);
+      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files, mail);
     } catch (error) {
       serving?.close();
       await files?.close();
+      await mail?.close();
       certified?.close();
       sites?.close();
       await server?.close();
@@ -297,6 +305,7 @@ export class Portico implements AsyncDisposable {
     await this.server.close();
     this.serving.close();
     await this.openFiles.close();
+    await this.openMail.close();
     this.sites.close();
     this.certified?.close();
     // Those who watch see the others leave.
@@ -452,16 +461,18 @@ function resourcesOf(
     accounts: StoredAccounts;
     topics: Topics;
     files: OpenFiles;
+    mail: StoredMail;
     certified: Certified | null;
     serving: Serving;
   },
 ): Resources {
-  const { accounts, topics, files, certified, serving } = made;
+  const { accounts, topics, files, mail, certified, serving } = made;
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   return {
     accounts,
     topics,
     files,
+    mail,
     services: serving.services,
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),

@@ -13,6 +13,7 @@ import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
 import { rest } from './protocols/rest/index.ts';
 import { sftp } from './protocols/sftp/index.ts';
+import { smtp, submission } from './protocols/smtp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
 import { ssh } from './protocols/ssh/index.ts';
@@ -40,5 +41,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   ssh,
   sftp,
   ftp,
+  smtp,
+  submission,
   wire,
 ];

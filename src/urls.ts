@@ -45,6 +45,7 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   mqtt: 'mqtts',
   lines: 'tls',
   ftp: 'ftps',
+  submission: 'smtps',
 };
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */

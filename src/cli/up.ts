@@ -130,6 +130,8 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
   'ssh/tcp': (host, port) => `sftp -P ${port} ${host}`,
   'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
+  'smtp/tcp': (host, port) =>
+    `curl smtp://${host}:${port} --mail-from me@localhost --mail-rcpt you@localhost -T README.md`,
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
 

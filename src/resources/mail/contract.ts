@@ -54,6 +54,8 @@ export interface Recipient {
 export interface Envelope {
   /** The reverse path; `''` for none. */
   readonly from: string;
+  /** Who sends it: what it is mailed to a topic for is published by him. */
+  readonly caller: Caller;
   readonly recipients: readonly Recipient[];
   /** Fields that are put before the message: `Return-Path`, `Received`, each with its line end. */
   readonly trace: string;
@@ -66,8 +68,8 @@ export interface IncomingMail {
   /** Copies what fits and answers how much that was; fewer than offered means full: wait for `onRoom`. */
   write(input: Uint8Array, start: number, end: number): number;
   onRoom: (() => void) | null;
-  /** Once all of it was written: the message's own bytes, where it is short enough to be held; null for one that is not. */
-  readonly bytes: Buffer | null;
+  /** Its header with what was put before it, as far as it came: of one of more than 64 KiB, so much of it. */
+  readonly head: Buffer;
   /**
    * Makes it durable in all mailboxes at once, then tells. OK; FULL: no mailbox has room for it, or the disk has none;
    * BUSY, FAILED, GONE.

@@ -43,7 +43,7 @@ async function stage(engine: Engine, more: Partial<MailOptions> = {}, rules: rea
     catchAll: {},
     isAccount: (name) => ACCOUNTS.includes(name),
     told: (event) => events.push(event),
-    publish: async (topic, message) => {
+    publish: async (_caller, topic, message) => {
       published.push([topic, message.toString()]);
       return OK;
     },
@@ -67,6 +67,7 @@ function deliver(mail: StoredMail, message: string, to: readonly string[]): Prom
   const recipients = to.map((address) => ({ address, route: mail.route(address, STRANGER) }));
   const incoming = mail.incoming({
     from: 'x@elsewhere.test',
+    caller: STRANGER,
     recipients,
     trace: 'Return-Path: <x@elsewhere.test>\r\n',
   });

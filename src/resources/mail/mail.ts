@@ -26,7 +26,7 @@ export interface MailOptions
   /** Told of each mail that came to a mailbox, once it is durable. */
   readonly told: (event: MailEvent) => void;
   /** Publishes a mail that came to a topic; answers once it is acknowledged. */
-  readonly publish: (topic: string, message: Buffer) => Promise<Outcome>;
+  readonly publish: (caller: Caller, topic: string, message: Buffer) => Promise<Outcome>;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
 }
@@ -170,8 +170,8 @@ class Arrival implements IncomingMail {
     return this.incoming.size - this.traceSize;
   }
 
-  get bytes(): Buffer | null {
-    return this.incoming.bytes?.subarray(this.traceSize) ?? null;
+  get head(): Buffer {
+    return this.incoming.head;
   }
 
   get onRoom(): (() => void) | null {
@@ -242,10 +242,10 @@ class Arrival implements IncomingMail {
     );
     if (topics.size === 0) return OK;
     // Only what is held can be one message of a topic.
-    const { bytes } = this;
+    const bytes = this.incoming.bytes?.subarray(this.traceSize) ?? null;
     if (bytes === null) return FULL;
     for (const topic of topics) {
-      const outcome = await this.mail.options.publish(topic, bytes);
+      const outcome = await this.mail.options.publish(this.envelope.caller, topic, bytes);
       if (outcome !== OK) return outcome;
     }
     return OK;
