@@ -140,6 +140,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
         return this.say(250, '2.0.0 OK.');
       case 'QUIT':
         this.reply(221, '2.0.0 Goodbye.');
+        this.drop();
         this.end();
         return DONE;
       case 'VRFY':
@@ -278,6 +279,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
     if (parts === null) {
       // How much follows is not known: nothing behind it could be understood.
       this.reply(501, '5.5.4 It is BDAT and a number of bytes.');
+      this.drop();
       this.end();
       return DONE;
     }
@@ -383,18 +385,24 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
   }
 
   protected refuse(fault: Fault): void {
+    this.drop();
     const first = Math.floor(fault.wire / 100);
     this.reply(fault.wire, `${first}.5.0 ${fault.text[0]!.toUpperCase()}${fault.text.slice(1)}.`);
   }
 
   protected goodbye(why: Why): void {
+    this.drop();
     this.reply(421, GOODBYES[why]);
   }
 
   protected gone(_cause: Cause): void {
-    // What is being committed may be on the disk already: nobody is told, and the peer sends it again.
+    this.drop();
+    this.upper.gone();
+  }
+
+  /** What is being committed may be on the disk already: nobody is told, and the peer sends it again. */
+  private drop(): void {
     if (!this.isBusyWithBody) this.message?.abort();
     this.message = null;
-    this.upper.gone();
   }
 }
