@@ -7,6 +7,7 @@ import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import { filesSchema } from './files-config.ts';
 import { mailSchema } from './mail-config.ts';
+import { dnsSchema } from './protocols/dns/settings.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
 import { graphqlSchema } from './protocols/graphql/settings.ts';
 import type { FetchHandler } from './protocols/http/fetch.ts';
@@ -258,6 +259,8 @@ export const schema = z.strictObject({
     .default({ bridges: [] }),
   /** Who may come by FTP, and where its data connections are made. */
   ftp: ftpSchema.prefault({}),
+  /** Zones, and the keys of those who may change and transfer them. */
+  dns: dnsSchema.prefault({}),
   /** What GraphQL tells of its schema, and which documents it answers. */
   graphql: graphqlSchema.prefault({}),
   http: z

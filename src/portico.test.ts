@@ -17,8 +17,8 @@ test('it is up at once, has a URL for each protocol, and is gone at the end of i
     await using portico = await Portico.start(FREE);
     const took = performance.now() - began;
     assert.ok(took < 10_000, `${took} ms`);
-    const plain = ['ftp', 'http', 'lines', 'mqtt', 'mqtt-ws', 'sftp', 'sse', 'udp', 'ws'];
-    const secured = ['ftps', 'https', 'mqtt-wss', 'mqtts', 'sses', 'tls', 'wss'];
+    const plain = ['dns', 'dns-udp', 'ftp', 'http', 'lines', 'mqtt', 'mqtt-ws', 'sftp', 'sse', 'udp', 'ws'];
+    const secured = ['dot', 'ftps', 'https', 'mqtt-wss', 'mqtts', 'sses', 'tls', 'wss'];
     assert.deepEqual(Object.keys(portico.urls).sort(), [...plain, ...secured].sort());
     assert.match(portico.urls.mqtt!, /^mqtt:\/\/127\.0\.0\.1:\d+$/);
     assert.match(portico.urls.http!, /^http:\/\/127\.0\.0\.1:\d+$/);
@@ -65,7 +65,23 @@ test('what cannot be is refused, and nothing is left running', async () => {
 test('a listener that is not wanted is not there', async () => {
   await using portico = await Portico.start({ ...FREE, protocols: { mqtt: { enabled: false } } });
   assert.deepEqual(Object.keys(portico.urls).sort(), [
-    ...['ftp', 'ftps', 'http', 'https', 'lines', 'sftp', 'sse', 'sses', 'tls', 'udp', 'ws', 'wss'],
+    ...[
+      'dns',
+      'dns-udp',
+      'dot',
+      'ftp',
+      'ftps',
+      'http',
+      'https',
+      'lines',
+      'sftp',
+      'sse',
+      'sses',
+      'tls',
+      'udp',
+      'ws',
+      'wss',
+    ],
   ]);
 });
 

@@ -1,6 +1,7 @@
 // The protocols that Portico speaks, one line each. Nothing registers itself.
 import type { Protocol } from './core/protocol.ts';
 import { acme } from './protocols/acme/index.ts';
+import { dns } from './protocols/dns/index.ts';
 import { files } from './protocols/files/index.ts';
 import { ftp } from './protocols/ftp/index.ts';
 import { graphql } from './protocols/graphql/index.ts';
@@ -38,6 +39,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   acme,
   mqtt,
   lines,
+  dns,
   ssh,
   sftp,
   ftp,

@@ -46,6 +46,7 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   lines: 'tls',
   ftp: 'ftps',
   submission: 'smtps',
+  dns: 'dot',
 };
 
 /** The scheme that clients of a listener use: the protocol's own where it has one. */

@@ -132,6 +132,9 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
   'smtp/tcp': (host, port) =>
     `curl smtp://${host}:${port} --mail-from me@localhost --mail-rcpt you@localhost -T README.md`,
+  'dns/udp': (host, port) => `dig @${host} -p ${port} portico.test ANY +noall +answer +tcp`,
+  'dns/tcp': (host, port) => `dig @${host} -p ${port} +tcp portico.test AXFR`,
+  'dns/tls': (host, port, root) => `kdig @${host} -p ${port} +tls-ca=${root} +tls-hostname=localhost portico.test`,
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,
 };
 

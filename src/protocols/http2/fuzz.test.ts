@@ -79,16 +79,16 @@ test('however its bytes are cut, it is the same', () => {
     fc.property(conversation, fc.array(fc.integer({ min: 1, max: 80 }), { maxLength: 60 }), (bytes, cuts) => {
       const whole = heard(bytes);
       const cut = heard(bytes, cuts);
-      assert.deepEqual(cut.faults, whole.faults);
+      // A client that said GOAWAY is let go as soon as nothing is open, whatever it may send later: how much of that was heard
+      // depends on when it came (RFC 9113 §6.8).
+      const left = cut.faults.length === 0 && cut.told.some((line) => line.startsWith('GOAWAY'));
+      if (!left) assert.deepEqual(cut.faults, whole.faults);
       // What was not sent yet when a fault ended the connection is not sent any more.
       if (whole.faults.length > 0) return;
       const streams = byStream(whole.told);
-      // A client that said GOAWAY is let go as soon as nothing is open, whatever it may send later: how much of that was heard
-      // depends on when it came (RFC 9113 §6.8).
-      if (cut.told.some((line) => line.startsWith('GOAWAY')))
-        for (const [id, told] of byStream(cut.told))
-          assert.ok(streams.get(id)?.startsWith(told), `stream ${id}: ${told}`);
-      else assert.deepEqual(byStream(cut.told), streams);
+      if (!left) assert.deepEqual(byStream(cut.told), streams);
+      for (const [id, told] of byStream(cut.told))
+        assert.ok(streams.get(id)?.startsWith(told), `stream ${id}: ${told}`);
     }),
     { numRuns: 300 },
   );

@@ -1,0 +1,98 @@
+// Every bound of DNS over all transports: its default and range, and what a peer gets that passes it.
+import type { Limits } from '../../core/limits.ts';
+import { faults } from './faults.ts';
+
+const spec = 'docs/dns.md §Limits';
+
+export const limits = {
+  udpBytesMax: {
+    what: 'an answer over UDP, whatever the client says that it takes',
+    default: 1_232,
+    least: 512,
+    most: 4_096,
+    unit: 'bytes',
+    fault: null,
+    spec: 'RFC 9715 §3',
+  },
+  queryBytesMax: {
+    what: 'a query over a stream or HTTP; updates and transfers are the long ones',
+    default: 65_535,
+    least: 512,
+    most: 65_535,
+    unit: 'bytes',
+    fault: faults.tooLong,
+    spec: 'RFC 7766 §8',
+  },
+  idleMs: {
+    what: 'a connection without queries; what the keepalive option tells',
+    default: 30_000,
+    least: 10,
+    most: 3_600_000,
+    unit: 'ms',
+    fault: faults.idle,
+    spec: 'RFC 7766 §6.2.3',
+  },
+  queryMs: {
+    what: 'from the first octet of a query to its last',
+    default: 5_000,
+    least: 10,
+    most: 600_000,
+    unit: 'ms',
+    fault: faults.queryTooSlow,
+    spec: 'RFC 7766 §10',
+  },
+  unansweredMax: {
+    what: 'queries of one connection that are not answered yet; it is not read meanwhile',
+    default: 100,
+    least: 1,
+    most: 10_000,
+    unit: 'count',
+    fault: null,
+    spec: 'RFC 7766 §6.2.1.1',
+  },
+  unansweredUdpMax: {
+    what: 'queries over UDP of one port that are not answered yet; more are dropped',
+    default: 10_000,
+    least: 1,
+    most: 100_000,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
+  answersPerSecond: {
+    what: 'like answers over UDP to one network (/24, /56) without a cookie; 0 for any number',
+    default: 200,
+    least: 0,
+    most: 1_000_000,
+    unit: 'per second',
+    fault: null,
+    spec,
+  },
+  slip: {
+    what: 'of answers over that rate, each how many-th is sent truncated, so that whoever is real asks over TCP; 0 for none',
+    default: 2,
+    least: 0,
+    most: 100,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
+  cookieMs: {
+    what: 'how long a cookie of this server is good',
+    default: 3_600_000,
+    least: 1_000,
+    most: 86_400_000,
+    unit: 'ms',
+    fault: null,
+    spec: 'RFC 9018 §4.3',
+  },
+  transfersMax: {
+    what: 'zone transfers at a time; one more is refused',
+    default: 20,
+    least: 1,
+    most: 10_000,
+    unit: 'count',
+    fault: null,
+    spec,
+  },
+} as const satisfies Limits;
