@@ -10,6 +10,7 @@ import type { Identities } from './core/tls.ts';
 import type { Turn } from './core/turn.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
 import type { DnsSettings } from './protocols/dns/settings.ts';
+import { Resolving } from './resolving.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import type { Grants, OtherServer } from './resources/names/contract.ts';
 import { type ZoneNames, zoneName } from './resources/names/names.ts';
@@ -44,15 +45,22 @@ const SERVICES: Readonly<Record<string, string>> = {
 
 export class Naming {
   readonly names: ZoneNames;
+  /** Finds the names of others; null where the configuration does not want it. */
+  readonly resolving: Resolving | null;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
 
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
+    this.resolving = Resolving.open(config, options);
     this.names = opened.names;
     this.config = config;
     this.opened = opened;
     this.options = options;
+  }
+
+  close(): void {
+    this.resolving?.close();
   }
 
   /** Publishes what listens in the server's own zone. */

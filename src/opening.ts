@@ -80,6 +80,7 @@ async function openEach(
   const serving = await Serving.open(config, { turn, log, accounts, topics, files, watch });
   closers.push(() => serving.close());
   const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
+  closers.push(() => naming.close());
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   const resources: Resources = {
     accounts,

@@ -11,6 +11,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
+import type { Naming } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { type Opened, openEngine, openResources } from './opening.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
@@ -165,7 +166,8 @@ export class Portico implements AsyncDisposable {
       const { accounts, topics, serving, naming, resources } = opened;
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
-      server = serverOf(config, turn, log, native, { resources, startTls, routes: (exchange) => routes(exchange) });
+      const routed: ExchangeHandler = (exchange) => routes(exchange);
+      server = serverOf(config, turn, log, native, { resources, startTls, routes: routed, naming });
       const { registry } = server;
       registry.connectionEvents = new ConnectionEvents(topics);
       onBug = (error, where) => registry.bug(error, where);
@@ -273,11 +275,17 @@ function serverOf(
   turn: ReturnType<typeof serverTurn>,
   log: Log,
   native: ReturnType<typeof loadNative>,
-  serves: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'>,
+  {
+    naming,
+    ...serves
+  }: Pick<ServerOptions<Resources>, 'resources' | 'startTls' | 'routes'> & { readonly naming: Naming },
 ): Server<Resources> {
   return new Server<Resources>(turn, {
     ...serves,
-    settings: (name) => (name === 'ftp' || name === 'graphql' || name === 'dns' ? config[name] : undefined),
+    settings: (name) => {
+      if (name === 'dns') return { ...config.dns, recursion: naming.resolving?.recursion ?? null };
+      return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
+    },
     log,
     software: SOFTWARE,
     outbound: config.outbound,

@@ -150,6 +150,23 @@ export class Responder {
     }
   }
 
+  /** Takes up a query again whose answer was waited for: `write` answers it as if it had just come. */
+  resume(query: Uint8Array, asker: Asker, write: () => number): number {
+    const { message } = this;
+    this.asker = asker;
+    this.extendedError = -1;
+    this.extendedText = '';
+    this.hasGoodCookie = false;
+    this.offers = this.beyond.offers(asker);
+    this.signed.clear();
+    message.read(query, 0, query.length);
+    this.options.read(message);
+    this.bound();
+    if (message.tsig >= 0) this.signed.verify(message, this.clock.wall);
+    if (this.options.clientCookieAt >= 0) this.checkCookie();
+    return write();
+  }
+
   private ignore(): number {
     this.figures.malformed++;
     return NOTHING;
@@ -157,6 +174,7 @@ export class Responder {
 
   private malformed(): number {
     this.figures.malformed++;
+    this.options.clear();
     this.bound();
     // What could not be read is not repeated; OPT only where it was one.
     return this.simple(W.RCODE.FORMERR);

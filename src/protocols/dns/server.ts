@@ -13,6 +13,7 @@ import { DnsDatagrams, peerAt } from './datagrams.ts';
 import { LateAnswer } from './late.ts';
 import type { limits } from './limits.ts';
 import { type Asker, type Beyond, type DnsLimits, LATER, Responder } from './responder.ts';
+import type { Recursion } from './server-recursion.ts';
 import { Update } from './server-update.ts';
 import { DnsSession } from './session.ts';
 import { DNS_DEFAULTS, type DnsSettings, keysOf } from './settings.ts';
@@ -40,7 +41,11 @@ export const RCODES: OutcomeTable<number> = {
   12: W.RCODE.SERVFAIL,
 };
 
+/** What the configuration says, and what stands behind our zones by it. */
+export type RunningSettings = DnsSettings & { readonly recursion?: Recursion | null };
+
 export class DnsServer implements Beyond {
+  private readonly recursion: Recursion | null;
   readonly responder: Responder;
   readonly host: DnsHost;
   private readonly names: Names;
@@ -51,7 +56,8 @@ export class DnsServer implements Beyond {
   private callersEpoch = -1;
 
   constructor(host: DnsHost, names: Names) {
-    const settings = (host.settings as DnsSettings | undefined) ?? DNS_DEFAULTS;
+    const settings: RunningSettings = (host.settings as RunningSettings | undefined) ?? DNS_DEFAULTS;
+    this.recursion = settings.recursion ?? null;
     this.host = host;
     this.names = names;
     this.signed = new SignedMessages(keysOf(settings));
@@ -187,12 +193,12 @@ export class DnsServer implements Beyond {
     return message === null || typeof message === 'number' ? 'missing' : topicStrings(message.payload);
   }
 
-  offers(): boolean {
-    return false;
+  offers(asker: Asker): boolean {
+    return this.recursion?.offers(asker) ?? false;
   }
 
-  resolve(): number | null {
-    return null;
+  resolve(responder: Responder, asker: Asker, token: number): number | null {
+    return this.recursion?.resolve(responder, asker, token) ?? null;
   }
 }
 

@@ -1,5 +1,6 @@
 // What may be written of DNS in the configuration: zones, keys, and what the server says of itself.
 import { z } from 'zod';
+import { resolverSchema } from './settings-resolver.ts';
 import { type TsigKey, tsigKey } from './tsig.ts';
 
 const algorithm = z.enum(
@@ -57,6 +58,11 @@ export const dnsSchema = z.strictObject({
   nsid: z.string().min(1).max(128).optional(),
   /** What `version.bind` tells in place of this software and its version. */
   version: z.string().max(255).optional(),
+  /** Names of others are resolved for this machine, and for whom it names; true for all as it is by default. */
+  resolver: z
+    .union([z.boolean(), resolverSchema])
+    .default(false)
+    .transform((given) => (given === true ? resolverSchema.parse({}) : given)),
 });
 
 export type DnsSettings = z.output<typeof dnsSchema>;
