@@ -18,6 +18,7 @@ const PLAIN = [
   'lines',
   'mqtt',
   'mqtt-ws',
+  'pop3',
   'sftp',
   'smtp',
   'sse',
@@ -25,7 +26,7 @@ const PLAIN = [
   'udp',
   'ws',
 ];
-const SECURED = ['dot', 'ftps', 'https', 'mqtt-wss', 'mqtts', 'smtps', 'sses', 'tls', 'wss'];
+const SECURED = ['dot', 'ftps', 'https', 'mqtt-wss', 'mqtts', 'pop3s', 'smtps', 'sses', 'tls', 'wss'];
 
 test('it is up at once, has a URL for each protocol, and is gone at the end of its block', async () => {
   let url = '';

@@ -46,6 +46,7 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   lines: 'tls',
   ftp: 'ftps',
   submission: 'smtps',
+  pop3: 'pop3s',
   dns: 'dot',
 };
 
