@@ -18,6 +18,8 @@ export interface Question {
   /** An answer whose body is longer is refused. */
   readonly bytesMax: number;
   readonly withinMs: number;
+  /** Aborted, nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
   /** PEM of the authorities for https; the platform's when absent. */
   readonly authorities?: string;
 }
@@ -49,7 +51,7 @@ export class Asker {
   /** Rejects with an `UnansweredError`. Redirects are not followed. */
   ask(address: string, question: Question): Promise<Told> {
     const url = new URL(address);
-    const { at, method = 'GET', fields = {}, body, bytesMax, withinMs } = question;
+    const { at, method = 'GET', fields = {}, body, bytesMax, withinMs, signal } = question;
     const isSecure = url.protocol === 'https:';
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const origin: Origin = {
@@ -74,6 +76,13 @@ export class Asker {
         asked?.cancel();
         reject(new UnansweredError(why));
       };
+      const leave = () => give('nobody waits for it');
+      if (signal?.aborted === true) {
+        clearTimeout(timer);
+        reject(new UnansweredError('nobody waits for it'));
+        return;
+      }
+      signal?.addEventListener('abort', leave, { once: true });
       const parts: Buffer[] = [];
       let told: { status: number; fields: Fields } | null = null;
       let length = 0;
@@ -94,6 +103,7 @@ export class Asker {
         },
         over: (cause, fault, text) => {
           clearTimeout(timer);
+          signal?.removeEventListener('abort', leave);
           if (told !== null && cause === ENDED && fault === null && why === '')
             resolve({ ...told, body: Buffer.concat(parts) });
           else reject(new UnansweredError(why || `${url.host}: ${fault?.text ?? text}`));

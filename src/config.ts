@@ -474,13 +474,23 @@ export async function readConfigFile(
   }
 }
 
-/** Modules of services that begin with a dot lie beside the file that names them. */
+/** Modules of services, and descriptions of upstreams, that begin with a dot lie beside the file that names them. */
 function fromIts(path: string, value: unknown): unknown {
-  if (!isPlain(value) || !Array.isArray(value.services)) return value;
-  const services = (value.services as unknown[]).map((entry) =>
-    typeof entry === 'string' && /^\.{1,2}\//.test(entry) ? resolve(dirname(path), entry) : entry,
-  );
-  return { ...value, services };
+  if (!isPlain(value)) return value;
+  const { services, upstreams } = value;
+  const placed = (entry: unknown) =>
+    typeof entry === 'string' && /^\.{1,2}\//.test(entry) ? resolve(dirname(path), entry) : entry;
+  return {
+    ...value,
+    ...(Array.isArray(services) ? { services: (services as unknown[]).map(placed) } : {}),
+    ...(Array.isArray(upstreams)
+      ? {
+          upstreams: (upstreams as unknown[]).map((each) =>
+            isPlain(each) && 'soap' in each ? { ...each, soap: placed(each.soap) } : each,
+          ),
+        }
+      : {}),
+  };
 }
 
 const PREFIX = 'PORTICO_';

@@ -6,6 +6,7 @@ import { type Config, ConfigError } from './config.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { type OpenFiles, openFiles } from './resources/files/open.ts';
+import { topicOf } from './resources/files/topics.ts';
 import type { Mount } from './resources/files/trees.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import { DiskTree } from './storage/disk/tree.ts';
@@ -34,7 +35,7 @@ export async function openServerFiles(config: Config, options: FilingOptions): P
     folders,
     quotas,
     bytesPerSecond: bytesPerSecond ?? 0,
-    told: (event) => announceEvent(topics, `files/${topicOf(event.path)}`, event),
+    told: (event) => announceEvent(topics, topicOf(event.path), event),
     wall: () => turn.clock.wall,
   });
   if (!passing) return files;
@@ -54,9 +55,4 @@ function mountsOf(mounts: Config['files']['mounts']): Map<string, Mount> {
     made.set(name, { tree: new DiskTree(resolve(folder), readOnly), readOnly });
   }
   return made;
-}
-
-/** A path as a topic: what would be a wildcard there is written as an escape. */
-function topicOf(path: string): string {
-  return path.replace(/[+#%]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

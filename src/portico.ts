@@ -10,34 +10,30 @@ import type { Caller } from './core/caller.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
-import { openServerFiles } from './filing.ts';
 import { metricsHandler } from './metrics.ts';
-import { type Naming, openServerNames } from './naming.ts';
+import type { Naming } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
+import { type Opened, openEngine, openResources } from './opening.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
-import type { OpenFiles } from './resources/files/open.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
 import type { Topics } from './resources/topics/contract.ts';
-import { announceEvent } from './resources/topics/events.ts';
 import { SysTopics } from './resources/topics/sys.ts';
-import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
+import type { OpenTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
-import { openHostKeys } from './security/host-keys.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { ConnectionEvents } from './server/connection-events.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
   ENTROPY,
-  isLoopbackHost,
   type ListenerPlan,
   Server,
   type ServerOptions,
@@ -45,19 +41,17 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
-import { type ProgramCallSettings, Serving } from './serving.ts';
-import { openServerAccounts } from './signing-in.ts';
+import type { ProgramCallSettings, Serving } from './serving.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
-import { MemoryEngine } from './storage/memory/engine.ts';
-import { SqliteEngine } from './storage/sqlite/engine.ts';
 import { urlsOf } from './urls.ts';
 import { openWatching } from './watching.ts';
 import { webRoutes } from './web.ts';
 
 export { z } from 'zod';
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
+export { RefusedError } from './opening.ts';
 export type { CallSettings, ClientOf } from './resources/services/client.ts';
 export type { HttpBinding, Metadata } from './resources/services/contract.ts';
 export { defineService, type ServiceDefinition } from './resources/services/define.ts';
@@ -79,14 +73,6 @@ export const SOFTWARE = `Portico/${VERSION}`;
 
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
-
-/** Something that Portico will not do; the message says why and what to do instead. */
-export class RefusedError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'RefusedError';
-  }
-}
 
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
@@ -112,8 +98,7 @@ export class Portico implements AsyncDisposable {
   readonly urls: Readonly<Record<string, string>>;
   readonly config: Config;
   private readonly server: Server<Resources>;
-  private readonly openTopics: OpenTopics;
-  private readonly accounts: StoredAccounts;
+  private readonly opened: Opened;
   private readonly desk: Desk;
   private readonly sys: SysTopics;
   private readonly engine: Engine;
@@ -121,36 +106,27 @@ export class Portico implements AsyncDisposable {
   private readonly openControl: Control | null;
   private readonly sites: Sites;
   private readonly certified: Certified | null;
-  private readonly serving: Serving;
-  private readonly openFiles: OpenFiles;
-  private readonly naming: Naming;
   private closing: Promise<void> | null = null;
 
   private constructor(
     config: Config,
     server: Server<Resources>,
-    topics: OpenTopics,
-    desk: Desk,
+    opened: Opened,
     engine: Engine,
     log: Log,
     control: Control | null,
+    desk: Desk,
     sites: Sites,
     certified: Certified | null,
-    serving: Serving,
-    files: OpenFiles,
-    naming: Naming,
   ) {
-    this.naming = naming;
-    this.openFiles = files;
-    this.serving = serving;
+    const { topics } = opened;
+    this.opened = opened;
     this.config = config;
     this.certified = certified;
     this.sites = sites;
     this.openControl = control;
     this.server = server;
     this.topics = topics;
-    this.openTopics = topics;
-    this.accounts = desk.accounts;
     this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;
@@ -172,32 +148,20 @@ export class Portico implements AsyncDisposable {
     const known = nativeState();
     const turn = serverTurn((error, where) => onBug(error, where));
     const engine = await openEngine(config, log, onFatal);
-    let topics: OpenTopics | null = null;
-    let accounts: StoredAccounts | null = null;
+    let opened: Opened | null = null;
     let server: Server<Resources> | null = null;
     let sites: Sites | null = null;
     let certified: Certified | null = null;
-    let serving: Serving | null = null;
-    let files: OpenFiles | null = null;
     try {
       if (givenCredentials === undefined)
         certified = new Certified({ config, log, turn, wayOut: (...given) => server!.wayOut(...given) });
       const shown = givenCredentials ?? credentialsOf(certified?.certificates ?? null);
       const keyLog = config.tlsKeyLog === undefined ? {} : { keyLog: openKeyLog(config.tlsKeyLog, log) };
       const credentials = shown === null ? null : { ...shown, ...keyLog };
-      const exposed = beyondLoopback(config) !== null;
       const reach = () => server!.wayOut();
-      accounts = await openServerAccounts(config, { engine, turn, log, exposed, reach });
-      topics = await openServerTopics(config, engine, turn, log, accounts);
-      const heard = topics;
-      accounts.audit.told = (entry) => announceEvent(heard, 'accounts/audit', entry);
-      refuseStrangers(config, accounts);
-      if (!accounts.open) topics.endNameless();
+      opened = await openResources(config, { engine, turn, log, certified, reach, watch });
+      const { accounts, topics, serving, naming, resources } = opened;
       let routes: ExchangeHandler = (exchange) => exchange.reset(0);
-      serving = await Serving.open(config, { turn, log, accounts, topics, watch });
-      files = await openServerFiles(config, { engine, turn, accounts, topics });
-      const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
-      const resources = resourcesOf(config, log, { accounts, topics, files, certified, serving, naming });
       const startTls = (name: string) => (credentials === null ? null : startTlsOf(config, name, credentials));
       const routed: ExchangeHandler = (exchange) => routes(exchange);
       server = serverOf(config, turn, log, native, { resources, startTls, routes: routed, naming });
@@ -215,22 +179,13 @@ export class Portico implements AsyncDisposable {
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       const desk = new Desk(accounts);
-      const control = await openWatching(config, VERSION, {
-        server,
-        topics,
-        desk,
-        log,
-        native: known,
-      });
-      return new Portico(config, server, topics, desk, engine, log, control, sites, certified, serving, files, naming);
+      const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
+      return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
     } catch (error) {
-      serving?.close();
-      await files?.close();
       certified?.close();
       sites?.close();
       await server?.close();
-      await topics?.close();
-      await accounts?.close();
+      await opened?.close();
       await engine.close();
       turn.stop();
       throw error;
@@ -248,7 +203,7 @@ export class Portico implements AsyncDisposable {
 
   /** There was no account yet, and local programs are let in with any name. */
   get isOpen(): boolean {
-    return this.accounts.open;
+    return this.opened.accounts.open;
   }
 
   /**
@@ -261,7 +216,7 @@ export class Portico implements AsyncDisposable {
 
   /** The services that this server has, by name. */
   get services(): Services {
-    return this.serving.services;
+    return this.opened.serving.services;
   }
 
   /**
@@ -269,7 +224,7 @@ export class Portico implements AsyncDisposable {
    * takes many inputs, `input` is an iterable of them. Throws a `ServiceError`.
    */
   call(service: string, method: string, input: unknown, settings?: ProgramCallSettings) {
-    return this.serving.call(service, method, input, settings);
+    return this.opened.serving.call(service, method, input, settings);
   }
 
   /** The client of a service in this process, by its definition or its name: `portico.client(orders).GetOrder({ id: '7' })`. */
@@ -277,7 +232,7 @@ export class Portico implements AsyncDisposable {
     service: Definition | Definition['name'],
     caller?: Caller,
   ): ClientOf<Definition> {
-    return this.serving.client<Definition>(service, caller);
+    return this.opened.serving.client<Definition>(service, caller);
   }
 
   /** The connections that stand now. */
@@ -299,18 +254,14 @@ export class Portico implements AsyncDisposable {
     await this.server.registry.giveNotice();
     this.sys.stop();
     this.sites.leave();
-    this.serving.leave();
+    this.opened.serving.leave();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
-    this.serving.close();
-    this.naming.close();
-    await this.openFiles.close();
     this.sites.close();
     this.certified?.close();
     // Those who watch see the others leave.
     await this.openControl?.close();
-    await this.openTopics.close();
-    await this.accounts.close();
+    await this.opened.close();
     await this.engine.close();
     this.server.turn.stop();
   }
@@ -343,56 +294,11 @@ function serverOf(
   });
 }
 
-/** The first key of the configuration that names an address beyond this machine, with that address. */
-function beyondLoopback(config: Config): { readonly key: string; readonly host: string } | null {
-  const named: [string, readonly string[]][] = [['hosts', config.hosts]];
-  for (const [name, listener] of Object.entries(config.protocols))
-    if (listener?.hosts !== undefined) named.push([`protocols.${name}.hosts`, listener.hosts]);
-  for (const [index, { hosts }] of config.shared.entries())
-    if (hosts !== undefined) named.push([`shared.${index}.hosts`, hosts]);
-  for (const [key, hosts] of named) {
-    const host = hosts.find((each) => !isLoopbackHost(each));
-    if (host !== undefined) return { key, host };
-  }
-  return null;
-}
-
 /** Whoever no longer stands is asked to leave, on all protocols, and cut when he does not. */
 function endRevoked(accounts: StoredAccounts, registry: Registry, topics: OpenTopics): void {
   accounts.onRevoked(() => {
     registry.revoke((caller) => accounts.stands(caller));
     if (!accounts.open) topics.endNameless();
-  });
-}
-
-/** While there was no account, everybody who reached a listener would be nobody: then it is only this machine that may. */
-function refuseStrangers(config: Config, accounts: StoredAccounts): void {
-  const beyond = beyondLoopback(config);
-  if (beyond !== null && !accounts.store.ever)
-    throw new RefusedError(
-      `${beyond.key} has ${beyond.host}, which is reached from beyond this machine, and there are no accounts. ` +
-        'Make the first with portico account add <name>, or listen on 127.0.0.1 and ::1.',
-    );
-}
-
-function openServerTopics(
-  { topics: { history } }: Config,
-  engine: Engine,
-  turn: ReturnType<typeof serverTurn>,
-  log: Log,
-  { permissions }: StoredAccounts,
-): Promise<OpenTopics> {
-  const policies = history === undefined ? {} : { policies: history as never };
-  return openTopics({ engine, turn, log, permissions, ...policies });
-}
-
-async function openEngine(config: Config, log: Log, onFatal: StartOptions['onFatal']): Promise<Engine> {
-  if (config.storage === 'memory') return new MemoryEngine();
-  return SqliteEngine.open(config.data, {
-    onFatal: (error: Error) => {
-      log.error('the store is damaged; restore the data folder from a backup', { error: error.message });
-      onFatal?.(error);
-    },
   });
 }
 
@@ -457,31 +363,6 @@ export function plannedPorts(config: Config): PlannedPort[] {
     ...ports,
     ...sharedPlansOf(config).map(({ hosts, port }) => ({ name: 'shared', on: 'tcp' as const, hosts, port })),
   ];
-}
-
-function resourcesOf(
-  config: Config,
-  log: Log,
-  made: {
-    accounts: StoredAccounts;
-    topics: Topics;
-    files: OpenFiles;
-    certified: Certified | null;
-    serving: Serving;
-    naming: Naming;
-  },
-): Resources {
-  const { accounts, topics, files, certified, serving, naming } = made;
-  const speaksSsh = config.protocols.ssh?.enabled !== false;
-  return {
-    accounts,
-    topics,
-    files,
-    services: serving.services,
-    names: naming.names,
-    ...(certified === null ? {} : { certificates: certified.issuing }),
-    ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
-  };
 }
 
 /** What is served over HTTP, by the protocols that are not turned off. */

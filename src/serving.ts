@@ -5,6 +5,8 @@ import { type Caller, OPERATOR } from './core/caller.ts';
 import type { Log } from './core/log.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import { SYSTEM_ENTROPY } from './resources/accounts/store.ts';
+import type { Files } from './resources/files/contract.ts';
 import { ownServices } from './resources/own-services.ts';
 import { type CallSettings, type ClientOf, callOver, clientOver } from './resources/services/client.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
@@ -21,6 +23,7 @@ export interface ServingOptions {
   readonly log: Log;
   readonly accounts: StoredAccounts;
   readonly topics: Topics;
+  readonly files: Files;
   readonly watch: boolean;
 }
 
@@ -30,9 +33,10 @@ export class Serving {
   private upstreams: Upstreams | null = null;
   private readonly leaveMs: number;
 
-  private constructor(config: Config, { turn, log, accounts, topics }: ServingOptions) {
+  private constructor(config: Config, { turn, log, accounts, topics, files }: ServingOptions) {
     this.services = new OpenServices({ turn, log, permissions: accounts.permissions, limits: limitsOf(config) });
-    this.services.put('the server itself', ownServices({ topics }));
+    const wall = () => turn.clock.wall;
+    this.services.put('the server itself', ownServices({ topics, files, entropy: SYSTEM_ENTROPY, wall }));
     this.program = new ProgramServices(this.services, log);
     this.leaveMs = config.limits.leaveMs ?? LEAVE_MS;
     accounts.onRevoked(() => this.services.recheck((caller) => accounts.stands(caller)));

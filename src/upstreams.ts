@@ -1,6 +1,10 @@
 // Services of other servers, named in the configuration: each is asked what it has, appears behind all protocols of this one, and
 // is asked again until it answers. What is called goes through the rules of where this server may dial.
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Asker } from './asking.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
@@ -9,10 +13,14 @@ import { GrpcConnection } from './exports/grpc.ts';
 import { GraphqlUpstream } from './graphql-upstream.ts';
 import { graphqlUpstream } from './protocols/graphql/server-upstream.ts';
 import { describeOpenapi, type RestCarrier } from './protocols/openapi/server-upstream.ts';
+import { describeSoap, type SoapCarrier } from './protocols/soap/server-upstream.ts';
+import { type LoadDocument, loadWsdl } from './protocols/soap/wsdl-documents.ts';
+import { importWsdl } from './protocols/soap/wsdl-import.ts';
 import { callOver } from './resources/services/client.ts';
 import type { Service } from './resources/services/contract.ts';
 import type { Described, Handled } from './resources/services/define.ts';
 import type { HandlerCall } from './resources/services/handler.ts';
+import { Forwarding, msLeft } from './upstream-terms.ts';
 import type { UpstreamPlan } from './upstreams-config.ts';
 
 export interface UpstreamsOptions {
@@ -23,10 +31,14 @@ export interface UpstreamsOptions {
 }
 
 const ASK_MS = 30_000;
+/** The most that a call may take, whatever its deadline. */
+const CALL_MS = 60_000;
 const AGAIN_MS = 1_000;
 const AGAIN_MOST_MS = 60_000;
 const DOCUMENT_BYTES_MAX = 16_777_216;
 const ANSWER_BYTES_MAX = 16_777_216;
+/** What is left out of one upstream is not told more often than this. */
+const NOTES_MAX = 20;
 
 export class Upstreams {
   private readonly options: UpstreamsOptions;
@@ -83,6 +95,7 @@ export class Upstreams {
   private async describe(plan: UpstreamPlan): Promise<Described[]> {
     const authorities = plan.authorities === undefined ? {} : { authorities: readFileSync(plan.authorities, 'utf8') };
     if (plan.graphql !== undefined) return [await this.graphql(plan, plan.graphql, authorities)];
+    if (plan.soap !== undefined) return [await this.soap(plan, plan.soap, authorities)];
     if (plan.openapi !== undefined) return [await this.openapi(plan, plan.openapi, authorities)];
     return this.grpc(plan, plan.grpc!, authorities);
   }
@@ -124,6 +137,42 @@ export class Upstreams {
       },
     };
     return describeOpenapi(text, name, carrier);
+  }
+
+  private async soap(plan: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
+    const { asker } = this;
+    const { name, fields, soapPort: port = '', soapAddress: address = '', soapSecurity: given } = plan;
+    const sender = given === undefined ? null : { way: given.type, user: given.user, password: given.password };
+    const forwarding = new Forwarding(plan.metadata);
+    const url = /^https?:/.test(at) ? at : pathToFileURL(resolve(at)).href;
+    const origin = new URL(url).origin;
+    const basic: Record<string, string> =
+      sender?.way === 'basic'
+        ? { authorization: `Basic ${Buffer.from(`${sender.user}:${sender.password}`).toString('base64')}` }
+        : {};
+    const load: LoadDocument = async (each) => {
+      if (each.startsWith('file:')) return { bytes: await readFile(fileURLToPath(each)), charset: '' };
+      // What is its own is not for who else keeps a schema.
+      const own = new URL(each).origin === origin ? { ...basic, ...fields } : {};
+      const told = await asker.ask(each, { fields: own, bytesMax: DOCUMENT_BYTES_MAX, withinMs: ASK_MS, ...trust });
+      if (told.status === 200) return { bytes: told.body, charset: '' };
+      throw new Error(`${each} answered with status ${told.status}`);
+    };
+    const imported = importWsdl(await loadWsdl(url, load), { name, port });
+    for (const what of imported.notes.slice(0, NOTES_MAX))
+      this.options.log.warn('an upstream has something that is left out', { name, what });
+    const carrier: SoapCarrier = {
+      async ask(location, own, body, call) {
+        const told = await asker.ask(location, {
+          ...{ method: 'POST', body, bytesMax: ANSWER_BYTES_MAX, signal: call.signal },
+          fields: { ...forwarding.fieldsOf(call), ...fields, ...own },
+          withinMs: Math.min(CALL_MS, msLeft(call)),
+          ...trust,
+        });
+        return { status: told.status, contentType: told.fields.get('content-type') ?? '', body: told.body };
+      },
+    };
+    return describeSoap(imported, carrier, { sender, address, random: randomBytes });
   }
 
   private async grpc({ fields }: UpstreamPlan, at: string, { authorities }: Trust): Promise<Described[]> {

@@ -18,12 +18,14 @@ interface CallFlags extends SignInFlags {
   readonly metadata?: readonly string[];
   readonly showMetadata?: boolean;
   readonly json?: boolean;
+  readonly usernameToken?: string;
 }
 
 /** Ports by scheme, as the server has them. */
 const PORTS: Readonly<Record<string, number>> = {
   ...{ http: 8080, https: 8443, ws: 8080, wss: 8443, mqtt: 1883, mqtts: 8883 },
   ...{ grpc: 8080, grpcs: 8443, connect: 8080, connects: 8443, graphql: 8080, graphqls: 8443 },
+  ...{ soap: 8080, soaps: 8443 },
 };
 
 export function addCall(program: Command): void {
@@ -37,6 +39,7 @@ export function addCall(program: Command): void {
     .option('--timeout <ms>', 'how long it may take')
     .option('--metadata <name=value...>', 'what goes with the call')
     .option('--show-metadata', 'print what comes with the answer on standard error')
+    .option('--username-token <text|digest>', 'SOAP: sign in within each message (WS-Security)')
     .option('--json', 'print an error as one JSON line on standard error');
   addTls(addSignIn(command)).action((url: string, method: string, inputs: string[], flags: CallFlags) =>
     call(url, method, inputs, flags),
@@ -77,8 +80,10 @@ async function call(url: string, name: string, inputs: readonly string[], flags:
 
 async function carrierOf(text: string, flags: CallFlags): Promise<JsonCarrier> {
   if (!URL.canParse(text)) fail(`${text} is not a URL; it is like http://127.0.0.1:8080`, EXIT.usage);
-  const url = new URL(text);
-  const scheme = url.protocol.slice(0, -1);
+  // The URL of a description that is not of a server of this kind.
+  const whole = /^soaps?:(?=(?:https?|file):)/i.exec(text)?.[0] ?? '';
+  const url = new URL(text.slice(whole.length));
+  const scheme = whole === '' ? url.protocol.slice(0, -1) : url.protocol === 'http:' ? 'http' : 'https';
   const known = PORTS[scheme];
   if (known === undefined)
     return fail(`${scheme}: carries no calls; there are ${Object.keys(PORTS).join(', ')}`, EXIT.usage);
@@ -101,13 +106,22 @@ async function carrierOf(text: string, flags: CallFlags): Promise<JsonCarrier> {
   );
   url.username = '';
   url.password = '';
-  if (port !== '') url.port = port;
-  return carrierFor(url.href, {
+  if (port !== '' && whole === '') url.port = port;
+  return carrierFor(whole + url.href, {
     ...(user === '' ? {} : { user }),
     ...(password === '' ? {} : { password }),
     ...(token === '' ? {} : { token }),
     ...(tls === null ? {} : { tls }),
+    ...tokenOf(flags, scheme, whole),
   });
+}
+
+function tokenOf({ usernameToken }: CallFlags, scheme: string, whole: string) {
+  if (usernameToken === undefined) return {};
+  if (usernameToken !== 'text' && usernameToken !== 'digest')
+    return fail(`--username-token is text or digest, not ${usernameToken}`, EXIT.usage);
+  if (whole === '' && !scheme.startsWith('soap')) return fail('--username-token is for soap:', EXIT.usage);
+  return { usernameToken } as const;
 }
 
 /** A carrier for methods of which nothing is known but their names: all of them may answer with many. */

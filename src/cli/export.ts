@@ -8,9 +8,8 @@ import { asyncapiDocument } from '../protocols/openapi/asyncapi.ts';
 import { openapiDocument } from '../protocols/openapi/document.ts';
 import { soapService } from '../protocols/soap/services.ts';
 import { wsdlDocument } from '../protocols/soap/wsdl.ts';
+import { ownServices } from '../resources/own-services.ts';
 import type { Service } from '../resources/services/contract.ts';
-import { describe } from '../resources/services/define.ts';
-import { topicsService } from '../resources/topics/service.ts';
 import { addPlaceFlags, type PlaceFlags } from './configured.ts';
 import { complain, EXIT, fail } from './output.ts';
 import { loadAll, told } from './services.ts';
@@ -18,6 +17,7 @@ import { loadAll, told } from './services.ts';
 interface ExportFlags extends PlaceFlags {
   readonly out?: string;
   readonly topics?: boolean;
+  readonly files?: boolean;
   readonly url: string;
 }
 
@@ -82,6 +82,7 @@ export function addExport(program: Command): void {
     .argument('[paths...]', 'modules of services (default: those of the configuration)')
     .option('--out <folder>', 'writes files there; else one goes to standard output')
     .option('--topics', "with the server's own portico.v1.Topics")
+    .option('--files', "with the server's own portico.v1.Files")
     .addOption(new Option('--url <url>', 'where the server is').default('http://localhost:8080'));
   addPlaceFlags(command).action((form: string, paths: string[], flags: ExportFlags) =>
     told(() => exported(form, paths, flags)),
@@ -94,10 +95,15 @@ async function exported(form: string, paths: readonly string[], flags: ExportFla
     return fail(`there is no form ${form}; there are ${Object.keys(FORMS).join(', ')}`, EXIT.usage);
   if (!URL.canParse(flags.url)) return fail(`${flags.url} is not a URL`, EXIT.usage);
   const services: Service[] = [];
-  if (flags.topics !== true || paths.length > 0)
+  const names = [
+    ...(flags.topics === true ? ['portico.v1.Topics'] : []),
+    ...(flags.files === true ? ['portico.v1.Files'] : []),
+  ];
+  if (names.length === 0 || paths.length > 0)
     for (const { described } of await loadAll(paths, flags)) services.push(...described.map(({ service }) => service));
-  // Only described: nothing of it is called.
-  if (flags.topics === true) services.push(describe(topicsService(null as never)).service);
+  // Only described: nothing of them is called.
+  if (names.length > 0)
+    for (const { service } of ownServices({} as never)) if (names.includes(service.name)) services.push(service);
   const files = Object.entries(await make(services, new URL(flags.url)));
   if (flags.out === undefined) {
     const own = files.filter(([name]) => !name.startsWith('google/'));

@@ -15,7 +15,7 @@ export interface TlsFlags {
 }
 
 /** Schemes with TLS from the first byte. */
-const SECURE = new Set(['https', 'wss', 'sses', 'mqtts', 'tls', 'grpcs', 'connects', 'graphqls']);
+const SECURE = new Set(['https', 'wss', 'sses', 'mqtts', 'tls', 'grpcs', 'connects', 'graphqls', 'soaps']);
 
 export function isSecure(scheme: string): boolean {
   return SECURE.has(scheme);

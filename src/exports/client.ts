@@ -11,6 +11,7 @@ import { graphqlCarrier } from './call-graphql.ts';
 import { grpcCarrier, grpcConnection, isGrpc, reflected } from './call-grpc.ts';
 import { httpCarrier } from './call-http.ts';
 import { type MqttCarrierOptions, mqttCarrier } from './call-mqtt.ts';
+import { isSoap, type SoapCarrierOptions, soapCarrier } from './call-soap.ts';
 import { webSocketCarrier } from './call-websocket.ts';
 
 export type { CallSettings, ClientOf } from '../resources/services/client.ts';
@@ -18,7 +19,7 @@ export { ServiceError } from '../resources/services/status.ts';
 export { ConnectionError, type TlsOptions } from './loop.ts';
 export { RefusedError } from './topics.ts';
 
-export type ClientOptions = CarrierOptions & MqttCarrierOptions;
+export type ClientOptions = CarrierOptions & MqttCarrierOptions & SoapCarrierOptions;
 
 /** A client whose connection can be ended. */
 export type ServiceClient<Definition> = ClientOf<Definition> & AsyncDisposable & { close(): Promise<void> };
@@ -30,8 +31,8 @@ export type ServiceClient<Definition> = ClientOf<Definition> & AsyncDisposable &
  * that are not valid are refused before they are sent. Connecting rejects with a ConnectionError or RefusedError.
  *
  * @param definition what `defineService` made
- * @param url `http:`, `ws:`, `mqtt:`, `grpc:` or `connect:`, or with TLS `https:`, `wss:`, `mqtts:`, `grpcs:` or `connects:`, with the
- * server's host and port
+ * @param url `http:`, `ws:`, `mqtt:`, `grpc:`, `connect:`, `graphql:` or `soap:`, or with TLS `https:`, `wss:`, `mqtts:`, `grpcs:`,
+ * `connects:`, `graphqls:` or `soaps:`, with the server's host and port
  */
 export async function createClient<Definition extends ServiceDefinition>(
   definition: Definition,
@@ -56,7 +57,7 @@ async function connected(
     const connection = grpcConnection(url, options, [await numbered(service, url, options)]);
     return { carrier: connection.carrier, close: async () => connection.close() };
   }
-  const carrier = await carrierFor(url, options);
+  const carrier = isSoap(url) ? soapCarrier(url, options, service) : await carrierFor(url, options);
   return { carrier: new TypedCarrier(service, carrier), close: () => carrier.close() };
 }
 
@@ -87,6 +88,8 @@ const CARRIERS: Readonly<Record<string, (url: string, options: ClientOptions) =>
     'grpcs:': grpcCarrier,
     'connect:': grpcCarrier,
     'connects:': grpcCarrier,
+    'soap:': soapCarrier,
+    'soaps:': soapCarrier,
   };
 
 /** What carries calls to a URL. Throws a TypeError for a scheme that carries none. */

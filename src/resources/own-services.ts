@@ -1,9 +1,10 @@
-// The resources as services of the server's own, with field numbers that never change: own-services.lock.json has them.
+// The resources as services of the server's own, with field numbers that never change: own-services.lock.json has them, and
+// `node test/services/write-own-lock.ts` writes down what is new.
 
+import { type FilesServiceParts, filesService } from './files/service.ts';
 import lockText from './own-services.lock.json' with { type: 'json' };
 import { type Described, describe, type ServiceDefinition } from './services/define.ts';
 import { type Lock, numbersOf, readLock } from './services/lock.ts';
-import type { Topics } from './topics/contract.ts';
 import { topicsService } from './topics/service.ts';
 
 const read = readLock(JSON.stringify(lockText));
@@ -11,13 +12,11 @@ if (read instanceof Error) throw read;
 const LOCK: Lock = read;
 
 /** What they are made of. */
-export interface OwnResources {
-  readonly topics: Topics;
-}
+export type OwnResources = FilesServiceParts;
 
 /** Their definitions, for those who describe them otherwise. */
-export function ownDefinitions({ topics }: OwnResources): ServiceDefinition[] {
-  return [topicsService(topics)];
+export function ownDefinitions(resources: OwnResources): ServiceDefinition[] {
+  return [topicsService(resources.topics), filesService(resources)];
 }
 
 export function ownServices(resources: OwnResources): Described[] {

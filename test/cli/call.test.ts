@@ -20,7 +20,7 @@ const at = (protocol: string) => server.urls[protocol] ?? server.urls.http!.repl
 const call = (protocol: string, method: string, ...args: string[]) =>
   runCommand(['call', at(protocol), `example.v1.Orders.${method}`, ...args]);
 
-for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect']) {
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect', 'soap'])
   test(`a call and its errors over ${protocol}`, TIMEOUT, async () => {
     const placed = await call(protocol, 'Place', ORDER);
     assert.equal(placed.code, 0, placed.errors);
@@ -39,6 +39,7 @@ for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect']) {
     assert.match(nothing.errors, /UNIMPLEMENTED/);
   });
 
+for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect'])
   test(`a stream that goes on is printed as it comes, over ${protocol}`, TIMEOUT, async () => {
     await call(protocol, 'Place', ORDER);
     const watched = await call(protocol, 'Watch', '--timeout', '1500', '--json');
@@ -47,7 +48,16 @@ for (const protocol of ['http', 'ws', 'mqtt', 'grpc', 'connect']) {
     const [first] = watched.output.split('\n');
     assert.equal((JSON.parse(first!) as { customer: string }).customer, 'ann');
   });
-}
+
+test('SOAP by the URL of a description, with who calls in the message', TIMEOUT, async () => {
+  const url = `soap:${server.urls.http}/soap/example.v1.Orders?wsdl`;
+  for (const way of ['text', 'digest']) {
+    const args = ['call', url.replace('://', '://ann:secret@'), 'any.v1.Name.Place', ORDER, '--username-token', way];
+    const placed = await runCommand(args);
+    assert.equal(placed.code, 0, placed.errors);
+    assert.equal((JSON.parse(placed.output) as { customer: string }).customer, 'ann');
+  }
+});
 
 test('many inputs, as lines and as arguments; the service for topics', TIMEOUT, async () => {
   const topics = 'portico.v1.Topics.PublishMany';
@@ -71,6 +81,8 @@ test('what cannot be a call is a mistake of the command line', TIMEOUT, async ()
     [server.urls.http!, 'nothing'],
     [server.urls.http!, 'a.b.C', '{'],
     [server.urls.http!, 'a.b.C', '--metadata', 'x'],
+    [at('soap'), 'a.b.C', '--username-token', 'x'],
+    [server.urls.http!, 'a.b.C', '--username-token', 'text'],
   ])
     assert.equal((await runCommand(['call', ...args])).code, 64, args.join(' '));
   assert.equal((await runCommand(['call', 'ws://127.0.0.1:9', 'a.b.C'])).code, 69);

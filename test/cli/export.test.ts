@@ -43,7 +43,7 @@ function checkRefs(document: unknown): number {
 
 test('a .proto with what it imports, as protobufjs reads it', TIMEOUT, async () => {
   assert.match(await exported('proto'), /^service Orders \{$/m);
-  const listed = await exported('proto', '--out', folder, '--topics');
+  const listed = await exported('proto', '--out', folder, '--topics', '--files');
   for (const path of listed.trim().split('\n')) assert.ok(existsSync(path), path);
   const root = new protobuf.Root();
   // Options need no declaration there.
@@ -55,6 +55,7 @@ test('a .proto with what it imports, as protobufjs reads it', TIMEOUT, async () 
   root.resolveAll();
   assert.ok(root.lookupService('example.v1.Orders').methods.Watch?.responseStream);
   assert.ok(root.lookupService('portico.v1.Topics').methods.PublishMany?.requestStream);
+  assert.ok(root.lookupService('portico.v1.Files').methods.Read?.responseStream);
 });
 
 test('GraphQL, as graphql-js reads it', TIMEOUT, async () => {

@@ -23,6 +23,7 @@ const WAYS: Readonly<Record<string, { readonly open: Opens; readonly streams: bo
       { open: carrierWay(scheme), streams: true },
     ]),
   ),
+  'SOAP by its WSDL, our client': { open: carrierWay('soap'), streams: false },
   'GraphQL, our client': { open: graphqlCarrier, streams: true },
 };
 

@@ -28,12 +28,17 @@ export interface XmlMessage {
   read(reader: XmlReader, parts: XmlParts | null): Record<string, unknown>;
   /** The content, without the element around it. */
   write(value: unknown, writing: XmlWriting): string;
+  /** What stands in the tag of the element around it, with a space before each; '' for nothing. */
+  writeAttributes(value: unknown, writing: XmlWriting): string;
 }
 
 export interface XmlTypesOptions {
   /** Of all elements. Those without a namespace are read too. */
   readonly namespace: string;
-  /** Elements that the description does not have are passed over, as of a service that has grown; else refused. */
+  /**
+   * Elements that the description does not have are passed over, as of a service that has grown, and those in another namespace
+   * than it says are taken; else both are refused.
+   */
   readonly lenient?: boolean;
   /** Where a field stands, as a schema of somebody else has it; absent for an element of its name in the one namespace. */
   readonly bindingOf?: (field: Field) => XmlBinding;
@@ -46,6 +51,19 @@ export interface XmlBinding {
   readonly local: string;
   /** Its name as it is written, with a prefix that is declared around. */
   readonly tag: string;
+  /** How its values look, where that is not their type's own way. */
+  readonly form?: XmlForm;
+  /** A list is one value for `form`, and does not repeat its element. */
+  readonly isOne?: boolean;
+  /** It is not left out: absent, it is there with xsi:nil, by a prefix `xsi` that is declared around. */
+  readonly isNil?: boolean;
+}
+
+/** How a value looks between its tags or in an attribute. */
+export interface XmlForm {
+  /** Begins with `reader.content()`, of the element that has just begun. */
+  readonly read: (reader: XmlReader) => unknown;
+  readonly write: (value: unknown, writing: XmlWriting) => string;
 }
 
 type Read = (reader: XmlReader, parts: XmlParts | null) => unknown;
@@ -59,6 +77,8 @@ interface Written {
 
 interface ReadField {
   readonly field: Field;
+  /** As it stands in a document. */
+  readonly many: Field['many'];
   /** Its own. */
   readonly name: string;
   /** What its element is called. */
@@ -206,6 +226,8 @@ class CompiledMessage implements XmlMessage {
   private readonly byName = new Map<string, ReadField>();
   private readonly presets: { readonly name: string; readonly make: () => unknown }[] = [];
   private readonly writers: Write[] = [];
+  /** What is written for each field that is absent. */
+  private readonly nils: string[] = [];
   private readonly attributes: {
     readonly binding: XmlBinding;
     readonly field: Field;
@@ -228,11 +250,12 @@ class CompiledMessage implements XmlMessage {
     const { namespace, bindingOf } = this.options;
     for (const field of inOrder(this.type)) {
       const { name, type } = field;
-      const read = readerOf(type);
-      const written = writerOf(type);
       const make = presetOf(field);
       if (make !== null) this.presets.push({ name, make });
       const binding = bindingOf?.(field) ?? { as: 'element', uri: namespace, local: name, tag: name };
+      const { form } = binding;
+      const read = form?.read ?? readerOf(type);
+      const written = form === undefined ? writerOf(type) : { content: form.write, attributes: null };
       if (binding.as === 'attribute') this.attributes.push({ binding, field, read, write: written.content });
       else if (binding.as === 'text') this.text = { name, read, write: written.content };
       else this.addElement(field, binding, read, written);
@@ -246,11 +269,13 @@ class CompiledMessage implements XmlMessage {
       .filter((other) => other !== field && oneof !== undefined && other.oneof === oneof)
       .map((other) => other.name);
     const isAny = type.kind === 'scalar' && type.name === 'any';
-    const { uri, local: element } = binding;
-    const made = { field, name, element, uri, isAny, index: this.fields.length, read, readKey, rivals };
+    const { uri, local: element, tag, isOne = false, isNil = false } = binding;
+    const many = isOne ? 'one' : field.many;
+    const made = { field, many, name, element, uri, isAny, index: this.fields.length, read, readKey, rivals };
     this.fields.push(made);
     this.byName.set(element, made);
-    this.writers.push(fieldWriter(field, binding.tag, written));
+    this.writers.push(fieldWriter(name, many, tag, written));
+    this.nils.push(isNil && many === 'one' && oneof === undefined ? `<${tag} xsi:nil="true"/>` : '');
   }
 
   read(reader: XmlReader, parts: XmlParts | null): Record<string, unknown> {
@@ -273,8 +298,9 @@ class CompiledMessage implements XmlMessage {
       let found = fields[expected];
       if (found === undefined || found.element !== reader.local) found = fields[++expected];
       if (found === undefined || found.element !== reader.local) found = this.byName.get(reader.local);
-      if (found === undefined || (reader.uri !== found.uri && reader.uri !== '')) {
-        if (this.options.lenient === true && reader.skip()) continue;
+      const isLenient = this.options.lenient === true;
+      if (found === undefined || (reader.uri !== found.uri && reader.uri !== '' && !isLenient)) {
+        if (isLenient && reader.skip()) continue;
         reader.wrong(`has no element ${shown(reader)}`);
         return value;
       }
@@ -302,11 +328,11 @@ class CompiledMessage implements XmlMessage {
     reader: XmlReader,
     parts: XmlParts | null,
   ): boolean {
-    const { name } = found;
-    const { many } = found.field;
+    const { name, many } = found;
     if (reader.attributes > 0 && isNil(reader)) {
       if (!reader.skip()) return false;
-      return many !== 'list' || this.refuse(reader, name, 'is nil, which an entry of a list cannot be');
+      if (many !== 'list' || this.options.lenient === true) return true;
+      return this.refuse(reader, name, 'is nil, which an entry of a list cannot be');
     }
     const before = value[name];
     if (many === 'one') {
@@ -386,12 +412,13 @@ class CompiledMessage implements XmlMessage {
       const each = (value as Record<string, unknown>)[name];
       // Of JSON, null is a value.
       if (each !== undefined && (each !== null || isAny)) text += writers[at]!(each, writing);
+      else text += this.nils[at]!;
     }
     return text;
   }
 }
 
-function fieldWriter({ name, many }: Field, element: string, { content, attributes }: Written): Write {
+function fieldWriter(name: string, many: Field['many'], element: string, { content, attributes }: Written): Write {
   const open = attributes === null ? `<${element}>` : `<${element}`;
   const close = `</${element}>`;
   /** What could not be written is told with its place. */
@@ -422,7 +449,7 @@ function fieldWriter({ name, many }: Field, element: string, { content, attribut
 
 // ---- values --------------------------------------------------------------------------------------------------------
 
-function writeText(value: unknown, writing: XmlWriting): string {
+export function writeText(value: unknown, writing: XmlWriting): string {
   const text = value as string;
   if (!isWritable(text)) writing.unwritable ??= '';
   return escapeText(text);

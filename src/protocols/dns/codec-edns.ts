@@ -26,9 +26,7 @@ export class Options {
 
   /** Reads those of the message, which was read whole; false when one cannot be right, with `fault` set. */
   read(message: Message): boolean {
-    this.nsid = this.keepalive = this.padding = this.expire = false;
-    this.clientCookieAt = this.serverCookieAt = this.serverCookieEnd = this.subnetAt = -1;
-    this.fault = null;
+    this.clear();
     if (message.opt < 0) return true;
     const { bytes } = message;
     const end = message.dataEnd[message.opt]!;
@@ -39,6 +37,12 @@ export class Options {
       at = to;
     }
     return true;
+  }
+
+  clear(): void {
+    this.nsid = this.keepalive = this.padding = this.expire = false;
+    this.clientCookieAt = this.serverCookieAt = this.serverCookieEnd = this.subnetAt = -1;
+    this.fault = null;
   }
 
   private take(code: number, bytes: Uint8Array, at: number, end: number): boolean {

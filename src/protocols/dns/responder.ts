@@ -174,6 +174,7 @@ export class Responder {
 
   private malformed(): number {
     this.figures.malformed++;
+    this.options.clear();
     this.bound();
     // What could not be read is not repeated; OPT only where it was one.
     return this.simple(W.RCODE.FORMERR);

@@ -3,29 +3,26 @@
 import { type Caller, OPERATOR } from '../../core/caller.ts';
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
-import { DENIED, OK } from '../../core/outcome.ts';
-import { answerBytes, answerJson, answerNothing, answerProblem } from '../http/answers.ts';
-import { collectBody } from '../http/collect.ts';
-import { splitTarget } from '../http/target.ts';
-import { faults } from './faults.ts';
-import { answerFileOutcome, during, encodedPath, type FilesHost, pathOf, refuse } from './server-answers.ts';
-import { answerRead } from './server-read.ts';
 import {
   cookieOf,
   fitsPassword,
-  hashPassword,
   isSame,
   linkTo,
   propertyOf,
   readLink,
   readShare,
   type Share,
-  writeShare,
-} from './shares.ts';
+} from '../../resources/files/shares.ts';
+import { makeShare, SHARE_SECONDS, SHARE_SECONDS_MAX } from '../../resources/files/sharing.ts';
+import { answerBytes, answerJson, answerNothing, answerProblem } from '../http/answers.ts';
+import { collectBody } from '../http/collect.ts';
+import { splitTarget } from '../http/target.ts';
+import { faults } from './faults.ts';
+import { answerFileOutcome, during, type FilesHost, pathOf, refuse } from './server-answers.ts';
+import { answerRead } from './server-read.ts';
 
 export const SHARED = '/shared/';
 const BODY_MAX = 4_096;
-const SECONDS_MAX = 31_536_000;
 /** Passwords that are tried for one link in a minute. */
 const TRIES_MAX = 10;
 const MINUTE = 60_000;
@@ -43,26 +40,14 @@ export function takeShare(exchange: Exchange, host: FilesHost, path: string): vo
     const files = host.resources.files!;
     const { caller } = exchange;
     during(exchange, host, async (waiting) => {
-      const there = await files.stat(caller, path);
-      const may = typeof there === 'number' ? there : files.may(caller, 'read', path) ? OK : DENIED;
-      const random = Buffer.alloc(40);
-      host.entropy.fill(random);
-      const secret = random.subarray(0, 24).toString('base64url');
-      const password = asked.password === '' ? '' : await hashPassword(asked.password, random.subarray(24));
-      const until = host.clock.wall + asked.seconds * 1_000;
-      const share: Share = { account: caller.account, id: caller.id ?? '', until, password };
-      const real = typeof there === 'number' ? path : await files.realPath(caller, path);
-      const base = typeof real === 'string' ? real : path;
-      // It is kept with the file, whose properties a reader may not write.
-      const outcome =
-        may === OK ? await files.setProperties(OPERATOR, base, { [propertyOf(secret)]: writeShare(share) }) : may;
+      const { entropy, clock } = host;
+      const made = await makeShare(files, caller, path, asked, { entropy, wall: () => clock.wall });
       if (waiting.isOver) return;
-      if (outcome !== OK) {
-        answerFileOutcome(exchange, outcome, files, path);
+      if (typeof made === 'number') {
+        answerFileOutcome(exchange, made, files, path);
         return;
       }
-      const slash = typeof there === 'object' && there.folder ? '/' : '';
-      const url = `${SHARED}${linkTo(secret, base)}/${encodedPath(base)}${slash}`;
+      const { url, until } = made;
       answerJson(
         exchange,
         201,
@@ -75,11 +60,11 @@ export function takeShare(exchange: Exchange, host: FilesHost, path: string): vo
 
 function orderOf(body: Buffer): { readonly seconds: number; readonly password: string } | null {
   try {
-    const { seconds = 604_800, password = '' } = JSON.parse(body.length === 0 ? '{}' : body.toString()) as Record<
+    const { seconds = SHARE_SECONDS, password = '' } = JSON.parse(body.length === 0 ? '{}' : body.toString()) as Record<
       string,
       unknown
     >;
-    if (typeof seconds !== 'number' || !(seconds >= 1 && seconds <= SECONDS_MAX) || typeof password !== 'string')
+    if (typeof seconds !== 'number' || !(seconds >= 1 && seconds <= SHARE_SECONDS_MAX) || typeof password !== 'string')
       return null;
     return { seconds, password };
   } catch {

@@ -23,6 +23,10 @@ export const TYPE_12 = 'application/soap+xml';
 export const XOP_TYPE = 'application/xop+xml';
 export const MULTIPART = 'multipart/related';
 
+export const WSDL = 'http://schemas.xmlsoap.org/wsdl/';
+export const WSDL_SOAP_11 = 'http://schemas.xmlsoap.org/wsdl/soap/';
+export const WSDL_SOAP_12 = 'http://schemas.xmlsoap.org/wsdl/soap12/';
+
 /** Of the errors that Portico's faults have as their detail. */
 export const ERROR_NAMESPACE = 'urn:portico:error';
 

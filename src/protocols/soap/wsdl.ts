@@ -4,12 +4,9 @@ import { escapeAttribute, escapeText } from '../../formats/xml/chars.ts';
 import type { CodeName } from '../../resources/services/status.ts';
 import { CODE_SIDES } from './codes.ts';
 import { DECLARATION } from './encode.ts';
-import { ADDRESSING, ERROR_NAMESPACE, packageOf } from './names.ts';
+import { ADDRESSING, ERROR_NAMESPACE, packageOf, WSDL, WSDL_SOAP_11, WSDL_SOAP_12 } from './names.ts';
 import type { Operation, SoapService } from './services.ts';
 
-const WSDL = 'http://schemas.xmlsoap.org/wsdl/';
-const WSDL_SOAP_11 = 'http://schemas.xmlsoap.org/wsdl/soap/';
-const WSDL_SOAP_12 = 'http://schemas.xmlsoap.org/wsdl/soap12/';
 const WSDL_ADDRESSING = 'http://www.w3.org/2007/05/addressing/metadata';
 const HTTP_TRANSPORT = 'http://schemas.xmlsoap.org/soap/http';
 

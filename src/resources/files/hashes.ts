@@ -13,12 +13,13 @@ const NAMES: Readonly<Record<Exclude<Algorithm, 'crc32'>, string>> = {
   md5: 'md5',
 };
 
-interface Digest {
+/** A hash that is being worked out. */
+export interface Digest {
   update(bytes: Uint8Array): void;
   hex(): string;
 }
 
-function digestOf(algorithm: Algorithm): Digest {
+export function digestOf(algorithm: Algorithm): Digest {
   if (algorithm === 'crc32') {
     let sum = 0;
     return {

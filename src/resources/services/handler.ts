@@ -16,6 +16,9 @@ export interface HandlerCall {
   setTrailers(metadata: Metadata): void;
 }
 
+/** What of a call matters to whoever carries it on to another server. */
+export type CallTerms = Pick<HandlerCall, 'metadata' | 'deadline' | 'signal'>;
+
 export type UnaryHandler<In, Out> = (input: In, call: HandlerCall) => Out | Promise<Out>;
 export type ServerHandler<In, Out> = (input: In, call: HandlerCall) => AsyncIterable<Out>;
 export type ClientHandler<In, Out> = (inputs: AsyncIterable<In>, call: HandlerCall) => Promise<Out>;
