@@ -28,6 +28,21 @@ export const filesSchema = z.strictObject({
       }),
     )
     .default([]),
+  /** What is kept of what is deleted and overwritten, the narrowest of the folders that a path is in. */
+  keep: z
+    .array(
+      z.strictObject({
+        path: z.string().regex(/^(?:[^/]+(?:\/[^/]+)*)?$/, 'is a path without `/` at its ends'),
+        trash: z.strictObject({ days: z.number().positive('is more than 0').max(36_500) }).optional(),
+        versions: z
+          .strictObject({
+            count: z.int().min(1, 'is at least 1').max(1_000, 'is at most 1000'),
+            days: z.number().positive('is more than 0').max(36_500),
+          })
+          .optional(),
+      }),
+    )
+    .default([]),
   /** How fast the bytes of one account go, each way. */
   bytesPerSecond: z.int().min(1_024, 'is at least 1024').optional(),
 });

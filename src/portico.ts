@@ -280,7 +280,7 @@ function serverOf(
   return new Server<Resources>(turn, {
     ...serves,
     settings: (name) => {
-      if (name === 'dns') return { ...config.dns, recursion: naming.resolving?.recursion ?? null };
+      if (name === 'dns') return naming.settings;
       return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
     },
     log,

@@ -185,6 +185,8 @@ export interface TreeFile {
 export interface FileWriteOptions extends WriteOptions {
   /** Begins with what is there; MISSING where nothing is. Not together with `offset`. */
   readonly edit?: boolean;
+  /** The file that it replaces is kept aside by this name. */
+  readonly keep?: string;
 }
 
 /** A writer that can go anywhere in its copy. */
@@ -214,8 +216,11 @@ export interface FileTree extends Tree {
   openFolder(path: string): Promise<TreeFolder | Outcome>;
   /** INVALID: a folder, or no plain file; MISSING. */
   open(path: string): Promise<TreeFile | Outcome>;
+  /** `keep`: a file that it replaces is kept aside by this name. */
+  rename(from: string, to: string, replace: boolean, keep?: string): Promise<Outcome>;
   /** One file. The copy appears whole. */
-  copy(from: string, to: string, replace: boolean): Promise<Outcome>;
+  copy(from: string, to: string, replace: boolean, keep?: string): Promise<Outcome>;
+  readonly aside: AsideFiles;
   set(path: string, attributes: { readonly modified?: number; readonly mode?: number }): Promise<Outcome>;
   link(path: string, target: string): Promise<Outcome>;
   /** When it was last written to, in milliseconds since 1970; null when there is none. */
@@ -226,6 +231,20 @@ export interface FileTree extends Tree {
   space(): Promise<{ readonly total: number; readonly free: number }>;
   /** Waits for what is under way. */
   close(): Promise<void>;
+}
+
+/** What a tree keeps beside itself by names of its owner's (small letters and digits): deleted and overwritten files. */
+export interface AsideFiles {
+  /** Takes a file or a folder with all that is in it out of the tree. */
+  put(path: string, id: string): Promise<Outcome>;
+  /** Gives it a place in the tree again; EXISTS where something is, unless a file replaces a file: that one is kept as `keep`. */
+  bring(id: string, path: string, replace?: boolean, keep?: string): Promise<Outcome>;
+  /** What it is; null when there is none. */
+  stat(id: string): Promise<FileStat | null>;
+  open(id: string): Promise<TreeFile | Outcome>;
+  drop(id: string): Promise<Outcome>;
+  /** Names of all that came there before a time, some at a time. */
+  names(before: number): AsyncIterable<readonly string[]>;
 }
 
 /** A store: its spaces and blobs, opened together. */

@@ -49,7 +49,7 @@ async function otherwise(exchange: Exchange, host: TreeHost, path: string, outco
   else answerFileOutcome(exchange, outcome as never, files, path);
 }
 
-function serveFile(exchange: Exchange, host: TreeHost, file: OpenFile, query: Query): void {
+export function serveFile(exchange: Exchange, host: TreeHost, file: OpenFile, query: Query): void {
   const { facts } = file;
   const fields = Fields.of({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' });
   const type = typeOf(facts.name);

@@ -175,7 +175,8 @@ export function takeDelete(exchange: Exchange, host: TreeHost, path: string, man
     const query = Query.of(splitTarget(exchange.target).query);
     const deep = manner.deep || (query !== null && query.get('deep') !== null);
     const may = await manner.check();
-    const options = { locks: locksOf(exchange), deep, ...condition };
+    const forever = query !== null && query.get('forever') !== null;
+    const options = { locks: locksOf(exchange), deep, forever, ...condition };
     const outcome = may === OK ? await files.remove(exchange.caller, path, options) : may;
     if (waiting.isOver) return;
     if (outcome === OK) answerNothing(exchange, 204);

@@ -7,6 +7,7 @@ import { faults } from './faults.ts';
 import { boundaryOf } from './form.ts';
 import { type FilesHost, pathOf, refuse } from './server-answers.ts';
 import { FormUpload } from './server-form.ts';
+import { isFormer, serveFormer } from './server-former.ts';
 import { answerRead } from './server-read.ts';
 import { takeShare } from './server-shares.ts';
 import { TUS, Uploads } from './server-uploads.ts';
@@ -21,6 +22,7 @@ export function serveFiles(host: FilesHost): ExchangeHandler {
     const path = pathOf(exchange.target);
     if (host.resources.files === undefined) answerProblem(exchange, 404, 'This server has no files.');
     else if (path === null) refuse(exchange, faults.badPath);
+    else if (isFormer(exchange)) serveFormer(exchange, host, path);
     else if (beginsUpload(exchange)) beginUpload(exchange, uploads, path);
     else route(exchange, host, path);
   };

@@ -149,6 +149,8 @@ export interface ChangeOptions {
   readonly replace?: boolean;
   /** Of `remove` and `copy`: with all that is in it. */
   readonly deep?: boolean;
+  /** Of `remove`: not into the trash, and its versions go as well. */
+  readonly forever?: boolean;
 }
 
 export const ALGORITHMS = ['sha-256', 'sha-512', 'sha-1', 'md5', 'crc32'] as const;
@@ -194,6 +196,53 @@ export interface Locks {
   release(caller: Caller, path: string, token: string): Outcome;
   /** What holds a path: its own, and deep ones above it. With `below`: also those within. */
   on(path: string, below?: boolean): readonly Lock[];
+}
+
+/** Something that lies in the trash. */
+export interface Trashed {
+  readonly id: string;
+  /** Where it was. */
+  readonly path: string;
+  readonly folder: boolean;
+  /** Bytes of it, with all that is in it. */
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly deleted: number;
+  readonly until: number;
+  /** The account that deleted it. */
+  readonly by: string;
+}
+
+/** What a file was before it was overwritten. */
+export interface FileVersion {
+  readonly id: string;
+  readonly size: number;
+  readonly modified: number;
+  /** When it was overwritten, and by which account. */
+  readonly replaced: number;
+  readonly until: number;
+  readonly by: string;
+}
+
+/** What was: deleted and overwritten files, where the configuration keeps them. Rights are those of the path where they were. */
+export interface FormerFiles {
+  /** Of what was at or below a path, oldest first, behind a cursor (0 from the first). */
+  trash(
+    caller: Caller,
+    path: string,
+    after: number,
+    most: number,
+  ): Promise<{ readonly entries: readonly Trashed[]; readonly next: number | null } | Outcome>;
+  /** Gives it its place again, or another of the same tree; EXISTS where something is. */
+  restore(caller: Caller, id: string, to?: string): Promise<FileFacts | Outcome>;
+  /** It is gone for good. */
+  purge(caller: Caller, id: string): Promise<Outcome>;
+  /** Oldest first. */
+  versions(caller: Caller, path: string): Promise<readonly FileVersion[] | Outcome>;
+  openVersion(caller: Caller, path: string, id: string): Promise<OpenFile | Outcome>;
+  /** It is the file again; what the file is now becomes a version. */
+  restoreVersion(caller: Caller, path: string, id: string): Promise<FileFacts | Outcome>;
+  purgeVersion(caller: Caller, path: string, id: string): Promise<Outcome>;
 }
 
 /** Something that was told of on the topic `files/<path>`. */
@@ -260,4 +309,5 @@ export interface Files {
     options?: ChangeOptions,
   ): Promise<Outcome>;
   readonly locks: Locks;
+  readonly former: FormerFiles;
 }

@@ -2,9 +2,11 @@
 // event for whatever is complete, moved or gone. It knows no protocol.
 import type { Caller } from '../../core/caller.ts';
 import { BUSY, DENIED, EXISTS, FAILED, FULL, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
-import type { FileStat, FileTree, FileWriteOptions } from '../../storage/engine.ts';
+import type { FileStat, FileTree, FileWriteOptions, TreeFile } from '../../storage/engine.ts';
 import { Bucket, slowed } from './bandwidth.ts';
 import type * as C from './contract.ts';
+import { Former, type FormerHost } from './former.ts';
+import type { FormerRecords } from './former-records.ts';
 import { Hashes } from './hashes.ts';
 import { Incoming } from './incoming.ts';
 import { FILE_LIMITS } from './limits.ts';
@@ -13,13 +15,15 @@ import type { FilesOptions } from './open.ts';
 import type { KeptProperties } from './properties.ts';
 import { Quotas } from './quotas.ts';
 import { type FileVerb, HOMES, homeOf, ownerOf, type Rights } from './rights.ts';
-import type { Place, Trees } from './trees.ts';
-import { copyAcross, eachBelow } from './walks.ts';
+import { copyAll, type Keeping, moveAcross } from './transfers.ts';
+import { type Place, pathOf, type Trees } from './trees.ts';
+import { eachBelow } from './walks.ts';
 
 type Told = (event: C.FileEvent) => void;
 
 export class TreeFiles implements C.Files {
   readonly locks: FileLocks;
+  readonly former: Former;
   private readonly trees: Trees;
   private readonly rights: Rights;
   private readonly quotas: Quotas;
@@ -30,15 +34,32 @@ export class TreeFiles implements C.Files {
   private readonly bytesPerSecond: number;
   private readonly buckets = new Map<string, { readonly read: Bucket; readonly write: Bucket }>();
 
-  constructor(options: FilesOptions, trees: Trees, rights: Rights, kept: KeptProperties) {
+  constructor(options: FilesOptions, trees: Trees, rights: Rights, kept: KeptProperties, records: FormerRecords) {
     this.trees = trees;
     this.rights = rights;
     this.kept = kept;
     this.told = options.told;
     this.wall = options.wall;
     this.bytesPerSecond = options.bytesPerSecond ?? 0;
-    this.quotas = new Quotas(options.quotas ?? [], trees, options.wall);
+    this.former = new Former(options.keep ?? [], records, trees, this.formerHost(), options.wall);
+    this.quotas = new Quotas(options.quotas ?? [], trees, options.wall, (folder) => this.former.bytesBeside(folder));
     this.locks = new FileLocks((caller, path) => rights.check(caller, 'write', path), options.wall);
+  }
+
+  private formerHost(): FormerHost {
+    const { rights } = this;
+    return {
+      mayChange: (caller, verb, path) => this.mayChange(caller, verb, path),
+      check: (caller, verb, path) => rights.check(caller, verb, path),
+      mayBelow: (caller, verb, path) => rights.mayBelow(caller, verb, path),
+      lists: (caller, path) => (rights.lists(caller, path) ? OK : rights.refusal(caller)),
+      reach: (caller, verb, path) => this.reach(caller, verb, path),
+      carried: (from, to) => (to === null ? this.kept.forget(from) : this.kept.moved(from, to)),
+      makeParents: (caller, path) => this.makeParents(caller, path),
+      returned: (caller, place, folder) => this.returned(caller, place, folder),
+      opened: (caller, place, file) => this.openFile(caller, place, file, { ...file.stat, path: place.inner }),
+      counted: (path, bytes) => this.quotas.changed(path, bytes),
+    };
   }
 
   homeOf(caller: Caller): string {
@@ -154,10 +175,14 @@ export class TreeFiles implements C.Files {
       file.close();
       return MISSING;
     }
+    return this.openFile(caller, place, file);
+  }
+
+  private openFile(caller: Caller, place: Place, file: TreeFile, stat = file.stat): C.OpenFile {
     const bucket = this.bucketOf(caller)?.read ?? null;
     return {
-      facts: this.facts(caller, place, file.stat),
-      size: file.stat.size,
+      facts: this.facts(caller, place, stat),
+      size: stat.size,
       fd: bucket === null ? file.fd : -1,
       read: (start, end, sink) =>
         bucket === null ? file.read(start, end, sink) : slowed(bucket, sink, (slow) => file.read(start, end, slow)),
@@ -265,13 +290,14 @@ export class TreeFiles implements C.Files {
     if (typeof place === 'number') return place;
     if ((wish.length ?? 0) > (await this.quotas.room(path))) return FULL;
     const former = await place.tree.stat(place.inner);
-    const begun = await this.begin(place, former, wish, ownerKey(caller, wish.upload));
+    const keep = this.former.keepFor(pathOf(place.before, place.inner));
+    const begun = await this.begin(place, former, wish, ownerKey(caller, wish.upload), keep);
     if (typeof begun === 'number') return begun;
     const terms = {
       bucket: this.bucketOf(caller)?.write ?? null,
       reserve: (bytes: number) => this.quotas.reserve(path, bytes),
       mayAppear: () => this.mayChange(caller, 'write', path, wish.locks),
-      appeared: () => this.appeared(caller, place, former?.size ?? 0),
+      appeared: () => this.appeared(caller, place, former?.size ?? 0, keep),
     };
     const incoming = new Incoming(begun, terms);
     const fresh = wish.begin === 'fresh';
@@ -284,7 +310,7 @@ export class TreeFiles implements C.Files {
     return incoming;
   }
 
-  private async begin(place: Place, former: FileStat | null, wish: C.WriteWish, owner: string) {
+  private async begin(place: Place, former: FileStat | null, wish: C.WriteWish, owner: string, keep?: string) {
     const { tree, inner } = place;
     const { begin, offset = 0, ifVersion, modified } = wish;
     if (begin === 'fresh' && former !== null) return EXISTS;
@@ -293,6 +319,7 @@ export class TreeFiles implements C.Files {
       ...(ifVersion === undefined ? {} : { ifVersion }),
       ...(begin === 'fresh' ? { ifVersion: '' } : {}),
       ...(modified === undefined ? {} : { modified }),
+      ...(keep === undefined ? {} : { keep }),
     };
     if (begin === 'edit') return tree.write(inner, { ...options, edit: true });
     if (begin === 'append' || (begin === 'resume' && offset > 0)) {
@@ -309,14 +336,26 @@ export class TreeFiles implements C.Files {
     return tree.write(inner, options);
   }
 
-  private async appeared(caller: Caller, place: Place, before: number): Promise<C.FileFacts | Outcome> {
+  private async appeared(caller: Caller, place: Place, before: number, keep?: string): Promise<C.FileFacts | Outcome> {
+    const kept = await this.former.note(caller, place, pathOf(place.before, place.inner), keep);
     const stat = await place.tree.stat(place.inner);
     if (stat === null) return MISSING;
     const facts = this.facts(caller, place, stat);
-    this.quotas.changed(facts.path, facts.size - before);
+    this.quotas.changed(facts.path, facts.size - before + kept);
     const { path, size, modified, version } = facts;
     this.told({ event: 'complete', path, size, modified, version, by: caller.account });
     return facts;
+  }
+
+  /** What was deleted or overwritten is there again. */
+  private async returned(caller: Caller, place: Place, folder: boolean): Promise<C.FileFacts | Outcome> {
+    const path = pathOf(place.before, place.inner);
+    const stat = await place.tree.stat(place.inner, false);
+    if (stat === null) return MISSING;
+    const { size, modified, version } = stat;
+    if (folder) this.told({ event: 'folder', path, by: caller.account });
+    else this.told({ event: 'complete', path, size, modified, version, by: caller.account });
+    return this.facts(caller, place, stat);
   }
 
   async pending(caller: Caller, path: string, upload?: string): Promise<C.PendingUpload | null> {
@@ -391,17 +430,36 @@ export class TreeFiles implements C.Files {
     }
     if (this.locks.blocks(path, options.locks, true)) return BUSY;
     if (options.ifVersion !== undefined && options.ifVersion !== stat.version) return STALE;
+    const isTrash = options.forever !== true && this.former.trashDays(path) > 0;
+    const outcome = isTrash
+      ? await this.throwAway(caller, place, stat, isDeep)
+      : await this.removeAll(place, stat, isDeep, options.ifVersion);
+    if (outcome !== OK) return outcome;
+    await this.kept.forget(path);
+    this.locks.forget(path);
+    this.told({ event: 'gone', path, by: caller.account });
+    return OK;
+  }
+
+  private async throwAway(caller: Caller, place: Place, stat: FileStat, isDeep: boolean): Promise<Outcome> {
+    if (stat.folder && !isDeep) {
+      const some = await place.tree.list(place.inner, '', 1);
+      if (some !== null && some.length > 0) return EXISTS;
+    }
+    return this.former.throwAway(caller, place, pathOf(place.before, place.inner), stat);
+  }
+
+  private async removeAll({ tree, inner, before }: Place, stat: FileStat, isDeep: boolean, ifVersion?: string) {
+    const path = pathOf(before, inner);
     if (isDeep) {
       const outcome = await eachBelow(tree, inner, (each) => tree.remove(each.path), 'folders-last');
       this.quotas.forget(path);
       if (outcome !== OK) return outcome;
     }
-    const outcome = await tree.remove(inner, isDeep ? undefined : options.ifVersion);
+    const outcome = await tree.remove(inner, isDeep ? undefined : ifVersion);
     if (outcome !== OK) return outcome;
     if (!stat.folder) this.quotas.changed(path, -stat.size);
-    await this.kept.forget(path);
-    this.locks.forget(path);
-    this.told({ event: 'gone', path, by: caller.account });
+    await this.former.forget(path);
     return OK;
   }
 
@@ -434,11 +492,14 @@ export class TreeFiles implements C.Files {
     if (this.locks.blocks(from, options.locks, true) || this.locks.blocks(to, options.locks, true)) return BUSY;
     const isWithin = this.quotas.of(from)?.folder === this.quotas.of(to)?.folder;
     if (!isWithin && !stat.folder && stat.size > (await this.quotas.room(to))) return FULL;
+    const keep = this.former.keepFor(to);
     const outcome =
       source.tree === target.tree
-        ? await source.tree.rename(source.inner, target.inner, options.replace === true)
-        : await this.moveAcross(source, stat, target, options.replace === true);
+        ? await source.tree.rename(source.inner, target.inner, options.replace === true, keep)
+        : await moveAcross(this.keeping(caller), source, stat, target, options.replace === true);
     if (outcome !== OK || from === to) return outcome;
+    await this.former.moved(from, to);
+    await this.former.note(caller, target, to, keep);
     this.quotas.forget(from);
     this.quotas.forget(to);
     await this.kept.forget(to);
@@ -446,17 +507,6 @@ export class TreeFiles implements C.Files {
     this.locks.forget(from);
     this.told({ event: 'moved', path: to, from, by: caller.account });
     return OK;
-  }
-
-  private async moveAcross(source: Place, stat: FileStat, target: Place, replace: boolean): Promise<Outcome> {
-    const copied = await this.copyAll(source, stat, target, replace, true);
-    if (copied !== OK) return copied;
-    if (stat.folder) {
-      const { tree } = source;
-      const gone = await eachBelow(tree, stat.path, (each) => tree.remove(each.path), 'folders-last');
-      if (gone !== OK) return gone;
-    }
-    return source.tree.remove(stat.path);
   }
 
   async copy(caller: Caller, from: string, to: string, options: C.ChangeOptions = {}): Promise<Outcome> {
@@ -483,7 +533,8 @@ export class TreeFiles implements C.Files {
     }
     if (this.locks.blocks(to, options.locks, true)) return BUSY;
     if (stat.size > (await this.quotas.room(to))) return FULL;
-    const outcome = await this.copyAll(
+    const outcome = await copyAll(
+      this.keeping(caller),
       source,
       { ...stat, path: source.inner },
       target,
@@ -496,28 +547,6 @@ export class TreeFiles implements C.Files {
     if (stat.folder) this.told({ event: 'folder', path: to, by: caller.account });
     else await this.appeared(caller, target, 0);
     return OK;
-  }
-
-  private async copyAll(
-    source: Place,
-    stat: FileStat,
-    target: Place,
-    replace: boolean,
-    deep: boolean,
-  ): Promise<Outcome> {
-    const there = await target.tree.stat(target.inner, false);
-    if (there !== null && (!replace || there.folder !== stat.folder)) return EXISTS;
-    const first = await copyAcross(source.tree, stat, target.tree, target.inner, replace);
-    if (first !== OK || !stat.folder || !deep) return first;
-    const visit = async (each: FileStat): Promise<Outcome> => {
-      const at = target.inner + each.path.slice(stat.path.length);
-      if (each.link !== null)
-        return target.tree.link(at, each.link).then((outcome) => (outcome === EXISTS ? OK : outcome));
-      const outcome = await copyAcross(source.tree, each, target.tree, at, replace);
-      if (outcome === OK) await this.kept.copied(source.before + each.path, target.before + at);
-      return outcome;
-    };
-    return eachBelow(source.tree, stat.path, visit, 'folders-first');
   }
 
   async setAttributes(
@@ -570,6 +599,10 @@ export class TreeFiles implements C.Files {
     return may === OK ? this.kept.set(path, changes) : may;
   }
 
+  private keeping(caller: Caller): Keeping {
+    return { caller, former: this.former, kept: this.kept };
+  }
+
   // ---- the rest ----------------------------------------------------------------------------------------------------
 
   private bucketOf({ account }: Caller): { readonly read: Bucket; readonly write: Bucket } | null {
@@ -586,6 +619,7 @@ export class TreeFiles implements C.Files {
   /** Drops what was left too long. */
   async sweep(): Promise<void> {
     for (const tree of this.trees.all) await tree.sweepPending(this.wall() - FILE_LIMITS.pendingMs);
+    await this.former.sweep();
   }
 
   async close(): Promise<void> {
@@ -602,11 +636,6 @@ const HOMES_KNOWN_MAX = 10_000;
 
 function joined(folder: string, name: string): string {
   return folder === '' ? name : `${folder}/${name}`;
-}
-
-/** Of the whole, for a path in a tree. */
-function pathOf(before: string, inner: string): string {
-  return inner === '' ? before.slice(0, -1) : before + inner;
 }
 
 function nameOf(path: string): string {

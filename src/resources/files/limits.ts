@@ -13,4 +13,6 @@ export const FILE_LIMITS = {
   depthMax: 128,
   /** Entries of a folder that are looked at together. */
   pageMax: 512,
+  /** Of the names of what is kept beside a tree. */
+  formerIdBytes: 12,
 } as const;

@@ -4,6 +4,7 @@ import type { Permissions } from '../../core/permissions.ts';
 import type { Engine, FileTree } from '../../storage/engine.ts';
 import type { FileEvent, Files } from './contract.ts';
 import { TreeFiles } from './files.ts';
+import { FormerRecords, type KeepRule } from './former-records.ts';
 import { FILE_LIMITS } from './limits.ts';
 import { KeptProperties } from './properties.ts';
 import type { QuotaRule } from './quotas.ts';
@@ -19,6 +20,8 @@ export interface FilesOptions {
   /** Folders of the root that are made at start. */
   readonly folders?: readonly string[];
   readonly quotas?: readonly QuotaRule[];
+  /** What is kept of what is deleted and overwritten. */
+  readonly keep?: readonly KeepRule[];
   /** Of one account, each way; 0 for as fast as it goes. */
   readonly bytesPerSecond?: number;
   readonly told: (event: FileEvent) => void;
@@ -35,7 +38,8 @@ export async function openFiles(options: FilesOptions): Promise<OpenFiles> {
   const space = await options.engine.space('files', []);
   const trees = new Trees(options.tree, options.mounts ?? new Map());
   const kept = new KeptProperties(space, options.wall);
-  const files = new TreeFiles(options, trees, new Rights(options.permissions), kept);
+  const records = new FormerRecords(space, options.wall);
+  const files = new TreeFiles(options, trees, new Rights(options.permissions), kept, records);
   for (const folder of options.folders ?? []) {
     const made = await options.tree.makeFolder(folder);
     if (made === OK) options.told({ event: 'folder', path: folder });

@@ -3,6 +3,27 @@
 import type { FileTree } from '../../storage/engine.ts';
 import type { Trees } from './trees.ts';
 
+/** The narrowest of rules by path that a path falls under, and its folder; null for none. */
+export function narrowest<Rule extends { readonly levels: readonly string[] }>(
+  rules: readonly Rule[],
+  path: string,
+): { readonly folder: string; readonly rule: Rule } | null {
+  if (rules.length === 0) return null;
+  const levels = path.split('/');
+  let found: { folder: string; rule: Rule } | null = null;
+  for (const rule of rules) {
+    const depth = rule.levels.length;
+    if (depth > levels.length || (found !== null && depth <= found.rule.levels.length)) continue;
+    if (!rule.levels.every((level, index) => level === '*' || level === levels[index])) continue;
+    found = { folder: levels.slice(0, depth).join('/'), rule };
+  }
+  return found;
+}
+
+export function levelsOf(path: string): readonly string[] {
+  return path === '' ? [] : path.split('/');
+}
+
 export interface QuotaRule {
   /** A path, in which `*` stands for one level: `home/*`. */
   readonly path: string;
@@ -23,27 +44,26 @@ export class Quotas {
   private readonly rules: readonly { readonly levels: readonly string[]; readonly bytes: number }[];
   private readonly trees: Trees;
   private readonly wall: () => number;
+  /** Bytes that lie beside a folder, and count as in it. */
+  private readonly beside: (folder: string) => Promise<number>;
   private readonly usages = new Map<string, Usage>();
 
-  constructor(rules: readonly QuotaRule[], trees: Trees, wall: () => number) {
-    this.rules = rules.map(({ path, bytes }) => ({ levels: path === '' ? [] : path.split('/'), bytes }));
+  constructor(
+    rules: readonly QuotaRule[],
+    trees: Trees,
+    wall: () => number,
+    beside: (folder: string) => Promise<number>,
+  ) {
+    this.beside = beside;
+    this.rules = rules.map(({ path, bytes }) => ({ levels: levelsOf(path), bytes }));
     this.trees = trees;
     this.wall = wall;
   }
 
   /** The folder with a quota that a path is in, the narrowest; null for none. */
   of(path: string): { readonly folder: string; readonly bytes: number } | null {
-    if (this.rules.length === 0) return null;
-    const levels = path.split('/');
-    let found: { folder: string; bytes: number } | null = null;
-    let depth = -1;
-    for (const { levels: rule, bytes } of this.rules) {
-      if (rule.length > levels.length || rule.length <= depth) continue;
-      if (!rule.every((level, index) => level === '*' || level === levels[index])) continue;
-      depth = rule.length;
-      found = { folder: levels.slice(0, depth).join('/'), bytes };
-    }
-    return found;
+    const found = narrowest(this.rules, path);
+    return found === null ? null : { folder: found.folder, bytes: found.rule.bytes };
   }
 
   /** Bytes that are left below a quota; Infinity without one. */
@@ -94,14 +114,14 @@ export class Quotas {
 
   private async count(folder: string, usage: Usage): Promise<void> {
     const { tree, inner } = this.trees.find(folder);
-    usage.used = await sizeBelow(tree, inner);
+    usage.used = (await sizeBelow(tree, inner)) + (await this.beside(folder));
     usage.until = this.wall() + COUNTED_MS;
     usage.counting = null;
   }
 }
 
 /** Bytes of all files below a folder. */
-async function sizeBelow(tree: FileTree, path: string): Promise<number> {
+export async function sizeBelow(tree: FileTree, path: string): Promise<number> {
   let bytes = 0;
   const waiting = [path];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {

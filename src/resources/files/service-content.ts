@@ -30,6 +30,7 @@ const ReadRequest = z.object({
   start: z.uint64().optional(),
   end: z.uint64().optional().describe('Where it ends, without the byte there; the end of the file when absent.'),
   ifVersion: version(),
+  former: z.string().optional().describe('The id of a version that was overwritten.'),
 });
 
 const ReadPartRequest = z.object({
@@ -37,6 +38,7 @@ const ReadPartRequest = z.object({
   start: z.uint64().optional(),
   length: z.uint32().min(1).max(PART_MAX).optional(),
   ifVersion: version(),
+  former: z.string().optional().describe('The id of a version that was overwritten.'),
 });
 
 const WriteRequest = z.object({
@@ -52,13 +54,17 @@ const WritePartRequest = z.object({
 
 type Begin = z.output<typeof WriteBegin>;
 
-async function opened(
-  files: Files,
-  call: HandlerCall,
-  asked: { readonly path: string; readonly ifVersion?: string | undefined },
-) {
-  const file = given(await files.open(call.caller, asked.path));
-  if (asked.ifVersion === undefined || asked.ifVersion === file.facts.version) return file;
+interface Wanted {
+  readonly path: string;
+  readonly ifVersion?: string | undefined;
+  readonly former?: string | undefined;
+}
+
+async function opened(files: Files, { caller }: HandlerCall, { path, ifVersion, former }: Wanted) {
+  const file = given(
+    await (former === undefined ? files.open(caller, path) : files.former.openVersion(caller, path, former)),
+  );
+  if (ifVersion === undefined || ifVersion === file.facts.version) return file;
   file.close();
   throw new ServiceError('ABORTED', 'it is at another version meanwhile');
 }

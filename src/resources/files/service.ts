@@ -10,6 +10,7 @@ import type { Topics } from '../topics/contract.ts';
 import { TopicStream } from '../topics/topic-stream.ts';
 import type { FileEvent, FileFacts, Files } from './contract.ts';
 import { readingFiles, writingFiles } from './service-content.ts';
+import { FileVersion, formerFiles, TrashedFile } from './service-former.ts';
 import {
   ALGORITHM_NAMES,
   done,
@@ -51,6 +52,7 @@ export function filesService(parts: FilesServiceParts): ServiceDefinition {
     ...writingFiles(files),
     ...changing(files),
     ...sharing(parts),
+    ...formerFiles(files),
     Watch: watching(topics),
   };
   return defineService({
@@ -72,6 +74,8 @@ function named(methods: Readonly<Record<string, { readonly input: z.ZodType; rea
     WriteMode,
     FileChange,
     ShareLink,
+    TrashedFile,
+    FileVersion,
   };
   const known = new Set<z.ZodType>([...Object.values(types), empty]);
   for (const [name, { input, output }] of Object.entries(methods)) {
@@ -174,6 +178,7 @@ const DeleteRequest = z.object({
   deep: z.boolean().optional().describe('With all that is in it; else a folder must be empty.'),
   ifVersion: version(),
   locks: locks(),
+  forever: z.boolean().optional().describe('Not into the trash, and its versions go too.'),
 });
 
 const MoveRequest = z.object({

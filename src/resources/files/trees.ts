@@ -34,3 +34,8 @@ export class Trees {
     return [this.main, ...[...this.mounts.values()].map(({ tree }) => tree)];
   }
 }
+
+/** Of the whole, for a path in a tree. */
+export function pathOf(before: string, inner: string): string {
+  return inner === '' ? before.slice(0, -1) : before + inner;
+}

@@ -45,15 +45,16 @@ export async function copyAcross(
   to: FileTree,
   path: string,
   replace: boolean,
+  keep?: string,
 ): Promise<Outcome> {
   if (stat.folder) {
     const made = await to.makeFolder(path);
     return made === EXISTS ? OK : made;
   }
-  if (from === to) return from.copy(stat.path, path, replace);
+  if (from === to) return from.copy(stat.path, path, replace, keep);
   const file = await from.open(stat.path);
   if (typeof file === 'number') return file;
-  const options = { owner: '\0copy', modified: stat.modified };
+  const options = { owner: '\0copy', modified: stat.modified, ...(keep === undefined ? {} : { keep }) };
   const writer = await to.write(path, replace ? options : { ...options, ifVersion: '' });
   if (typeof writer === 'number') {
     file.close();

@@ -6,8 +6,9 @@ import { posix } from 'node:path';
 import { SharedDescriptor } from '../../core/file-reading.ts';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
+import type { AsideFiles, FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
 import { isTreePath, parentOf } from '../paths.ts';
+import { ASIDE_FLAGS, Aside } from './aside.ts';
 import { DiskFolder, Listings } from './folder.ts';
 import { type Copy, cloneFile, PendingCopies } from './pending.ts';
 import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
@@ -21,12 +22,14 @@ export class DiskTree implements FileTree {
   private readonly places: Places;
   private readonly pendingCopies: PendingCopies;
   private readonly listings: Listings;
+  private readonly kept: Aside;
   private readonly turns = new Turns();
 
   /** @param root a folder, which must be there; @param readOnly nothing is written to it, not even beside */
   constructor(root: string, readOnly = false) {
     this.places = new Places(root);
     this.pendingCopies = new PendingCopies(this.places.root, readOnly);
+    this.kept = new Aside(this.places.root, readOnly);
     this.listings = new Listings((path) => this.stat(path, false), this.places);
   }
 
@@ -162,7 +165,9 @@ export class DiskTree implements FileTree {
     let left: () => void = () => {};
     const ends = {
       appear: async (own: number) => {
-        const outcome = await this.turns.take(path, () => this.appear(path, copy.file, own, options.ifVersion));
+        const outcome = await this.turns.take(path, () =>
+          this.appear(path, copy.file, own, options.ifVersion, options.keep),
+        );
         if (outcome === OK) copies.release(copy);
         return outcome;
       },
@@ -177,7 +182,13 @@ export class DiskTree implements FileTree {
   }
 
   /** What was pending takes its place. */
-  private async appear(path: string, file: string, fd: number, ifVersion: string | undefined): Promise<Outcome> {
+  private async appear(
+    path: string,
+    file: string,
+    fd: number,
+    ifVersion: string | undefined,
+    keep?: string,
+  ): Promise<Outcome> {
     return this.below(path, async (held, name) => {
       const target = `${held.base}/${name}`;
       const there = await lstat(target).catch((error: unknown) => gone(error));
@@ -192,7 +203,10 @@ export class DiskTree implements FileTree {
           return outcomeOf(error) === EXISTS ? STALE : outcomeOf(error);
         }
         await unlink(file);
-      } else await rename(file, target);
+      } else {
+        if (keep !== undefined && there?.isFile() === true) await this.kept.keep(target, keep);
+        await rename(file, target);
+      }
       return sync(held.fd);
     });
   }
@@ -244,7 +258,7 @@ export class DiskTree implements FileTree {
     );
   }
 
-  async rename(from: string, to: string, replace: boolean): Promise<Outcome> {
+  async rename(from: string, to: string, replace: boolean, keep?: string): Promise<Outcome> {
     if (from === '' || to === '' || !isServed(from) || !isServed(to) || to.startsWith(`${from}/`)) return INVALID;
     return this.turns.both(from, to, () =>
       this.below(from, (source, name) =>
@@ -257,6 +271,7 @@ export class DiskTree implements FileTree {
           // On disks that take `A` and `a` for one, a change of case is no collision.
           const isItself = there !== null && there.ino === stats.ino && there.dev === stats.dev && there.nlink === 1;
           if (there !== null && !isItself && (!replace || there.isDirectory() !== stats.isDirectory())) return EXISTS;
+          if (keep !== undefined && !isItself && there?.isFile() === true) await this.kept.keep(place, keep);
           await rename(old, place);
           const outcome = await sync(target.fd);
           return outcome === OK && source.real !== target.real ? sync(source.fd) : outcome;
@@ -265,7 +280,7 @@ export class DiskTree implements FileTree {
     );
   }
 
-  async copy(from: string, to: string, replace: boolean): Promise<Outcome> {
+  async copy(from: string, to: string, replace: boolean, keep?: string): Promise<Outcome> {
     if (to === '' || !isServed(from) || !isServed(to)) return INVALID;
     return attempt(async () => {
       const at = await this.places.openReal(from, O_RDONLY);
@@ -281,7 +296,7 @@ export class DiskTree implements FileTree {
           await utimes(file, stats.atime, stats.mtime);
           const durable = await sync(fd);
           if (durable !== OK) return durable;
-          const outcome = await this.turns.take(to, () => this.appear(to, file, fd, replace ? undefined : ''));
+          const outcome = await this.turns.take(to, () => this.appear(to, file, fd, replace ? undefined : '', keep));
           return outcome === STALE ? EXISTS : outcome;
         } finally {
           closeSync(fd);
@@ -320,6 +335,58 @@ export class DiskTree implements FileTree {
         return sync(held.fd);
       }),
     );
+  }
+
+  // ---- beside the tree ---------------------------------------------------------------------------------------------
+
+  readonly aside: AsideFiles = {
+    put: (path, id) => this.putAside(path, id),
+    bring: (id, path, replace, keep) => this.bringBack(id, path, replace === true, keep),
+    stat: async (id) => {
+      const stats = await this.kept.stats(id);
+      return stats === null ? null : statOf(id, stats, null, id);
+    },
+    open: (id) => this.openAside(id),
+    drop: (id) => this.kept.drop(id),
+    names: (before) => this.kept.names(before),
+  };
+
+  private async putAside(path: string, id: string): Promise<Outcome> {
+    if (path === '' || !isServed(path)) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        const outcome = await this.kept.put(`${held.base}/${name}`, id);
+        return outcome === OK ? sync(held.fd) : outcome;
+      }),
+    );
+  }
+
+  private async bringBack(id: string, path: string, replace: boolean, keep?: string): Promise<Outcome> {
+    const from = this.kept.place(id);
+    if (path === '' || !isServed(path) || from === null) return INVALID;
+    return this.turns.take(path, () =>
+      this.below(path, async (held, name) => {
+        const stats = await lstat(from);
+        const place = `${held.base}/${name}`;
+        const there = await lstat(place).catch((error: unknown) => gone(error));
+        if (there !== null && !(replace && there.isFile() && stats.isFile())) return EXISTS;
+        if (there !== null && keep !== undefined) await this.kept.keep(place, keep);
+        await rename(from, place);
+        return sync(held.fd);
+      }),
+    );
+  }
+
+  private async openAside(id: string): Promise<TreeFile | Outcome> {
+    const place = this.kept.place(id);
+    if (place === null) return INVALID;
+    return attempt(async () => {
+      const fd = await opened(place, ASIDE_FLAGS);
+      const stats = await statsOf(fd);
+      if (stats.isFile()) return new DiskFile(fd, statOf(id, stats, null, id));
+      closeSync(fd);
+      return INVALID;
+    });
   }
 
   async space(): Promise<{ total: number; free: number }> {
