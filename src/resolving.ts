@@ -8,7 +8,6 @@ import { NO_EVENTS, PIPE_BOUNDS } from './core/stream-pipe.ts';
 import type { Clock, Instant } from './core/time.ts';
 import { type Turn, Turned } from './core/turn.ts';
 import { DnsCarriers } from './exports/dns.ts';
-import { ENTROPY } from './server/server.ts';
 import { type Outside, Resolver } from './protocols/dns/resolver.ts';
 import { BlockList } from './protocols/dns/resolver-blocks.ts';
 import type { Carrier, ServerPoint } from './protocols/dns/resolver-servers.ts';
@@ -16,6 +15,7 @@ import { Recursion } from './protocols/dns/server-recursion.ts';
 import { resolverSettings } from './protocols/dns/settings-resolver.ts';
 import { networkFrom } from './resources/names/networks.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
+import { ENTROPY } from './server/server.ts';
 import { AddressPolicy } from './transports/addresses.ts';
 import { dial } from './transports/socket-pipe.ts';
 
