@@ -124,30 +124,33 @@ export function readStatusItems(said: CommandReader): string[] {
 
 /** Whether a name matches: `*` stands for anything, `%` for anything but `/`. */
 export function matches(pattern: string, name: string): boolean {
+  if (pattern === '*') return true;
+  if (!/[*%]/.test(pattern)) return pattern === name;
   // Places in the pattern that the name so far may have led to.
-  let states = new Set(skipped(pattern, [0]));
-  for (const char of name) {
-    const next: number[] = [];
-    for (const at of states) {
+  let now = new Uint8Array(pattern.length + 1);
+  let next = new Uint8Array(pattern.length + 1);
+  now[0] = 1;
+  for (let index = 0; index <= name.length; index++) {
+    const char = name[index];
+    let isAny = false;
+    for (let at = 0; at <= pattern.length; at++) {
+      if (now[at] === 0) continue;
       const wanted = pattern[at];
-      if (wanted === '*' || (wanted === '%' && char !== '/')) next.push(at);
-      if (wanted === undefined || wanted === '*' || wanted === '%') continue;
-      if (pattern.startsWith(char, at)) next.push(at + char.length);
+      const isWild = wanted === '*' || wanted === '%';
+      // It may stand for nothing.
+      if (isWild) now[at + 1] = 1;
+      if (char === undefined) continue;
+      if (wanted === '*' || (wanted === '%' && char !== '/')) next[at] = 1;
+      else if (wanted === char && !isWild) next[at + 1] = 1;
+      else continue;
+      isAny = true;
     }
-    if (next.length === 0) return false;
-    states = new Set(skipped(pattern, next));
+    if (char === undefined) return now[pattern.length] === 1;
+    if (!isAny) return false;
+    [now, next] = [next, now];
+    next.fill(0);
   }
-  return states.has(pattern.length);
-}
-
-/** With the places behind wildcards, which may stand for nothing. */
-function skipped(pattern: string, places: readonly number[]): number[] {
-  const found = [...places];
-  for (let index = 0; index < found.length; index++) {
-    const at = found[index]!;
-    if ((pattern[at] === '*' || pattern[at] === '%') && !found.includes(at + 1)) found.push(at + 1);
-  }
-  return found;
+  return false;
 }
 
 export interface Listed {
