@@ -14,6 +14,8 @@ import { countOf, type Places, setText } from './sets.ts';
 import type { View } from './view.ts';
 import { dateTimeText } from './writer.ts';
 
+const SHARE_LEAST = 16_384;
+
 export interface FetchTerms {
   /** Only those that were changed after this. */
   readonly changedSince?: number;
@@ -301,14 +303,21 @@ export class FetchCommand {
     }
     pipe.out.ascii(`{${cut.size}}\r\n`);
     const { stretches } = cut;
-    for (let at = 0; at < stretches.length; at += 2) pipe.share(bytes, stretches[at]!, stretches[at + 1]!);
+    for (let at = 0; at < stretches.length; at += 2) this.put(bytes, stretches[at]!, stretches[at + 1]!);
     if (cut.closes) pipe.out.ascii('\r\n');
   }
 
   private shared(bytes: Buffer, sign: string): void {
     const { pipe } = this.session;
     pipe.out.ascii(`${sign}{${bytes.length}}\r\n`);
-    pipe.share(bytes, 0, bytes.length);
+    this.put(bytes, 0, bytes.length);
+  }
+
+  /** Short pieces are copied: that costs less than one more piece for the network. */
+  private put(bytes: Buffer, start: number, stop: number): void {
+    const { pipe } = this.session;
+    if (stop - start < SHARE_LEAST) pipe.out.copy(bytes, start, stop);
+    else pipe.share(bytes, start, stop);
   }
 
   /** BINARY: without its transfer encoding (RFC 3516 §4.2). */
