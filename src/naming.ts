@@ -8,7 +8,9 @@ import { OK } from './core/outcome.ts';
 import { isLoopback } from './core/peer.ts';
 import type { Identities } from './core/tls.ts';
 import type { Turn } from './core/turn.ts';
+import { Following } from './following.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
+import type { RunningSettings } from './protocols/dns/server.ts';
 import type { DnsSettings } from './protocols/dns/settings.ts';
 import { Resolving } from './resolving.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -47,6 +49,8 @@ export class Naming {
   readonly names: ZoneNames;
   /** Finds the names of others; null where the configuration does not want it. */
   readonly resolving: Resolving | null;
+  /** Zones that others have as well. */
+  readonly following: Following;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
@@ -54,17 +58,26 @@ export class Naming {
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
+    this.following = new Following(config, opened.names, options);
     this.config = config;
     this.opened = opened;
     this.options = options;
   }
 
+  /** What DNS is given beside its limits: the configuration, and what stands behind the zones by it. */
+  get settings(): RunningSettings {
+    const notified: RunningSettings['notified'] = (...given) => this.following.notified(...given);
+    return { ...this.config.dns, recursion: this.resolving?.recursion ?? null, notified };
+  }
+
   close(): void {
     this.resolving?.close();
+    this.following.close();
   }
 
   /** Publishes what listens in the server's own zone. */
   async publish(standing: readonly Standing[], identities: Identities | null): Promise<void> {
+    this.following.begin();
     const zone = this.names.zones().find(({ kind }) => kind === 'own');
     if (zone === undefined) return;
     const wanted = ownRecords({
