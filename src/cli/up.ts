@@ -130,6 +130,9 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
   'ssh/tcp': (host, port) => `sftp -P ${port} ${host}`,
   'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
+  'pop3/tcp': (host, port) => `curl pop3://${host}:${port} -u you@localhost:any`,
+  'smtp/tcp': (host, port) =>
+    `curl smtp://${host}:${port} --mail-from me@localhost --mail-rcpt you@localhost -T README.md`,
   'dns/udp': (host, port) => `dig @${host} -p ${port} portico.test ANY +noall +answer +tcp`,
   'dns/tcp': (host, port) => `dig @${host} -p ${port} +tcp portico.test AXFR`,
   'dns/tls': (host, port, root) => `kdig @${host} -p ${port} +tls-ca=${root} +tls-hostname=localhost portico.test`,

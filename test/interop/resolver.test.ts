@@ -11,6 +11,7 @@ import { Portico } from '../../src/portico.ts';
 import { nameOf } from '../../src/resources/names/testing/signed-zones.ts';
 import { SIGNING_POLICY } from '../../src/resources/names/zone-signer.ts';
 import { missing, Program, run } from '../clients.ts';
+import { runCommand } from '../server-process.ts';
 import { address, bind, commonPort, knot, SignedZone } from './dns-servers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'portico-resolver-'));
@@ -35,7 +36,7 @@ function zones() {
   const hashed = new SignedZone('hashed.test', keys.ECDSAP384, { ...SIGNING_POLICY, nsec3: PLAIN_NSEC3 });
   const plain = new SignedZone('plain.test', null);
   const bogus = new SignedZone('bogus.test', keys.ED25519);
-  root.put('', 2, nameOf('ns.root.test')).delegate(tld, HOSTS.tld);
+  root.put('', 2, nameOf('ns.root')).put('ns.root', 1, address(HOSTS.root)).delegate(tld, HOSTS.tld);
   for (const zone of [leaf, hashed, plain, bogus]) {
     tld.delegate(zone, HOSTS.leaf);
     zone.put(`www.${zone.name}`, 1, address('192.0.2.1')).put(`*.wild.${zone.name}`, 1, address('192.0.2.9'));
@@ -167,6 +168,18 @@ describe('questions through root, test and leaves of knot and BIND', { skip }, (
       unbound.kill();
       await unbound.done;
     }
+  });
+
+  test('portico dig: through us, and by itself from the root', async () => {
+    const own = async (...args: string[]) => (await runCommand(['dig', '-p', port, ...args])).output;
+    assert.equal(await own(`@${OWN}`, 'www.leaf.test', '+short'), '192.0.2.1\n');
+    assert.match(await own(`@${OWN}`, 'www.leaf.test', '+dnssec'), /flags: qr rd ra ad;[\s\S]*RRSIG\s+A 15 3 300/);
+    assert.match(await own(`@${OWN}`, 'long.leaf.test', 'TXT'), /Truncated, retrying in TCP mode[\s\S]*ANSWER: 20/);
+    const traced = await own(`@${HOSTS.root}`, 'www.leaf.test', '+trace');
+    assert.match(traced, /\.\s+300\s+IN\s+NS\s+ns\.root\.\n/);
+    assert.match(traced, /test\.\s+300\s+IN\s+NS\s+ns\.test\.\n[\s\S]*test\.\s+\d+\s+IN\s+DS\s/);
+    assert.match(traced, new RegExp(`Received \\d+ bytes from ${HOSTS.tld}#${port}\\(ns\\.test\\) in`));
+    assert.match(traced, /www\.leaf\.test\.\s+300\s+IN\s+A\s+192\.0\.2\.1\n/);
   });
 
   test('strangers, and whoever does not ask for recursion, get nothing', async () => {

@@ -36,8 +36,8 @@ export interface XmlTypesOptions {
   /** Of all elements. Those without a namespace are read too. */
   readonly namespace: string;
   /**
-   * Elements that the description does not have are passed over, as of a service that has grown, and those in another namespace
-   * than it says are taken; else both are refused.
+   * Elements that the description does not have are passed over, as of a service that has grown; those in another namespace than it
+   * says are taken; a number, a time or a word that is empty is absent. Else all of these are refused.
    */
   readonly lenient?: boolean;
   /** Where a field stands, as a schema of somebody else has it; absent for an element of its name in the one namespace. */
@@ -133,10 +133,11 @@ export class XmlTypes {
     if (type.kind === 'scalar') {
       const read = SCALAR_READERS[type.name];
       if (type.name === 'bytes') return (reader, parts) => readBinary(reader, parts, read);
+      if (this.options.lenient === true && type.name !== 'string') return blankless(read);
       return (reader) => (reader.content() === TEXT ? read(reader) : refuseChild(reader));
     }
     const named = this.named(type.name);
-    if (named.kind === 'enum') return enumReader(named);
+    if (named.kind === 'enum') return enumReader(named, this.options.lenient === true);
     const message = this.compile(named);
     return (reader, parts) => message.read(reader, parts);
   }
@@ -346,9 +347,10 @@ class CompiledMessage implements XmlMessage {
     }
     if (many === 'list') {
       const list = (before ?? (value[name] = [])) as unknown[];
-      list.push(found.read(reader, parts));
+      const item = found.read(reader, parts);
+      if (item !== undefined) list.push(item);
       if (!reader.stopped) return true;
-      reader.path = pathOf(`${name}[${list.length - 1}]`, reader.path);
+      reader.path = pathOf(`${name}[${item === undefined ? list.length : list.length - 1}]`, reader.path);
       return false;
     }
     const map = (before ?? (value[name] = {})) as Record<string, unknown>;
@@ -484,10 +486,24 @@ function decoded(href: string): string {
   }
 }
 
-function enumReader({ values }: EnumType): Read {
+/** Undefined for what has no text at all. */
+function blankless(read: (reader: XmlReader) => unknown): Read {
+  return (reader) => {
+    if (reader.content() !== TEXT) return refuseChild(reader);
+    return isBlank(reader) ? undefined : read(reader);
+  };
+}
+
+export function isBlank({ text, textFrom, textTo }: XmlReader): boolean {
+  for (let at = textFrom; at < textTo; at++) if (text[at]! > 0x20) return false;
+  return true;
+}
+
+function enumReader({ values }: EnumType, isLenient: boolean): Read {
   const names = new Set(values.map(({ name }) => name));
   return (reader) => {
     if (reader.content() !== TEXT) return refuseChild(reader);
+    if (isLenient && isBlank(reader)) return undefined;
     const text = SCALAR_READERS.string(reader) as string;
     const name = names.has(text) ? text : text.trim();
     if (names.has(name)) return name;
