@@ -15,6 +15,7 @@ export const XSD_NAMES: ReadonlySet<string> = new Set(['type', 'ref', 'base', 'i
 const STEPS_MAX = 500_000;
 const NESTED_MAX = 64;
 const FIELDS_MAX = 2_000;
+const KINDS_MAX = 200;
 /** Types in types, each of which is read and written by a function within that of the other. */
 const WITHIN_MAX = 500;
 const SOAP_ARRAY = '{http://schemas.xmlsoap.org/soap/encoding/}Array';
@@ -78,6 +79,10 @@ export class XsdImport {
   private readonly simple: SimpleTypes;
   private readonly ours = new Set<XmlElement>();
   private readonly made = new Map<XmlElement, string>();
+  private readonly nodes = new Map<string, XmlElement>();
+  /** For types that others extend, the message of all that may stand there. */
+  private readonly kinds = new Map<XmlElement, string>();
+  private extensions: Map<XmlElement, Component[]> | null = null;
   /** Types of which nothing but the name is made yet. */
   private readonly waiting: { readonly draft: MessageDraft; readonly component: Component }[] = [];
   private readonly broken = new Map<string, XsdError>();
@@ -284,6 +289,7 @@ export class XsdImport {
     if (isMixed(node)) return OPAQUE;
     const draft = this.draft(place);
     this.made.set(node, draft.name);
+    this.nodes.set(draft.name, node);
     // How deep types lead into others is no matter of ours; that of a map is asked for at once.
     if (this.ours.has(node) && node.attributes.get('name')?.endsWith('.entry') === true) {
       this.content(draft, component, NONE_AROUND);
@@ -413,13 +419,89 @@ export class XsdImport {
     const local = said.attributes.get('name') ?? '';
     const form = node.attributes.get('form') ?? (its.areElementsQualified ? 'qualified' : 'unqualified');
     const uri = found !== null || form === 'qualified' ? its.namespace : '';
-    const held = this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`);
+    const held = this.anyOf(this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`));
     this.put(into, {
       ...{ local, uri, as: 'element', held, repeats },
       isRequired: !isOptional,
       isNillable: said.attributes.get('nillable') === 'true',
       description: documentation(node) || documentation(said),
     });
+  }
+
+  /** A type that others extend: the value is of one of them, as xsi:type says. */
+  private anyOf(held: Held): Held {
+    const { type } = held;
+    const node = type.kind === 'named' ? this.nodes.get(type.name) : undefined;
+    const derived = node === undefined ? [] : this.derivedOf(node);
+    if (node === undefined || type.kind !== 'named' || derived.length === 0) return held;
+    const known = this.kinds.get(node);
+    if (known !== undefined) return heldMessage(known);
+    const [base] = [...this.components.values()].filter((component) => component.node === node);
+    const all = [base!, ...derived].filter((each) => each.node.attributes.get('abstract') !== 'true');
+    if (all.length > KINDS_MAX) {
+      this.notes.add(
+        `${type.name} has more than ${KINDS_MAX} extensions: what is theirs is passed over, and never sent`,
+      );
+      return held;
+    }
+    const draft = this.draft(`Any${shortOf({ name: type.name })}`);
+    this.kinds.set(node, draft.name);
+    for (const component of all) this.kind(draft, component, component.node === node);
+    return heldMessage(draft.name);
+  }
+
+  private kind(into: MessageDraft, component: Component, isDefault: boolean): void {
+    this.step();
+    const local = component.node.attributes.get('name') ?? '';
+    const uri = component.space.namespace;
+    const { type, form } = this.complex(component, typeName(local));
+    if (form !== null) return;
+    const name = freeName(fieldName(local), new Set(into.fields.map((field) => field.name)));
+    const number = into.fields.length + 1;
+    const field: Draft = {
+      ...{
+        name,
+        protoName: protoName(name),
+        number,
+        type,
+        many: 'one',
+        optional: true,
+        required: false,
+        oneof: 'kind',
+      },
+    };
+    into.fields.push(field);
+    this.bindings.set(field, { as: 'kind', uri, local, tag: this.tag(uri, local), isDefault });
+  }
+
+  /** Complex types that extend one, and those that extend them. */
+  private derivedOf(node: XmlElement): readonly Component[] {
+    this.extensions ??= this.extensionsOf();
+    const found = new Map<XmlElement, Component>();
+    const waiting = [node];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+      for (const component of this.extensions.get(next) ?? []) {
+        this.step();
+        if (found.has(component.node)) continue;
+        found.set(component.node, component);
+        waiting.push(component.node);
+      }
+    return [...found.values()];
+  }
+
+  /** By what they extend. */
+  private extensionsOf(): Map<XmlElement, Component[]> {
+    const found = new Map<XmlElement, Component[]>();
+    for (const component of this.components.values()) {
+      const content = component.node.children.find(({ local }) => local === 'complexContent');
+      const [name] = content?.children.find(({ local }) => local === 'extension')?.names.get('base') ?? [];
+      const base = name === undefined ? null : this.find('type', name, component.space);
+      if (base === null) continue;
+      const known = found.get(base.node);
+      if (known === undefined) found.set(base.node, [component]);
+      else known.push(component);
+    }
+    return found;
   }
 
   private put(into: MessageDraft, given: FieldGiven): void {
@@ -499,7 +581,7 @@ function heldMessage(name: string): Held {
   return { type: { kind: 'named', name }, form: null, isList: false, constraints: null };
 }
 
-function shortOf({ name }: MessageDraft): string {
+function shortOf({ name }: { readonly name: string }): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
 

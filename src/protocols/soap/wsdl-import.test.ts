@@ -195,6 +195,40 @@ test('sequence, all, attributes, simple content, extension, inner types, lists, 
   );
 });
 
+test('a type that others extend: xsi:type says what is there', async () => {
+  const extension = (
+    name: string,
+    base: string,
+    inner: string,
+    more = '',
+  ) => `<xs:complexType name="${name}"${more}><xs:complexContent>
+    <xs:extension base="t:${base}">${sequence(inner)}</xs:extension></xs:complexContent></xs:complexType>`;
+  const types = (
+    abstract: string,
+  ) => `<xs:complexType name="Shape" ${abstract}>${sequence(one('id', 'xs:int'))}<xs:attribute name="x"/>
+    </xs:complexType>${extension('Circle', 'Shape', one('r', 'xs:int'))}${extension('Ring', 'Circle', one('hole', 'xs:int'))}`;
+  const content = sequence(one('shape', 't:Shape', 'maxOccurs="unbounded"'));
+  const operation = await operationOf({ schema: echo(content, types('')) });
+  const value = {
+    shape: [{ shape: { id: 1 } }, { circle: { id: 2, r: 5, x: 'y' } }, { ring: { id: 3, r: 4, hole: 1 } }],
+  };
+  const written =
+    '<n1:shape><n1:id>1</n1:id></n1:shape><n1:shape xsi:type="n1:Circle" x="y"><n1:id>2</n1:id><n1:r>5</n1:r></n1:shape>' +
+    '<n1:shape xsi:type="n1:Ring"><n1:id>3</n1:id><n1:r>4</n1:r><n1:hole>1</n1:hole></n1:shape>';
+  assert.equal(sent(operation, value), `<n1:Call>${written}</n1:Call>`);
+  const xmlns = 'xmlns:n1="urn:t" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+  assert.deepEqual(read(operation, `<n1:CallResponse ${xmlns}>${written}</n1:CallResponse>`), value);
+  const odd = `<n1:CallResponse ${xmlns}><n1:shape xsi:type="n1:Newer"><n1:id>7</n1:id><n1:new/></n1:shape></n1:CallResponse>`;
+  assert.deepEqual(read(operation, odd), { shape: [{ shape: { id: 7 } }] });
+  const abstract = await operationOf({ schema: echo(content, types('abstract="true"')) });
+  assert.deepEqual(read(abstract, odd), { shape: [{}] });
+  const kinds = abstract.method.service.schema.types.get('partner.v1.AnyShape');
+  assert.deepEqual(kinds?.kind === 'message' && kinds.fields.map(({ name, oneof }) => [name, oneof]), [
+    ['circle', 'kind'],
+    ['ring', 'kind'],
+  ]);
+});
+
 test('a choice is a oneof; one that repeats is lists; nil stands for what must be there and is not', async () => {
   const choice = sequence(`<xs:choice>${one('a', 'xs:int')}${one('b', 'xs:string')}</xs:choice>${one('c', 'xs:int')}`);
   await thereAndBack(choice, { b: 'x', c: 1 }, '<n1:b>x</n1:b><n1:c>1</n1:c>');
