@@ -281,7 +281,7 @@ function serverOf(
     ...serves,
     settings: (name) => {
       if (name === 'dns') return { ...config.dns, recursion: naming.resolving?.recursion ?? null };
-      return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
+      return name === 'ftp' || name === 'graphql' || name === 'files' ? config[name] : undefined;
     },
     log,
     software: SOFTWARE,
