@@ -12,11 +12,15 @@ import type { AnswerEvents, SentRequest } from './protocols/http/client.ts';
 import { clientLimits } from './protocols/http1/client-limits.ts';
 import { HttpPool, type Origin, type PooledRequest } from './protocols/http1/pool.ts';
 import { EventReader } from './protocols/sse/codec.ts';
+import type { CallTerms } from './resources/services/handler.ts';
+import { Forwarding } from './upstream-terms.ts';
 
 export interface GraphqlUpstreamOptions {
   readonly url: string;
   /** That requests have beside their own: `authorization`. */
   readonly fields?: Readonly<Record<string, string>>;
+  /** Names of metadata that go on with a call, beside those that always do. */
+  readonly metadata?: readonly string[];
   /** PEM of the authorities for https; the platform's when absent. */
   readonly authorities?: string;
 }
@@ -37,11 +41,13 @@ export class GraphqlUpstream implements UpstreamCarrier {
   private readonly origin: Origin;
   private readonly url: URL;
   private readonly fields: Readonly<Record<string, string>>;
+  private readonly forwarding: Forwarding;
 
   constructor(dial: Reach['dial'], turn: { readonly clock: Clock }, options: GraphqlUpstreamOptions) {
-    const { url, fields = {}, authorities } = options;
+    const { url, fields = {}, metadata = [], authorities } = options;
     this.url = new URL(url);
     this.fields = fields;
+    this.forwarding = new Forwarding(metadata);
     this.pool = new HttpPool(dial, turn, bindLimits(clientLimits));
     const { protocol, hostname, port } = this.url;
     const host = hostname.replace(/^\[|\]$/g, '');
@@ -55,25 +61,28 @@ export class GraphqlUpstream implements UpstreamCarrier {
     this.pool.close();
   }
 
-  private request(body: string, accept: string, silenceMs: number) {
+  private request(body: string, accept: string, silenceMs: number, call: CallTerms) {
     const { url } = this;
+    const own = { 'user-agent': 'Portico', accept, 'content-type': 'application/json' };
     return {
       method: 'POST',
       target: `${url.pathname}${url.search}`,
       authority: url.host,
-      fields: Fields.of({ 'user-agent': 'Portico', accept, 'content-type': 'application/json', ...this.fields }),
+      fields: Fields.of({ ...own, ...this.forwarding.fieldsOf(call), ...this.fields }),
       silenceMs,
       body: Buffer.from(body),
     };
   }
 
-  ask(body: string, signal: AbortSignal): Promise<{ readonly status: number; readonly text: string }> {
+  /** GraphQL has no deadlines: what comes too late is not waited for. */
+  ask(body: string, call: CallTerms): Promise<{ readonly status: number; readonly text: string }> {
+    const { signal } = call;
     return new Promise((resolve, reject) => {
       const parts: Buffer[] = [];
       let length = 0;
       let status = 0;
       const stop = () => asked.cancel();
-      const asked: PooledRequest = this.pool.request(this.origin, this.request(body, JSON_TYPES, SILENCE_MS), {
+      const asked: PooledRequest = this.pool.request(this.origin, this.request(body, JSON_TYPES, SILENCE_MS, call), {
         answered: (given) => {
           status = given;
           return gathering((input, start, end) => {
@@ -95,9 +104,10 @@ export class GraphqlUpstream implements UpstreamCarrier {
     });
   }
 
-  async *subscribe(body: string, signal: AbortSignal): AsyncGenerator<string> {
+  async *subscribe(body: string, call: CallTerms): AsyncGenerator<string> {
+    const { signal } = call;
     const events = new Events();
-    const asked: PooledRequest = this.pool.request(this.origin, this.request(body, 'text/event-stream', NEVER), {
+    const asked: PooledRequest = this.pool.request(this.origin, this.request(body, 'text/event-stream', NEVER, call), {
       started: (exchange) => {
         events.exchange = exchange;
       },

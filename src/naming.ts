@@ -8,7 +8,9 @@ import { OK } from './core/outcome.ts';
 import { isLoopback } from './core/peer.ts';
 import type { Identities } from './core/tls.ts';
 import type { Turn } from './core/turn.ts';
+import { Following } from './following.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
+import type { RunningSettings } from './protocols/dns/server.ts';
 import type { DnsSettings } from './protocols/dns/settings.ts';
 import { Resolving } from './resolving.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -17,6 +19,7 @@ import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
 import { type OwnListener, ownRecords } from './resources/names/own-records.ts';
+import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
@@ -47,6 +50,8 @@ export class Naming {
   readonly names: ZoneNames;
   /** Finds the names of others; null where the configuration does not want it. */
   readonly resolving: Resolving | null;
+  /** Zones that others have as well. */
+  readonly following: Following;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
@@ -54,17 +59,27 @@ export class Naming {
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
+    this.following = new Following(config, opened.names, options);
     this.config = config;
     this.opened = opened;
     this.options = options;
   }
 
+  /** What DNS is given beside its limits: the configuration, and what stands behind the zones by it. */
+  get settings(): RunningSettings {
+    const notified: RunningSettings['notified'] = (...given) => this.following.notified(...given);
+    return { ...this.config.dns, recursion: this.resolving?.recursion ?? null, notified };
+  }
+
   close(): void {
     this.resolving?.close();
+    this.following.close();
+    this.opened.close();
   }
 
   /** Publishes what listens in the server's own zone. */
   async publish(standing: readonly Standing[], identities: Identities | null): Promise<void> {
+    this.following.begin();
     const zone = this.names.zones().find(({ kind }) => kind === 'own');
     if (zone === undefined) return;
     const wanted = ownRecords({
@@ -127,6 +142,8 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       throw new ConfigError([
         `dns.zones ${name} has a file and primaries: a secondary's records come from its primaries`,
       ]);
+    if (zone.dnssec !== false && zone.primaries !== undefined)
+      throw new ConfigError([`dns.zones ${name} has dnssec and primaries: a secondary is signed by its primary`]);
     plans.push({
       name,
       origin,
@@ -137,6 +154,7 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       notify: zone.notify.map((text) => serverOf(text, settings)),
       primaries: zone.primaries?.map((text) => serverOf(text, settings)) ?? [],
       ...(zone.file === undefined ? {} : { file: resolve(zone.file) }),
+      ...(zone.dnssec === false ? {} : { signing: signingOf(zone.dnssec) }),
       ...(view === 0 ? {} : { view }),
     });
   }
@@ -151,9 +169,16 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
     update: nobody,
     notify: [],
     primaries: [],
+    ...(settings.dnssec === false ? {} : { signing: signingOf(settings.dnssec) }),
   };
   if (!views.has(own.name)) plans.push(own);
   return plans;
+}
+
+const ALGORITHMS = { ecdsap256sha256: 13, ecdsap384sha384: 14, ed25519: 15 } as const;
+
+function signingOf({ algorithm, nsec3 }: Exclude<DnsSettings['dnssec'], false>): SigningSettings {
+  return { algorithm: ALGORITHMS[algorithm], nsec3 };
 }
 
 function originOf(name: string): Uint8Array {

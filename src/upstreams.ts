@@ -32,7 +32,9 @@ export interface UpstreamsOptions {
 
 const ASK_MS = 30_000;
 /** The most that a call may take, whatever its deadline. */
-const CALL_MS = 60_000;
+const CALL_MS = 600_000;
+/** A call that is past its deadline is ended by who began it; this long after it the answer is given up anyhow. */
+const GRACE_MS = 5_000;
 const AGAIN_MS = 1_000;
 const AGAIN_MOST_MS = 60_000;
 const DOCUMENT_BYTES_MAX = 16_777_216;
@@ -100,9 +102,12 @@ export class Upstreams {
     return this.grpc(plan, plan.grpc!, authorities);
   }
 
-  private async graphql({ name, fields }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
+  private async graphql({ name, fields, metadata }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
     const { reach, turn } = this.options;
-    const carrier = new GraphqlUpstream((...given) => reach.dial(...given), turn, { url: at, fields, ...trust });
+    const carrier = new GraphqlUpstream((...given) => reach.dial(...given), turn, {
+      ...{ url: at, fields, metadata },
+      ...trust,
+    });
     try {
       const described = await graphqlUpstream(carrier, { name }, AbortSignal.timeout(ASK_MS));
       this.closers.push(() => carrier.close());
@@ -113,26 +118,29 @@ export class Upstreams {
     }
   }
 
-  private async openapi({ name, fields }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
+  private async openapi({ name, fields, metadata }: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
     const { asker } = this;
+    const forwarding = new Forwarding(metadata);
     const document = await asker.ask(at, { fields, bytesMax: DOCUMENT_BYTES_MAX, withinMs: ASK_MS, ...trust });
     if (document.status !== 200) throw new Error(`${at} answered with status ${document.status}`);
     const text = document.body.toString();
     const base = baseOf(text, at);
     const carrier: RestCarrier = {
-      async ask(method, target, own, body, signal) {
-        const asked = asker.ask(`${base}${target}`, {
+      async ask(method, target, own, body, call) {
+        const waitMs = Math.min(CALL_MS, msLeft(call));
+        const { status, body: answer } = await asker.ask(`${base}${target}`, {
           method,
-          fields: { accept: 'application/json', ...fields, ...own },
+          fields: {
+            // How long the answer is waited for (RFC 7240 §4.3).
+            ...{ accept: 'application/json', prefer: `wait=${Math.max(1, Math.ceil(waitMs / 1_000))}` },
+            ...forwarding.fieldsOf(call),
+            ...fields,
+            ...own,
+          },
           ...(body === null ? {} : { body: Buffer.from(body) }),
-          bytesMax: ANSWER_BYTES_MAX,
-          withinMs: ASK_MS,
+          ...{ bytesMax: ANSWER_BYTES_MAX, withinMs: waitMs + GRACE_MS, signal: call.signal },
           ...trust,
         });
-        const gone = new Promise<never>((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(new Error('nobody waits for it')), { once: true });
-        });
-        const { status, body: answer } = await Promise.race([asked, gone]);
         return { status, text: answer.toString() };
       },
     };
@@ -141,7 +149,8 @@ export class Upstreams {
 
   private async soap(plan: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
     const { asker } = this;
-    const { name, fields, soapPort: port = '', soapAddress: address = '', soapSecurity: given } = plan;
+    const { name, fields, soapPort: port = '', soapAddress: address = '', soapQueries: safe = [] } = plan;
+    const { soapSecurity: given } = plan;
     const sender = given === undefined ? null : { way: given.type, user: given.user, password: given.password };
     const forwarding = new Forwarding(plan.metadata);
     const url = /^https?:/.test(at) ? at : pathToFileURL(resolve(at)).href;
@@ -158,7 +167,7 @@ export class Upstreams {
       if (told.status === 200) return { bytes: told.body, charset: '' };
       throw new Error(`${each} answered with status ${told.status}`);
     };
-    const imported = importWsdl(await loadWsdl(url, load), { name, port });
+    const imported = importWsdl(await loadWsdl(url, load), { name, port, safe });
     for (const what of imported.notes.slice(0, NOTES_MAX))
       this.options.log.warn('an upstream has something that is left out', { name, what });
     const carrier: SoapCarrier = {
@@ -166,7 +175,7 @@ export class Upstreams {
         const told = await asker.ask(location, {
           ...{ method: 'POST', body, bytesMax: ANSWER_BYTES_MAX, signal: call.signal },
           fields: { ...forwarding.fieldsOf(call), ...fields, ...own },
-          withinMs: Math.min(CALL_MS, msLeft(call)),
+          withinMs: Math.min(CALL_MS, msLeft(call)) + GRACE_MS,
           ...trust,
         });
         return { status: told.status, contentType: told.fields.get('content-type') ?? '', body: told.body };
@@ -175,7 +184,7 @@ export class Upstreams {
     return describeSoap(imported, carrier, { sender, address, random: randomBytes });
   }
 
-  private async grpc({ fields }: UpstreamPlan, at: string, { authorities }: Trust): Promise<Described[]> {
+  private async grpc({ fields, metadata }: UpstreamPlan, at: string, { authorities }: Trust): Promise<Described[]> {
     const { reach, turn } = this.options;
     const tls = authorities === undefined ? {} : { tls: { authorities } };
     const way = { dial: ((...given) => reach.dial(...given)) as Reach['dial'], turn };
@@ -186,7 +195,7 @@ export class Upstreams {
       // What every Portico has, this one has itself.
       return services
         .filter(({ name }) => !name.startsWith('grpc.') && !name.startsWith('portico.'))
-        .map((service) => describedOver(service, connection));
+        .map((service) => describedOver(service, connection, new Forwarding(metadata)));
     } catch (error) {
       connection.close();
       throw error;
@@ -199,13 +208,12 @@ interface Trust {
 }
 
 /** A service whose handlers call another server's. */
-function describedOver(service: Service, { carrier }: GrpcConnection): Described {
+function describedOver(service: Service, { carrier }: GrpcConnection, forwarding: Forwarding): Described {
   const handlers = new Map<string, Handled>();
   for (const name of service.methods.keys()) {
-    const handler = (input: unknown, { deadline, signal }: HandlerCall) =>
+    const handler = (input: unknown, call: HandlerCall) =>
       callOver(carrier, service.name, name, input, {
-        signal,
-        timeoutMs: Number.isFinite(deadline) ? Math.max(1, deadline - Date.now()) : Number.POSITIVE_INFINITY,
+        ...{ signal: call.signal, timeoutMs: msLeft(call), metadata: forwarding.metadataOf(call) },
       });
     handlers.set(name, { handler: handler as Handled['handler'], refineInput: null, refineOutput: null });
   }

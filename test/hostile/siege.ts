@@ -8,7 +8,7 @@ import { type Running, startServer } from '../server-process.ts';
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** How long somebody else may wait for an answer meanwhile. */
-const ANSWER_MS = 1_000;
+const ANSWER_MS = 3_000;
 /** Lines of one kind of fault a minute, and a few kinds. */
 const LINES_MOST = 40;
 

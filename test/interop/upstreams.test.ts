@@ -11,6 +11,8 @@ const FREE: StartOptions = { ports: 'ephemeral', storage: 'memory', hosts: ['127
 let partner: Portico;
 let portico: Portico;
 let isUp = false;
+/** Of what the REST service was asked with, by name. */
+const heard: (readonly [name: string, value: unknown])[] = [];
 
 const rest = createServer((request, response) => {
   const json = (status: number, value: unknown) =>
@@ -23,6 +25,7 @@ const rest = createServer((request, response) => {
     const paths = { '/pets/{id}': { get: { operationId: 'getPet', parameters: [id], responses: answers } } };
     return void json(200, { openapi: '3.1.0', info: { title: 'Pets' }, servers: [{ url: '/v1' }], paths });
   }
+  heard.push(...Object.entries(request.headers));
   if (request.headers['x-key'] !== 'sesame') return void json(401, { detail: 'no key' });
   if (request.url === '/v1/pets/7') return void json(200, { id: 7, name: 'Tom' });
   json(404, { detail: `there is nothing at ${request.url}` });
@@ -39,6 +42,7 @@ before(async () => {
         name: 'partner.v1.Pets',
         openapi: `http://127.0.0.1:${(rest.address() as AddressInfo).port}/openapi.json`,
         fields: { 'x-key': 'sesame' },
+        metadata: ['x-tenant'],
       },
       { name: 'partner.v1.Shop', grpc: partner.urls.http! },
       { name: 'partner.v1.Graph', graphql: `${partner.urls.http}/graphql` },
@@ -118,6 +122,41 @@ test('GraphQL is REST here', async () => {
     methods.some(({ name }) => /GetOrder/.test(name)),
     JSON.stringify(methods.map(({ name }) => name)),
   );
+});
+
+test('the trace of a call and what is named go on with it, and how long there is; nothing else does', async () => {
+  await Promise.all(['partner.v1.Pets', 'shop.v1.Orders', 'partner.v1.Graph'].map(until));
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const headers = {
+    ...{ 'content-type': 'application/json', traceparent, 'x-request-id': 'r1', 'x-tenant': 'seven', 'x-other': 'no' },
+    ...{ prefer: 'wait=20' },
+  };
+  const call = async (method: string, input: object) => {
+    const answer = await fetch(`${portico.urls.http}/services/${method}`, {
+      ...{ method: 'POST', headers, body: JSON.stringify(input) },
+    });
+    return (await answer.json()) as { metadata: string[]; hasDeadline: boolean };
+  };
+  const goneOn = (metadata: readonly string[]) => {
+    for (const name of ['traceparent', 'x-request-id'])
+      assert.equal(metadata[metadata.indexOf(name) + 1], headers[name as 'traceparent'], name);
+    assert.ok(!metadata.includes('x-other'), metadata.join(' '));
+  };
+  const grpc = await call('shop.v1.Orders/WhoAmI', {});
+  goneOn(grpc.metadata);
+  assert.deepEqual([grpc.hasDeadline, grpc.metadata.includes('x-tenant')], [true, false]);
+  const { methods } = (await (await fetch(`${portico.urls.http}/services/partner.v1.Graph`)).json()) as {
+    methods: { name: string }[];
+  };
+  const whoAmI = methods.map(({ name }) => name).find((name) => /WhoAmI/i.test(name))!;
+  const graphed = JSON.stringify(await call(`partner.v1.Graph/${whoAmI}`, {}));
+  assert.ok(graphed.includes(traceparent) && graphed.includes('"r1"') && !graphed.includes('x-other'), graphed);
+  heard.length = 0;
+  await call('partner.v1.Pets/GetPet', { id: 7 });
+  goneOn(heard.flat() as string[]);
+  const fields = new Map(heard);
+  assert.equal(fields.get('x-tenant'), 'seven');
+  assert.match(String(fields.get('prefer')), /^wait=(?:1[0-9]|20)$/);
 });
 
 test('what may not be reached is not: private addresses have to be allowed', async () => {

@@ -5,6 +5,7 @@ import { dnsDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { serveDatagrams, serveStream } from './server.ts';
+import { serveHttps } from './server-https.ts';
 
 /** The largest message and its length. */
 const inputMax = () => 65_537;
@@ -19,6 +20,7 @@ export const dns: Protocol<Resources> = {
     { on: 'udp', port: 5300, standardPort: 53, datagrams: serveDatagrams },
     { on: 'tcp', port: 5300, standardPort: 53, inputMax, pipe: serveStream },
     { on: 'tls', port: 8853, standardPort: 853, alpn: 'dot', inputMax, pipe: serveStream },
+    { on: 'http', path: '/dns-query', anyone: true, exchange: serveHttps },
   ],
   dissector: dnsDissector,
 };

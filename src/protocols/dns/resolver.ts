@@ -286,8 +286,10 @@ export class Resolver {
   // ---- one name and type -------------------------------------------------------------------------------------------
 
   /** What is known without asking; null when it is not. */
-  private peek(name: Buffer, key: string, type: number): Finding | null {
+  private peek(name: Buffer, key: string, type: number, forClient: boolean): Finding | null {
     const found = this.cache.find(key, type, this.now) ?? this.denials.find(name, key, type, this.now);
+    // That there is no DS, as a referral tells it, comes without SOA: enough for us, and no answer for others (RFC 2308 §5).
+    if (forClient && found?.kind === 'nodata' && found.soa === null && found.proofs.length > 0) return null;
     if (found !== null && this.cache.wantsRefresh(found, this.now)) this.refresh(found);
     return found;
   }
@@ -306,9 +308,9 @@ export class Resolver {
   }
 
   /** What is known of a name and type, found out if need be; equal lookups are one. */
-  private *lookup(name: Buffer, type: number, job: Job): Work<Finding> {
+  private *lookup(name: Buffer, type: number, job: Job, forClient = false): Work<Finding> {
     const key = keyOf(name);
-    const known = this.special(name, key, type) ?? this.peek(name, key, type);
+    const known = this.special(name, key, type) ?? this.peek(name, key, type, forClient);
     if (known !== null) return known;
     let other = this.jobs.find(placeOf(key, type));
     if (other === undefined) {
@@ -366,7 +368,7 @@ export class Resolver {
     let { name } = question;
     for (let alias = 0; alias <= this.settings.bound.aliases; alias++) {
       const blocked = this.blocked(name, keyOf(name), question.type);
-      const found = blocked ?? (yield* this.lookup(name, question.type, job));
+      const found = blocked ?? (yield* this.lookup(name, question.type, job, true));
       steps.push(found);
       if (found.kind !== 'alias' || found.set === null) break;
       name = found.set.data[0]!;
@@ -386,7 +388,7 @@ export class Resolver {
     for (let alias = 0; alias <= this.settings.bound.aliases; alias++) {
       const key = keyOf(name);
       const { type } = question;
-      const found = this.blocked(name, key, type) ?? this.special(name, key, type) ?? this.peek(name, key, type);
+      const found = this.blocked(name, key, type) ?? this.special(name, key, type) ?? this.peek(name, key, type, true);
       if (found === null) return null;
       steps.push(found);
       if (found.kind !== 'alias' || found.set === null) break;

@@ -42,10 +42,15 @@ export const RCODES: OutcomeTable<number> = {
 };
 
 /** What the configuration says, and what stands behind our zones by it. */
-export type RunningSettings = DnsSettings & { readonly recursion?: Recursion | null };
+export type RunningSettings = DnsSettings & {
+  readonly recursion?: Recursion | null;
+  /** Told of a NOTIFY: the zone, the address, the key's name; false when it is not from a primary. */
+  readonly notified?: (zone: Zone, host: string, key: string) => boolean;
+};
 
 export class DnsServer implements Beyond {
   private readonly recursion: Recursion | null;
+  private readonly notified: NonNullable<RunningSettings['notified']>;
   readonly responder: Responder;
   readonly host: DnsHost;
   private readonly names: Names;
@@ -58,6 +63,7 @@ export class DnsServer implements Beyond {
   constructor(host: DnsHost, names: Names) {
     const settings: RunningSettings = (host.settings as RunningSettings | undefined) ?? DNS_DEFAULTS;
     this.recursion = settings.recursion ?? null;
+    this.notified = settings.notified ?? (() => false);
     this.host = host;
     this.names = names;
     this.signed = new SignedMessages(keysOf(settings));
@@ -97,6 +103,8 @@ export class DnsServer implements Beyond {
   }
 
   private may(verb: 'list' | 'write', zone: Zone, asker: Asker): boolean {
+    // A page in a browser comes from this machine as well.
+    if (asker.carrier === 'https' && this.signed.keyName === '') return false;
     return this.names.may(this.actor(asker), verb, zone, asker.host, this.signed.keyName);
   }
 
@@ -179,8 +187,15 @@ export class DnsServer implements Beyond {
     return responder.finish(W.RCODE.NOERROR, W.AA);
   }
 
-  notify(responder: Responder): number {
-    return responder.simple(W.RCODE.NOTAUTH);
+  /** A primary says that a zone has changed (RFC 1996 §3.10). */
+  notify(responder: Responder, asker: Asker): number {
+    const { message } = responder;
+    if (message.questions !== 1 || message.qtype !== TYPE.SOA) return responder.simple(W.RCODE.FORMERR);
+    const zone = this.names.zoneOf(message.qname.bytes, 0, asker.host, false);
+    if (zone === null || zone.origin.length !== message.qname.length) return responder.simple(W.RCODE.NOTAUTH);
+    if (!this.notified(zone, asker.host, this.signed.keyName)) return responder.refuse(W.EDE.PROHIBITED);
+    responder.begin();
+    return responder.finish(W.RCODE.NOERROR, W.AA);
   }
 
   // ---- the rest ----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // service's callers are given. How requests travel is somebody else's.
 import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
 import type { Described, Handled } from '../../resources/services/define.ts';
-import type { HandlerCall } from '../../resources/services/handler.ts';
+import type { CallTerms, HandlerCall } from '../../resources/services/handler.ts';
 import { CODE_NAMES, type CodeName, ServiceError } from '../../resources/services/status.ts';
 import { SERVICE_CODES } from './codes.ts';
 import { isObject } from './request.ts';
@@ -12,9 +12,9 @@ import { describeUpstream, type UpstreamMethod, type UpstreamOptions } from './u
 /** A way to the other server. Both reject when it cannot be reached. */
 export interface UpstreamCarrier {
   /** Sends the JSON of a request with POST; the status and body of the answer. */
-  ask(body: string, signal: AbortSignal): Promise<{ readonly status: number; readonly text: string }>;
+  ask(body: string, call: CallTerms): Promise<{ readonly status: number; readonly text: string }>;
   /** Begins a subscription, over SSE or a WebSocket: the JSON of each answer, until it is complete. */
-  subscribe(body: string, signal: AbortSignal): AsyncIterable<string>;
+  subscribe(body: string, call: CallTerms): AsyncIterable<string>;
 }
 
 interface Failing {
@@ -96,7 +96,7 @@ function reached(error: unknown): unknown {
 
 function unaryHandler(upstream: UpstreamMethod, carrier: UpstreamCarrier): Handled['handler'] {
   return async (input: unknown, call: HandlerCall) => {
-    const { status, text } = await carrier.ask(requestOf(upstream, input), call.signal).catch((error: unknown) => {
+    const { status, text } = await carrier.ask(requestOf(upstream, input), call).catch((error: unknown) => {
       throw reached(error);
     });
     const isJson = text.trimStart().startsWith('{');
@@ -111,7 +111,7 @@ function unaryHandler(upstream: UpstreamMethod, carrier: UpstreamCarrier): Handl
 function streamHandler(upstream: UpstreamMethod, carrier: UpstreamCarrier): Handled['handler'] {
   return async function* (input: unknown, call: HandlerCall) {
     try {
-      for await (const text of carrier.subscribe(requestOf(upstream, input), call.signal))
+      for await (const text of carrier.subscribe(requestOf(upstream, input), call))
         yield outputOf(upstream, text, call);
     } catch (error) {
       throw reached(error);
@@ -125,7 +125,9 @@ export async function graphqlUpstream(
   options: UpstreamOptions,
   signal: AbortSignal,
 ): Promise<Described> {
-  const { status, text } = await carrier.ask(JSON.stringify({ query: getIntrospectionQuery() }), signal);
+  const { status, text } = await carrier.ask(JSON.stringify({ query: getIntrospectionQuery() }), {
+    ...{ metadata: [], deadline: Number.POSITIVE_INFINITY, signal },
+  });
   let answer: unknown;
   try {
     answer = JSON.parse(text);

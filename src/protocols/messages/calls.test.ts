@@ -354,6 +354,74 @@ test('JSON-RPC 2.0: results, errors with their codes, notifications (§4, §5)',
   assert.equal(nulled?.id, null);
 });
 
+test('JSON-RPC 2.0: what is asked with a null id is answered with it, and a notification never (§4, §4.1)', async () => {
+  const shop = await Shop.open();
+  const rpc = { jsonrpc: '2.0', method: 'shop.v1.Orders.GetOrder' };
+  assert.deepEqual(await shop.says({ ...rpc, params: { id: 'none' } }, { ...rpc, method: 'nothing' }), []);
+  const tree = { root: { name: 'a' } };
+  const [answer] = await shop.says({ ...rpc, method: 'shop.v1.Orders.EchoTree', params: tree, id: null });
+  assert.deepEqual([answer?.id, 'result' in answer!], [null, true]);
+});
+
+test('JSON-RPC 2.0: a batch is answered at once, each of its requests by itself (§6)', async () => {
+  const shop = await Shop.open();
+  const rpc = (method: string, params: object, more: object = {}) => ({
+    ...{ jsonrpc: '2.0', method: `shop.v1.Orders.${method}`, params, ...more },
+  });
+  const heard = await shop.says([
+    rpc('PlaceOrder', ORDER, { id: 1 }),
+    rpc('GetOrder', { id: 'none' }, { id: 'two' }),
+    rpc('PlaceOrder', ORDER),
+    rpc('GetOrder', { id: 'none' }),
+    rpc('Count', { count: 1 }, { id: 3 }),
+    rpc('Nothing', {}, { id: 4 }),
+    { jsonrpc: '1.0', id: 5 },
+    { call: 'shop.v1.Orders.GetOrder', id: 6 },
+    7,
+  ]);
+  assert.equal(heard.length, 1);
+  const answers = heard[0] as unknown as { id: unknown; error?: { code: number }; result?: object }[];
+  const told = new Map(answers.map(({ id, error, result }) => [id, error?.code ?? typeof result]));
+  assert.deepEqual(
+    told,
+    new Map<unknown, unknown>([
+      ...([
+        [5, -32_600],
+        [6, -32_600],
+        [null, -32_600],
+        [3, -32_601],
+        [4, -32_601],
+      ] as const),
+      ...([
+        [1, 'object'],
+        ['two', -32_005],
+      ] as const),
+    ]),
+  );
+  assert.equal(answers.length, 7);
+  // Notifications alone have no answer; what is no batch has one.
+  assert.deepEqual(await shop.says([rpc('PlaceOrder', ORDER), rpc('Nothing', {})]), []);
+  const [empty] = await shop.says([]);
+  assert.equal(errorOf(empty).code, -32_600);
+  await shop.pass(100);
+  assert.deepEqual(shop.figures, QUIET);
+});
+
+test('JSON-RPC 2.0: a batch waits for its last, and is bounded', async () => {
+  const shop = await Shop.open({ limits: { batchMax: 3, batchAnswerBytesMax: 1_024 } });
+  const rpc = (method: string, params: object, id: number) => ({
+    ...{ jsonrpc: '2.0', method: `shop.v1.Orders.${method}`, params, id },
+  });
+  const tree = (name: string) => ({ root: { name } });
+  assert.deepEqual(await shop.says([rpc('Fail', { how: 'HANG' }, 1), rpc('EchoTree', tree('a'), 2)]), []);
+  assert.equal((await shop.says({ cancel: 1 })).length, 1);
+  const long = await shop.says([rpc('EchoTree', tree('x'.repeat(800)), 1), rpc('EchoTree', tree('y'.repeat(800)), 2)]);
+  const codes = (long[0] as unknown as { error?: { code: number } }[]).map(({ error }) => error?.code);
+  assert.deepEqual(codes, [undefined, -32_008]);
+  const [many] = await shop.says([1, 2, 3, 4]);
+  assert.equal(errorOf(many).message, 'a batch has at most 3 requests');
+});
+
 test('a server without services says so', async () => {
   const bench = await Bench.open();
   const talker = bench.talk();
@@ -384,6 +452,10 @@ test('whatever is said in whatever order, each call ends once, and nothing is le
     fc.record({ send: id, params }),
     fc.record({ finish: id }),
     fc.record({ cancel: id }),
+    fc.array(
+      fc.record({ jsonrpc: fc.constant('2.0'), method: method.map((name) => `shop.v1.Orders.${name}`), params, id }),
+      { maxLength: 3 },
+    ),
     fc.record({ jsonrpc: fc.constant('2.0'), method: method.map((name) => `shop.v1.Orders.${name}`), params, id }),
   );
   const property = fc.asyncProperty(

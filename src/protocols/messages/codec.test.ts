@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { bindLimits } from '../../core/limits.ts';
-import { PUBLISH, type PublishRequest, REFUSED, type Refused, readRequest, SUBSCRIBE } from './codec.ts';
+import { BATCH, PUBLISH, type PublishRequest, REFUSED, type Refused, readRequest, SUBSCRIBE } from './codec.ts';
 import { messagesDissector } from './dissect.ts';
 import { fuzzMessages } from './fuzz.ts';
 import { limits } from './limits.ts';
@@ -16,7 +16,7 @@ function read(message: string | object): ReturnType<typeof readRequest> {
 
 test('what cannot be understood is said', () => {
   for (const [message, detail] of [
-    ['[]', 'this is not an object'],
+    ['[]', 'a batch has at least one request'],
     ['null', 'this is not an object'],
     ['1', 'this is not an object'],
     [{}, 'one of publish, subscribe, unsubscribe, get and call is needed'],
@@ -81,7 +81,7 @@ test('what cannot be understood is said', () => {
 test('what is not JSON is null, however deep it is nested', () => {
   for (const text of ['', '{', '{"publish":"a",}', "{'publish':'a'}", 'publish a', '['.repeat(500_000), '\ufeff{}'])
     assert.equal(read(text), null);
-  assert.equal(read(`${'['.repeat(500_000)}${']'.repeat(500_000)}`)?.verb, REFUSED);
+  assert.equal(read(`${'['.repeat(500_000)}${']'.repeat(500_000)}`)?.verb, BATCH);
 });
 
 test('json is published as it was written', () => {

@@ -18,6 +18,8 @@ export const FINISH = 'finish';
 export const CANCEL = 'cancel';
 /** A call as JSON-RPC 2.0 has it. */
 export const RPC = 'jsonrpc';
+/** Calls of JSON-RPC 2.0 that are answered together. */
+export const BATCH = 'batch';
 export const REFUSED = 'refused';
 
 export type Encoding = 'auto' | 'base64';
@@ -79,6 +81,14 @@ export interface CallRequest {
   readonly timeoutMs: number;
   /** It is answered in JSON-RPC's words. */
   readonly rpc: boolean;
+  /** A notification of JSON-RPC: nothing is answered, whatever comes of it (JSON-RPC 2.0 §4.1). */
+  readonly isQuiet: boolean;
+}
+
+export interface BatchRequest {
+  readonly verb: typeof BATCH;
+  readonly id: undefined;
+  readonly requests: readonly (CallRequest | Refused)[];
 }
 
 /** One more input for a call that is open. */
@@ -120,6 +130,7 @@ export type Request =
   | CallRequest
   | SendRequest
   | EndRequest
+  | BatchRequest
   | Refused;
 
 type Members = Readonly<Record<string, unknown>>;
@@ -215,6 +226,7 @@ export function readRequest(input: Uint8Array, start: number, end: number, limit
   } catch {
     return null;
   }
+  if (Array.isArray(value)) return readBatch(value, limits);
   if (!isObject(value)) return refused(undefined, 'this is not an object');
   const members = value;
   const asked = idOf(members, limits);
@@ -240,6 +252,21 @@ export function readRequest(input: Uint8Array, start: number, end: number, limit
     default:
       return { verb: GET, id: asked, topic: members.get as string, encoding: encodingOf(members) };
   }
+}
+
+/** An array of calls of JSON-RPC, each of which may be wrong by itself (JSON-RPC 2.0 §6). */
+function readBatch(values: readonly unknown[], limits: MessagesLimits): BatchRequest | Refused {
+  const wrong = (asked: Id, detail: string): Refused => ({ ...refused(asked, detail), rpc: true });
+  if (values.length === 0) return wrong(undefined, 'a batch has at least one request');
+  if (values.length > limits.batchMax) return wrong(undefined, `a batch has at most ${limits.batchMax} requests`);
+  const requests = values.map((value): CallRequest | Refused => {
+    if (!isObject(value)) return wrong(undefined, 'this is not an object');
+    const asked = idOf(value, limits);
+    if (!Object.hasOwn(value, RPC)) return wrong(asked, 'a batch has requests of JSON-RPC 2.0');
+    const problem = wrongIn(value, RPC, limits);
+    return problem === '' ? readCall(value, asked, true, limits) : wrong(asked, problem);
+  });
+  return { verb: BATCH, id: undefined, requests };
 }
 
 function isObject(value: unknown): value is Members {
@@ -293,7 +320,7 @@ function readSubscribe(members: Members, asked: Id): Request {
   };
 }
 
-function readCall(members: Members, asked: Id, rpc: boolean, limits: MessagesLimits): Request {
+function readCall(members: Members, asked: Id, rpc: boolean, limits: MessagesLimits): CallRequest | Refused {
   const metadata = members.metadata === undefined ? NONE : (members.metadata as string[][]).flat();
   if (metadata.length / 2 > limits.propertiesMax)
     return refused(asked, `metadata has more than ${limits.propertiesMax} entries`);
@@ -307,6 +334,7 @@ function readCall(members: Members, asked: Id, rpc: boolean, limits: MessagesLim
     metadata: metadata.map((each, index) => (index % 2 === 0 ? each.toLowerCase() : each)),
     timeoutMs: (members.timeoutMs as number | undefined) ?? Number.POSITIVE_INFINITY,
     rpc,
+    isQuiet: rpc && !Object.hasOwn(members, 'id'),
   };
 }
 

@@ -85,8 +85,8 @@ export function callErrorText(id: Id, status: string, around: string): Buffer {
 }
 
 /** A result in JSON-RPC 2.0 §5. */
-export function rpcResultText(id: string | number, result: string): Buffer {
-  return Buffer.from(`{"jsonrpc":"2.0","result":${result},"id":${idText(id)}}`);
+export function rpcResultText(id: Id, result: string): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","result":${result},"id":${id === undefined ? 'null' : idText(id)}}`);
 }
 
 /** An error in JSON-RPC 2.0 §5.1, with the status itself as its data. */
@@ -94,6 +94,16 @@ export function rpcErrorText(id: Id, code: CodeName, message: string, status: st
   const error = `{"code":${RPC_CODES[code]},"message":${quoted(message === '' ? code : message)},"data":${status}}`;
   return Buffer.from(`{"jsonrpc":"2.0","error":${error},"id":${id === undefined ? 'null' : idText(id)}}`);
 }
+
+/** Answers of a batch (§6). */
+export function batchText(answers: readonly Buffer[]): Buffer {
+  const pieces: Buffer[] = [Buffer.from('[')];
+  for (const answer of answers) pieces.push(...(pieces.length > 1 ? [COMMA] : []), answer);
+  pieces.push(Buffer.from(']'));
+  return Buffer.concat(pieces);
+}
+
+const COMMA = Buffer.from(',');
 
 /** What is no request of JSON-RPC (§5.1). */
 export function rpcRefusedText(id: Id, detail: string): Buffer {

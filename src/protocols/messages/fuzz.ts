@@ -15,6 +15,7 @@ const LAWFUL: readonly Buffer[] = [
   '{"publish":"a","json":{"a":[1,2,{"b":"\\"}"}]},"correlation":"AA==","responseTopic":"r"}',
   '{"subscribe":"a/#","id":2,"after":"123","encoding":"base64","slow":"keep-latest","retained":"never"}',
   '{"unsubscribe":"a/#"}',
+  '[{"jsonrpc":"2.0","method":"a.B.C","params":{},"id":1},{"jsonrpc":"2.0","method":"a.B.D"}]',
   '{"get":"a/b","id":"\u{1f600}"}',
   '{"call":"service/method","params":{"a":[]},"metadata":[["a","b"]],"timeoutMs":5,"id":1}',
   '{"jsonrpc":"2.0","method":"service.method","params":{},"id":1}',

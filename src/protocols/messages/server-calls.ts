@@ -4,8 +4,18 @@ import type { Violation } from '../../formats/schema/types.ts';
 import type { Call, CallReceiver, Metadata } from '../../resources/services/contract.ts';
 import { type JsonMethod, type JsonMethods, jsonMethodsOf, statusText } from '../../resources/services/json-methods.ts';
 import { invalidStatus, type Status } from '../../resources/services/status.ts';
-import { CANCEL, type CallRequest, type EndRequest, type Id, SEND, type SendRequest } from './codec.ts';
 import {
+  type BatchRequest,
+  CANCEL,
+  type CallRequest,
+  type EndRequest,
+  type Id,
+  REFUSED,
+  SEND,
+  type SendRequest,
+} from './codec.ts';
+import {
+  batchText,
   callErrorText,
   endText,
   headersText,
@@ -13,6 +23,7 @@ import {
   pairsText,
   resultText,
   rpcErrorText,
+  rpcRefusedText,
   rpcResultText,
 } from './encode.ts';
 import type { MessagesHost } from './server.ts';
@@ -30,6 +41,7 @@ const TOO_MANY = failure('RESOURCE_EXHAUSTED', 'as many calls of this socket are
 const NO_ID = failure('INVALID_ARGUMENT', 'a stream needs an id');
 const NO_STREAMS = failure('UNIMPLEMENTED', 'JSON-RPC has no streams: call this method with {"call":…}');
 const ID_TAKEN = failure('INVALID_ARGUMENT', 'a call with this id is open already');
+const TOO_LONG = failure('RESOURCE_EXHAUSTED', 'the answers of the batch are too long together');
 const LEAVING = failure('UNAVAILABLE', 'the server is going away');
 const BUG = failure('INTERNAL', 'the server failed to answer');
 
@@ -47,23 +59,34 @@ export class SocketCalls {
     this.methods = services === undefined ? null : jsonMethodsOf(services);
   }
 
-  begin(request: CallRequest, size: number): void {
+  /** Calls that are answered together, once the last has ended. */
+  batch({ requests }: BatchRequest, size: number): void {
+    const batch = new Batch(this.session, requests.length, this.host.limits.batchAnswerBytesMax);
+    const each = Math.ceil(size / requests.length);
+    for (const request of requests) {
+      if (request.verb === REFUSED) batch.answer(rpcRefusedText(request.id, request.detail), request.id);
+      else this.begin(request, each, batch);
+    }
+  }
+
+  begin(request: CallRequest, size: number, batch: Batch | null = null): void {
     const { id, rpc, method: name, params } = request;
+    const refuse = (asked: Id, status: Status) => this.refuse(asked, request, status, batch);
     const entry = this.methods?.at(name) ?? null;
     const isStream = entry !== null && entry.method.kind !== 'unary';
-    if (entry === null) this.refuse(id, rpc, failure('UNIMPLEMENTED', `there is no ${name.slice(0, 256)}`));
-    else if (rpc && isStream) this.refuse(id, rpc, NO_STREAMS);
-    else if (isStream && id === undefined) this.refuse(id, rpc, NO_ID);
+    if (entry === null) refuse(id, failure('UNIMPLEMENTED', `there is no ${name.slice(0, 256)}`));
+    else if (rpc && isStream) refuse(id, NO_STREAMS);
+    else if (isStream && id === undefined) refuse(id, NO_ID);
     // An error that carried the id would end the other call for whoever reads it.
-    else if (id !== undefined && this.byId.has(id)) this.refuse(undefined, rpc, ID_TAKEN);
-    else if (this.open.size >= this.host.limits.callsMax) this.refuse(id, rpc, TOO_MANY);
+    else if (id !== undefined && this.byId.has(id)) refuse(undefined, ID_TAKEN);
+    else if (this.open.size >= this.host.limits.callsMax) refuse(id, TOO_MANY);
     else {
       const token = isStream ? 0 : this.session.open(id, size);
       if (!isStream && token === 0) {
-        this.refuse(id, rpc, TOO_MANY);
+        refuse(id, TOO_MANY);
         return;
       }
-      const call = new SocketCall(this, entry, id, rpc, token);
+      const call = new SocketCall(this, entry, request, token, batch);
       this.open.add(call);
       if (id !== undefined) this.byId.set(id, call);
       call.begin(request.metadata, request.timeoutMs, params);
@@ -74,15 +97,17 @@ export class SocketCalls {
     const call = this.byId.get(request.id);
     // One that has ended meanwhile: its end is on the way.
     if (call === undefined) {
-      if (request.verb === SEND) this.refuse(request.id, false, NOT_OPEN);
+      if (request.verb === SEND) this.refuse(request.id, NATIVE, NOT_OPEN, null);
     } else if (request.verb === SEND) call.input(request.params);
     else if (request.verb === CANCEL) call.cancel();
     else call.finish();
   }
 
-  refuse(id: Id, rpc: boolean, status: Status, schema: Parameters<typeof statusText>[1] = NO_SCHEMA): void {
-    const text = statusText(status, schema);
-    this.session.say(rpc ? rpcErrorText(id, status.code, status.message, text) : callErrorText(id, text, ''));
+  private refuse(id: Id, { rpc, isQuiet }: Manner, status: Status, batch: Batch | null): void {
+    const text = statusText(status, NO_SCHEMA);
+    const answer = rpc ? rpcErrorText(id, status.code, status.message, text) : callErrorText(id, text, '');
+    if (batch !== null) batch.answer(isQuiet ? null : answer, id);
+    else if (!isQuiet) this.session.say(answer);
   }
 
   closed(call: SocketCall, id: Id, token: number): void {
@@ -105,12 +130,48 @@ export class SocketCalls {
   }
 }
 
+/** How a call is answered. */
+type Manner = Pick<CallRequest, 'rpc' | 'isQuiet'>;
+const NATIVE: Manner = { rpc: false, isQuiet: false };
+const RPC_MANNER: Manner = { rpc: true, isQuiet: false };
+const QUIET: Manner = { rpc: true, isQuiet: true };
+
+/** Answers that go out together. */
+class Batch {
+  private readonly session: PorticoJsonSession;
+  private readonly bytesMax: number;
+  private readonly answers: Buffer[] = [];
+  private bytes = 0;
+  private left: number;
+
+  constructor(session: PorticoJsonSession, left: number, bytesMax: number) {
+    this.session = session;
+    this.left = left;
+    this.bytesMax = bytesMax;
+  }
+
+  /** One of them has ended. @param answer null where there is nothing to say */
+  answer(answer: Buffer | null, id: Id): void {
+    if (answer !== null) {
+      const isLong = this.bytes + answer.length > this.bytesMax;
+      const { code, message } = TOO_LONG;
+      const text = isLong ? rpcErrorText(id, code, message, statusText(TOO_LONG, NO_SCHEMA)) : answer;
+      this.bytes += text.length;
+      this.answers.push(text);
+    }
+    this.left--;
+    // There is no answer to notifications alone (JSON-RPC 2.0 §6).
+    if (this.left === 0 && this.answers.length > 0) this.session.say(batchText(this.answers));
+  }
+}
+
 class SocketCall implements CallReceiver {
   private readonly calls: SocketCalls;
   private readonly entry: JsonMethod;
   private readonly id: Id;
-  private readonly rpc: boolean;
+  private readonly manner: Manner;
   private readonly token: number;
+  private readonly batch: Batch | null;
   private call: Call | null = null;
   private result: string | null = null;
   private head: Metadata = NO_METADATA;
@@ -119,12 +180,13 @@ class SocketCall implements CallReceiver {
   /** It holds the socket back: it takes no more inputs for now. */
   private holds = false;
 
-  constructor(calls: SocketCalls, entry: JsonMethod, id: Id, rpc: boolean, token: number) {
+  constructor(calls: SocketCalls, entry: JsonMethod, request: CallRequest, token: number, batch: Batch | null) {
     this.calls = calls;
     this.entry = entry;
-    this.id = id;
-    this.rpc = rpc;
+    this.id = request.id;
+    this.manner = request.isQuiet ? QUIET : request.rpc ? RPC_MANNER : NATIVE;
     this.token = token;
+    this.batch = batch;
   }
 
   private get manyIn(): boolean {
@@ -220,17 +282,23 @@ class SocketCall implements CallReceiver {
 
   end(status: Status, trailers: Metadata): void {
     if (this.isOver) return;
-    const { session } = this.calls;
-    const { id, rpc } = this;
-    const around = pairsText('headers', this.head) + pairsText('trailers', trailers);
-    if (status.code !== 'OK') {
-      const text = statusText(status, this.entry.method.service.schema);
-      session.say(rpc ? rpcErrorText(id, status.code, status.message, text) : callErrorText(id, text, around));
-    } else if (id !== undefined) {
-      if (this.manyOut) session.say(endText(id, around));
-      else session.say(rpc ? rpcResultText(id, this.result!) : resultText(id, this.result!, around));
-    }
+    const answer = this.manner.isQuiet ? null : this.answerOf(status, trailers);
+    if (this.batch !== null) this.batch.answer(answer, this.id);
+    else if (answer !== null) this.calls.session.say(answer);
     this.over();
+  }
+
+  /** What says how it ended; null where nobody is to hear of it. */
+  private answerOf(status: Status, trailers: Metadata): Buffer | null {
+    const { id, manner } = this;
+    const isOk = status.code === 'OK';
+    const error = isOk ? '' : statusText(status, this.entry.method.service.schema);
+    if (manner.rpc)
+      return isOk ? rpcResultText(id, this.result!) : rpcErrorText(id, status.code, status.message, error);
+    const around = pairsText('headers', this.head) + pairsText('trailers', trailers);
+    if (!isOk) return callErrorText(id, error, around);
+    if (id === undefined) return null;
+    return this.manyOut ? endText(id, around) : resultText(id, this.result!, around);
   }
 
   get room(): number {

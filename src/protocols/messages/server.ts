@@ -18,6 +18,7 @@ import type {
 } from '../../resources/topics/contract.ts';
 import { frameSlot, isTopicName, matches } from '../../resources/topics/names.ts';
 import type {
+  BatchRequest,
   CallRequest,
   Encoding,
   EndRequest,
@@ -185,6 +186,11 @@ export class PorticoJsonServer implements Upper, Subscriber, Waiter {
   call(request: CallRequest, size: number): void {
     this.calls ??= new SocketCalls(this.session, this.host);
     this.calls.begin(request, size);
+  }
+
+  batch(request: BatchRequest, size: number): void {
+    this.calls ??= new SocketCalls(this.session, this.host);
+    this.calls.batch(request, size);
   }
 
   callInput(request: SendRequest | EndRequest): void {

@@ -7,6 +7,8 @@ import type { Cause, Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { Tokens } from '../../core/tokens.ts';
 import {
+  BATCH,
+  type BatchRequest,
   CALL,
   CANCEL,
   type CallRequest,
@@ -39,6 +41,8 @@ export interface Upper {
   get(request: GetRequest): void;
   /** A call begins; `size` is that of the message that asked. */
   call(request: CallRequest, size: number): void;
+  /** Calls that are answered together. */
+  batch(request: BatchRequest, size: number): void;
   /** Something for a call that is open. */
   callInput(request: SendRequest | EndRequest): void;
   /** There is room for messages again. */
@@ -105,6 +109,10 @@ export class PorticoJsonSession implements MessageSession {
     }
     if (verb === CALL) {
       this.upper.call(request, end - start);
+      return;
+    }
+    if (verb === BATCH) {
+      this.upper.batch(request, end - start);
       return;
     }
     if (verb === SEND || verb === FINISH || verb === CANCEL) {

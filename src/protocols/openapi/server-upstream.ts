@@ -4,7 +4,7 @@ import type { Schema } from '../../formats/schema/types.ts';
 import { EMPTY_NAME } from '../../formats/schema/types.ts';
 import type { Method, Service } from '../../resources/services/contract.ts';
 import type { Described, Handled } from '../../resources/services/define.ts';
-import type { HandlerCall } from '../../resources/services/handler.ts';
+import type { CallTerms, HandlerCall } from '../../resources/services/handler.ts';
 import { type CodeName, ServiceError } from '../../resources/services/status.ts';
 import { type Convert, free, type Part, pascal, UpstreamTypes } from './upstream-types.ts';
 
@@ -18,7 +18,7 @@ export interface RestCarrier {
     target: string,
     fields: Readonly<Record<string, string>>,
     body: string | null,
-    signal: AbortSignal,
+    call: CallTerms,
   ): Promise<{ readonly status: number; readonly text: string }>;
 }
 
@@ -192,7 +192,7 @@ class Operation {
     const body = this.bodyName === null || json.body === undefined ? null : JSON.stringify(json.body);
     if (body !== null) fields['content-type'] = 'application/json';
     const answer = await this.carrier
-      .ask(this.verb.toUpperCase(), target, fields, body, call.signal)
+      .ask(this.verb.toUpperCase(), target, fields, body, call)
       .catch((error: unknown) => {
         throw error instanceof ServiceError ? error : new ServiceError('UNAVAILABLE', 'the upstream cannot be reached');
       });
