@@ -34,7 +34,7 @@ test('each mistake is said by its key, with the mend', () => {
     ],
     [{ topics: { history: [{ filter: '#', histroy: 'none' }] } }, /histroy is not known; did you mean history\?/],
     [{ outbound: { allow: ['10.0.0.0/99'] } }, /outbound\.allow\.0 10\.0\.0\.0\/99 is neither an address/],
-    [{ shared: [{ port: 0, protocols: ['smtp'] }] }, /shared\.0\.protocols\.0 is one of http1, .*mqtt, lines/],
+    [{ shared: [{ port: 0, protocols: ['nntp'] }] }, /shared\.0\.protocols\.0 is one of http1, .*mqtt, lines/],
     [{ shared: [{ port: 0, protocols: [] }] }, /shared\.0\.protocols name at least one protocol/],
     [{ limits: { memoryBytesMax: 1 } }, /limits\.memoryBytesMax is at least 67108864/],
     [{ storage: 'disk' }, /storage is `sqlite` or `memory`/],

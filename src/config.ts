@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { accountsSchema } from './accounts-config.ts';
 import type { Listens } from './core/protocol.ts';
 import { filesSchema } from './files-config.ts';
+import { mailSchema } from './mail-config.ts';
 import { dnsSchema } from './protocols/dns/settings.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
 import { graphqlSchema } from './protocols/graphql/settings.ts';
@@ -302,6 +303,8 @@ export const schema = z.strictObject({
     .default([]),
   /** The tree of files: folders, quotas, bandwidth. */
   files: filesSchema.prefault({}),
+  /** Domains and aliases of mail, and whether every recipient is caught. */
+  mail: mailSchema.prefault({}),
   /** Modules of services, by path, or what they export: `['./orders.ts', orders]`. */
   services: z
     .array(

@@ -43,6 +43,19 @@ export const filesSchema = z.strictObject({
       }),
     )
     .default([]),
+  /** Tells of what other programs change in the folders; not when absent. */
+  notice: z
+    .strictObject({
+      /** A change is told once nothing more was heard of it for so long. */
+      quietMs: z.int().min(10).max(600_000).default(1_000),
+      /** All folders are looked through again after so long. */
+      rescanMs: z.int().min(1_000).max(86_400_000).default(600_000),
+      /** Folders that are watched; the others are looked through. */
+      foldersMax: z.int().min(0).max(1_000_000).default(10_000),
+      /** Names that are known; what is beyond them is not told of. */
+      namesMax: z.int().min(1).max(10_000_000).default(200_000),
+    })
+    .optional(),
   /** How fast the bytes of one account go, each way. */
   bytesPerSecond: z.int().min(1_024, 'is at least 1024').optional(),
 });

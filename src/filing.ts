@@ -22,7 +22,7 @@ export interface FilingOptions {
 /** Throws a `ConfigError` for a folder that is not there. */
 export async function openServerFiles(config: Config, options: FilingOptions): Promise<OpenFiles> {
   const { engine, turn, accounts, topics } = options;
-  const { folder, folders, mounts, quotas, keep, bytesPerSecond } = config.files;
+  const { folder, folders, mounts, quotas, keep, notice, bytesPerSecond } = config.files;
   // What is gone with the process is gone from the disk too.
   const passing = config.storage === 'memory' && folder === undefined;
   const root = passing ? mkdtempSync(join(tmpdir(), 'portico-files-')) : resolve(folder ?? join(config.data, 'files'));
@@ -35,6 +35,7 @@ export async function openServerFiles(config: Config, options: FilingOptions): P
     folders,
     quotas,
     keep,
+    notice,
     bytesPerSecond: bytesPerSecond ?? 0,
     told: (event) => announceEvent(topics, topicOf(event.path), event),
     wall: () => turn.clock.wall,

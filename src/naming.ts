@@ -19,6 +19,7 @@ import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
 import { type OwnListener, ownRecords } from './resources/names/own-records.ts';
+import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
@@ -73,6 +74,7 @@ export class Naming {
   close(): void {
     this.resolving?.close();
     this.following.close();
+    this.opened.close();
   }
 
   /** Publishes what listens in the server's own zone. */
@@ -140,6 +142,8 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       throw new ConfigError([
         `dns.zones ${name} has a file and primaries: a secondary's records come from its primaries`,
       ]);
+    if (zone.dnssec !== false && zone.primaries !== undefined)
+      throw new ConfigError([`dns.zones ${name} has dnssec and primaries: a secondary is signed by its primary`]);
     plans.push({
       name,
       origin,
@@ -150,6 +154,7 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       notify: zone.notify.map((text) => serverOf(text, settings)),
       primaries: zone.primaries?.map((text) => serverOf(text, settings)) ?? [],
       ...(zone.file === undefined ? {} : { file: resolve(zone.file) }),
+      ...(zone.dnssec === false ? {} : { signing: signingOf(zone.dnssec) }),
       ...(view === 0 ? {} : { view }),
     });
   }
@@ -164,9 +169,16 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
     update: nobody,
     notify: [],
     primaries: [],
+    ...(settings.dnssec === false ? {} : { signing: signingOf(settings.dnssec) }),
   };
   if (!views.has(own.name)) plans.push(own);
   return plans;
+}
+
+const ALGORITHMS = { ecdsap256sha256: 13, ecdsap384sha384: 14, ed25519: 15 } as const;
+
+function signingOf({ algorithm, nsec3 }: Exclude<DnsSettings['dnssec'], false>): SigningSettings {
+  return { algorithm: ALGORITHMS[algorithm], nsec3 };
 }
 
 function originOf(name: string): Uint8Array {

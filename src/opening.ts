@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
+import { openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import type { Resources } from './resources/resources.ts';
@@ -74,6 +75,8 @@ async function openEach(
   if (!accounts.open) topics.endNameless();
   const files = await openServerFiles(config, { engine, turn, accounts, topics });
   closers.push(() => files.close());
+  const mail = await openServerMail(config, { engine, turn, accounts, topics });
+  closers.push(() => mail.close());
   const serving = await Serving.open(config, { turn, log, accounts, topics, files, watch });
   closers.push(() => serving.close());
   const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
@@ -83,6 +86,7 @@ async function openEach(
     accounts,
     topics,
     files,
+    mail,
     services: serving.services,
     names: naming.names,
     ...(certified === null ? {} : { certificates: certified.issuing }),

@@ -20,6 +20,7 @@ import { PROTOCOLS } from './protocols.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
+import type { Mail } from './resources/mail/contract.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -88,6 +89,7 @@ export interface StartOptions extends PorticoConfig {
 /** A running Portico. */
 export class Portico implements AsyncDisposable {
   readonly topics: Topics;
+  readonly mail: Mail;
   /** What listens, in the order in which it was opened. */
   readonly listening: readonly Standing[];
   /**
@@ -127,6 +129,7 @@ export class Portico implements AsyncDisposable {
     this.openControl = control;
     this.server = server;
     this.topics = topics;
+    this.mail = opened.resources.mail!;
     this.desk = desk;
     this.sys = new SysTopics(topics, server.turn, SOFTWARE);
     this.engine = engine;

@@ -12,8 +12,10 @@ import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
+import { pop3 } from './protocols/pop3/index.ts';
 import { rest } from './protocols/rest/index.ts';
 import { sftp } from './protocols/sftp/index.ts';
+import { smtp, submission } from './protocols/smtp/index.ts';
 import { soap } from './protocols/soap/index.ts';
 import { sse } from './protocols/sse/index.ts';
 import { ssh } from './protocols/ssh/index.ts';
@@ -42,5 +44,8 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   ssh,
   sftp,
   ftp,
+  smtp,
+  submission,
+  pop3,
   wire,
 ];

@@ -149,7 +149,8 @@ export class Upstreams {
 
   private async soap(plan: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
     const { asker } = this;
-    const { name, fields, soapPort: port = '', soapAddress: address = '', soapSecurity: given } = plan;
+    const { name, fields, soapPort: port = '', soapAddress: address = '', soapQueries: safe = [] } = plan;
+    const { soapSecurity: given } = plan;
     const sender = given === undefined ? null : { way: given.type, user: given.user, password: given.password };
     const forwarding = new Forwarding(plan.metadata);
     const url = /^https?:/.test(at) ? at : pathToFileURL(resolve(at)).href;
@@ -166,7 +167,7 @@ export class Upstreams {
       if (told.status === 200) return { bytes: told.body, charset: '' };
       throw new Error(`${each} answered with status ${told.status}`);
     };
-    const imported = importWsdl(await loadWsdl(url, load), { name, port });
+    const imported = importWsdl(await loadWsdl(url, load), { name, port, safe });
     for (const what of imported.notes.slice(0, NOTES_MAX))
       this.options.log.warn('an upstream has something that is left out', { name, what });
     const carrier: SoapCarrier = {

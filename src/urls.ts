@@ -45,6 +45,8 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   mqtt: 'mqtts',
   lines: 'tls',
   ftp: 'ftps',
+  submission: 'smtps',
+  pop3: 'pop3s',
   dns: 'dot',
 };
 

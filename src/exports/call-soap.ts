@@ -102,7 +102,7 @@ async function asked(client: HttpClient, name: string, url: string, sender: Soap
       if (response.status === 401) throw new CallError(failure('UNAUTHENTICATED', `${each} asks who you are`));
       throw new CallError(failure('UNIMPLEMENTED', `${each} answers with status ${response.status}`));
     });
-    return importWsdl(documents, { name, port: '' }).operations;
+    return importWsdl(documents, { name, port: '', safe: [] }).operations;
   } catch (error) {
     if (error instanceof WsdlError) throw new CallError(failure('UNIMPLEMENTED', error.message));
     throw error;

@@ -2,6 +2,7 @@
 import type { Accounts } from './accounts/contract.ts';
 import type { Certificates } from './certificates/contract.ts';
 import type { Files } from './files/contract.ts';
+import type { Mail } from './mail/contract.ts';
 import type { Names } from './names/contract.ts';
 import type { Services } from './services/contract.ts';
 import type { Topics } from './topics/contract.ts';
@@ -15,6 +16,8 @@ export interface Resources {
   readonly hostKeys?: readonly string[];
   /** Absent on servers without any. */
   readonly files?: Files;
+  /** Absent on servers without any. */
+  readonly mail?: Mail;
   /** Absent on servers without DNS. */
   readonly names?: Names;
   /** Absent where none are issued. */

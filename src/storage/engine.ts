@@ -221,6 +221,8 @@ export interface FileTree extends Tree {
   /** One file. The copy appears whole. */
   copy(from: string, to: string, replace: boolean, keep?: string): Promise<Outcome>;
   readonly aside: AsideFiles;
+  /** Tells of what other programs change in it, once that is quiet. */
+  notice(limits: NoticeLimits, told: (change: NoticedChange) => void): Noticing;
   set(path: string, attributes: { readonly modified?: number; readonly mode?: number }): Promise<Outcome>;
   link(path: string, target: string): Promise<Outcome>;
   /** When it was last written to, in milliseconds since 1970; null when there is none. */
@@ -231,6 +233,33 @@ export interface FileTree extends Tree {
   space(): Promise<{ readonly total: number; readonly free: number }>;
   /** Waits for what is under way. */
   close(): Promise<void>;
+}
+
+export interface NoticeLimits {
+  /** What nothing was heard of for so long is told of. */
+  readonly quietMs: number;
+  /** All is looked through again after so long. */
+  readonly rescanMs: number;
+  readonly foldersMax: number;
+  readonly namesMax: number;
+  /** Changes that wait; beyond that all is looked through. */
+  readonly waitingMax: number;
+}
+
+export interface NoticedChange {
+  readonly kind: 'file' | 'folder' | 'gone';
+  readonly path: string;
+  readonly stat: FileStat | null;
+  /** Bytes that were known to be there before. */
+  readonly before: number;
+}
+
+export interface Noticing {
+  /** All that is there is known: what comes from now on is told. */
+  readonly ready: Promise<void>;
+  /** It was changed through the tree itself, and is not told. */
+  own(path: string): void;
+  stop(): void;
 }
 
 /** What a tree keeps beside itself by names of its owner's (small letters and digits): deleted and overwritten files. */

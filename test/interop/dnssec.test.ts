@@ -7,8 +7,8 @@ import { after, test } from 'node:test';
 import type { RecordSet } from '../../src/formats/dnssec/canonical.ts';
 import * as keys from '../../src/formats/dnssec/keys.ts';
 import { PLAIN_NSEC3 } from '../../src/formats/dnssec/nsec.ts';
-import { SIGNING_POLICY, type SigningPolicy, ZoneSigner } from '../../src/resources/names/zone-signer.ts';
 import { keysOf, MapZone, nameOf, set, soa } from '../../src/resources/names/testing/signed-zones.ts';
+import { SIGNING_POLICY, type SigningPolicy, ZoneSigner } from '../../src/resources/names/zone-signer.ts';
 import { missing, run } from '../clients.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'portico-dnssec-'));

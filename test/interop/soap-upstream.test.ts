@@ -170,7 +170,7 @@ before(async () => {
     outbound: { allow: ['127.0.0.1'] },
     upstreams: [
       {
-        ...{ name: 'npm.v1.Stock', soap: stock, soapAddress: at },
+        ...{ name: 'npm.v1.Stock', soap: stock, soapAddress: at, soapQueries: ['Find'] },
         soapSecurity: { user: 'ann', password: 's<cret' },
       },
       { name: 'open.v1.Stock', soap: `${at}?wsdl`, soapAddress: at },
@@ -259,12 +259,12 @@ test('npm soap is GraphQL and gRPC here', async () => {
     });
     return (await answer.json()) as { data: Record<string, { item?: unknown; name?: string }>; errors?: unknown };
   };
-  const { data } = await ask('{ __schema { mutationType { fields { name } } } }');
-  const { fields } = (data as unknown as { __schema: { mutationType: { fields: { name: string }[] } } }).__schema
-    .mutationType;
+  const { data } = await ask('{ __schema { queryType { fields { name } } } }');
+  const { fields } = (data as unknown as { __schema: { queryType: { fields: { name: string }[] } } }).__schema
+    .queryType;
   const name = fields.map((field) => field.name).find((field) => /npm.*find$/i.test(field))!;
   assert.ok(name !== undefined, fields.map((field) => field.name).join(' '));
-  const found = await ask(`mutation { ${name}(name: "tea", limit: 1) { item { name price size tags } } }`);
+  const found = await ask(`{ ${name}(name: "tea", limit: 1) { item { name price size tags } } }`);
   assert.deepEqual(
     found.data?.[name]?.item,
     [{ name: 'tea & co', price: '1.10', size: 'very_large', tags: ['a', 'b'] }],

@@ -75,7 +75,8 @@ export function enumText(words: ReadonlyMap<string, string>): TextForm {
     read: (reader) => {
       const text = textOf(reader);
       const name = words.get(text) ?? words.get(text.trim());
-      if (name !== undefined) return name;
+      // An empty word is no value.
+      if (name !== undefined || text.trim() === '') return name;
       reader.wrong(`is none of ${[...words.keys()].slice(0, 20).join(', ')}`);
       return '';
     },

@@ -15,6 +15,9 @@ export const XSD_NAMES: ReadonlySet<string> = new Set(['type', 'ref', 'base', 'i
 const STEPS_MAX = 500_000;
 const NESTED_MAX = 64;
 const FIELDS_MAX = 2_000;
+const KINDS_MAX = 200;
+/** Types in types, each of which is read and written by a function within that of the other. */
+const WITHIN_MAX = 500;
 const SOAP_ARRAY = '{http://schemas.xmlsoap.org/soap/encoding/}Array';
 
 interface Component {
@@ -76,7 +79,13 @@ export class XsdImport {
   private readonly simple: SimpleTypes;
   private readonly ours = new Set<XmlElement>();
   private readonly made = new Map<XmlElement, string>();
-  private readonly broken = new Map<XmlElement, XsdError>();
+  private readonly nodes = new Map<string, XmlElement>();
+  /** For types that others extend, the message of all that may stand there. */
+  private readonly kinds = new Map<XmlElement, string>();
+  private extensions: Map<XmlElement, Component[]> | null = null;
+  /** Types of which nothing but the name is made yet. */
+  private readonly waiting: { readonly draft: MessageDraft; readonly component: Component }[] = [];
+  private readonly broken = new Map<string, XsdError>();
   /** Maps by the types of their entries. */
   private readonly entries = new Map<string, Entry>();
   private steps = 0;
@@ -138,17 +147,9 @@ export class XsdImport {
       if (each !== '') found.set(this.tag(each, '').slice(0, -1), each);
     };
     add(uri);
-    const seen = new Set<string>();
-    const walk = ({ name, fields }: MessageType) => {
-      if (seen.has(name)) return;
-      seen.add(name);
-      for (const field of fields) {
-        add(this.bindings.get(field)?.uri ?? '');
-        const named = field.type.kind === 'named' ? this.types.get(field.type.name) : undefined;
-        if (named?.kind === 'message') walk(named);
-      }
-    };
-    walk(message);
+    this.walk([message], ({ fields }) => {
+      for (const field of fields) add(this.bindings.get(field)?.uri ?? '');
+    });
     return found;
   }
 
@@ -178,23 +179,68 @@ export class XsdImport {
     return draft;
   }
 
+  /** Makes what was asked for whole; what cannot be is found by `problemOf`. */
+  settle(): void {
+    for (let next = this.waiting.pop(); next !== undefined; next = this.waiting.pop()) {
+      const { draft, component } = next;
+      try {
+        this.content(draft, component, NONE_AROUND);
+        const said = documentation(component.node);
+        if (said !== '') draft.description = said;
+      } catch (error) {
+        if (!(error instanceof XsdError)) throw error;
+        this.broken.set(draft.name, error);
+      }
+    }
+  }
+
+  /** Why a message, or what is within it, cannot be used; '' when it can. */
+  problemOf(message: MessageType): string {
+    let problem = '';
+    this.walk([message], ({ name }, depth) => {
+      if (problem === '') problem = this.broken.get(name)?.message ?? '';
+      if (problem === '' && depth >= WITHIN_MAX) problem = `${name} is nested too deeply in others`;
+    });
+    return problem;
+  }
+
+  /** Forgets the types that are in none of these. */
+  keep(messages: readonly MessageType[]): void {
+    const kept = new Set<string>();
+    this.walk(messages, ({ name, fields }) => {
+      kept.add(name);
+      for (const { type } of fields) if (type.kind === 'named') kept.add(type.name);
+    });
+    for (const name of [...this.types.keys()]) if (!kept.has(name)) this.types.delete(name);
+  }
+
   /**
    * What a caller must give is told to him, but answers are taken as they come: what their messages have is neither required nor
    * bounded.
    */
   relax(outputs: readonly MessageType[]): void {
-    const seen = new Set<MessageType>();
-    const walk = (message: MessageType) => {
-      if (seen.has(message)) return;
-      seen.add(message);
-      for (const field of message.fields as Draft[]) {
+    this.walk(outputs, ({ fields }) => {
+      for (const field of fields as Draft[]) {
         field.required = false;
         delete field.constraints;
-        const named = field.type.kind === 'named' ? this.types.get(field.type.name) : undefined;
-        if (named?.kind === 'message') walk(named);
+      }
+    });
+  }
+
+  /** Visits messages and all that are within them, each once, no deeper than `WITHIN_MAX`. */
+  private walk(messages: readonly MessageType[], visit: (message: MessageType, depth: number) => void): void {
+    const seen = new Set<string>();
+    const enter = (message: MessageType, depth: number) => {
+      if (seen.has(message.name)) return;
+      seen.add(message.name);
+      visit(message, depth);
+      if (depth >= WITHIN_MAX) return;
+      for (const { type } of message.fields) {
+        const named = type.kind === 'named' ? this.types.get(type.name) : undefined;
+        if (named?.kind === 'message') enter(named, depth + 1);
       }
     };
-    for (const output of outputs) walk(output);
+    for (const message of messages) enter(message, 0);
   }
 
   private step(): void {
@@ -240,26 +286,15 @@ export class XsdImport {
     this.step();
     const known = this.made.get(node);
     if (known !== undefined) return heldMessage(known);
-    const failed = this.broken.get(node);
-    if (failed !== undefined) throw failed;
     if (isMixed(node)) return OPAQUE;
-    const before = this.made.size;
     const draft = this.draft(place);
     this.made.set(node, draft.name);
-    try {
+    this.nodes.set(draft.name, node);
+    // How deep types lead into others is no matter of ours; that of a map is asked for at once.
+    if (this.ours.has(node) && node.attributes.get('name')?.endsWith('.entry') === true) {
       this.content(draft, component, NONE_AROUND);
-      const said = documentation(node);
-      if (said !== '') draft.description = said;
-      if (this.ours.has(node)) this.takeEntry(node, draft);
-    } catch (error) {
-      // What was made meanwhile may contain it.
-      for (const [each, name] of [...this.made].slice(before)) {
-        this.made.delete(each);
-        this.types.delete(name);
-        this.broken.set(each, error as XsdError);
-      }
-      throw error;
-    }
+      this.takeEntry(draft);
+    } else this.waiting.push({ draft, component });
     return heldMessage(draft.name);
   }
 
@@ -384,13 +419,89 @@ export class XsdImport {
     const local = said.attributes.get('name') ?? '';
     const form = node.attributes.get('form') ?? (its.areElementsQualified ? 'qualified' : 'unqualified');
     const uri = found !== null || form === 'qualified' ? its.namespace : '';
-    const held = this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`);
+    const held = this.anyOf(this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`));
     this.put(into, {
       ...{ local, uri, as: 'element', held, repeats },
       isRequired: !isOptional,
       isNillable: said.attributes.get('nillable') === 'true',
       description: documentation(node) || documentation(said),
     });
+  }
+
+  /** A type that others extend: the value is of one of them, as xsi:type says. */
+  private anyOf(held: Held): Held {
+    const { type } = held;
+    const node = type.kind === 'named' ? this.nodes.get(type.name) : undefined;
+    const derived = node === undefined ? [] : this.derivedOf(node);
+    if (node === undefined || type.kind !== 'named' || derived.length === 0) return held;
+    const known = this.kinds.get(node);
+    if (known !== undefined) return heldMessage(known);
+    const [base] = [...this.components.values()].filter((component) => component.node === node);
+    const all = [base!, ...derived].filter((each) => each.node.attributes.get('abstract') !== 'true');
+    if (all.length > KINDS_MAX) {
+      this.notes.add(
+        `${type.name} has more than ${KINDS_MAX} extensions: what is theirs is passed over, and never sent`,
+      );
+      return held;
+    }
+    const draft = this.draft(`Any${shortOf({ name: type.name })}`);
+    this.kinds.set(node, draft.name);
+    for (const component of all) this.kind(draft, component, component.node === node);
+    return heldMessage(draft.name);
+  }
+
+  private kind(into: MessageDraft, component: Component, isDefault: boolean): void {
+    this.step();
+    const local = component.node.attributes.get('name') ?? '';
+    const uri = component.space.namespace;
+    const { type, form } = this.complex(component, typeName(local));
+    if (form !== null) return;
+    const name = freeName(fieldName(local), new Set(into.fields.map((field) => field.name)));
+    const number = into.fields.length + 1;
+    const field: Draft = {
+      ...{
+        name,
+        protoName: protoName(name),
+        number,
+        type,
+        many: 'one',
+        optional: true,
+        required: false,
+        oneof: 'kind',
+      },
+    };
+    into.fields.push(field);
+    this.bindings.set(field, { as: 'kind', uri, local, tag: this.tag(uri, local), isDefault });
+  }
+
+  /** Complex types that extend one, and those that extend them. */
+  private derivedOf(node: XmlElement): readonly Component[] {
+    this.extensions ??= this.extensionsOf();
+    const found = new Map<XmlElement, Component>();
+    const waiting = [node];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+      for (const component of this.extensions.get(next) ?? []) {
+        this.step();
+        if (found.has(component.node)) continue;
+        found.set(component.node, component);
+        waiting.push(component.node);
+      }
+    return [...found.values()];
+  }
+
+  /** By what they extend. */
+  private extensionsOf(): Map<XmlElement, Component[]> {
+    const found = new Map<XmlElement, Component[]>();
+    for (const component of this.components.values()) {
+      const content = component.node.children.find(({ local }) => local === 'complexContent');
+      const [name] = content?.children.find(({ local }) => local === 'extension')?.names.get('base') ?? [];
+      const base = name === undefined ? null : this.find('type', name, component.space);
+      if (base === null) continue;
+      const known = found.get(base.node);
+      if (known === undefined) found.set(base.node, [component]);
+      else known.push(component);
+    }
+    return found;
   }
 
   private put(into: MessageDraft, given: FieldGiven): void {
@@ -448,10 +559,9 @@ export class XsdImport {
   }
 
   /** A map as `xsd.ts` writes it. */
-  private takeEntry(node: XmlElement, { name, fields }: MessageDraft): void {
+  private takeEntry({ name, fields }: MessageDraft): void {
     const [key, value] = fields;
-    if (node.attributes.get('name')?.endsWith('.entry') !== true || key?.type.kind !== 'scalar') return;
-    if (key.name !== 'key' || value?.name !== 'value') return;
+    if (key?.type.kind !== 'scalar' || key.name !== 'key' || value?.name !== 'value') return;
     this.entries.set(name, { key: key.type.name as NonNullable<Field['mapKey']>, type: value.type });
     this.types.delete(name);
   }
@@ -471,7 +581,7 @@ function heldMessage(name: string): Held {
   return { type: { kind: 'named', name }, form: null, isList: false, constraints: null };
 }
 
-function shortOf({ name }: MessageDraft): string {
+function shortOf({ name }: { readonly name: string }): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { FewAccounts } from '../../resources/accounts/testing/few-accounts.ts';
 import { Random } from '../../sim/random.ts';
-import type { AuthStep } from './authenticator.ts';
+import type { AuthStep } from '../text/authenticator.ts';
+import { scramCredentials, scramSha256 } from '../text/scram.ts';
 import { writePingreq } from './encode.ts';
 import { V5 } from './packets.ts';
 import { type Client, play, type Setting } from './playbook.ts';
-import { scramCredentials, scramSha256 } from './scram.ts';
 
 const METHOD = 'SCRAM-SHA-256';
 const SALT = Buffer.from('salty');

@@ -3,12 +3,12 @@ import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Accounts } from '../../resources/accounts/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { Authenticator } from '../text/authenticator.ts';
+import { scramSha256 } from '../text/scram.ts';
 import { beginsWithConnect } from './codec.ts';
 import { mqttDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
-import { scramSha256 } from './scram.ts';
 import { type MqttHost, serveMqtt } from './server.ts';
 
 /** Where clients look for it: `/mqtt` by custom, and what those ask for that were given a host alone. */

@@ -14,7 +14,7 @@ import type { Accounts } from '../../resources/accounts/contract.ts';
 import { OPEN_ACCOUNTS } from '../../resources/accounts/open-accounts.ts';
 import { type Link, linkPipes } from '../../sim/pipes.ts';
 import { World } from '../../sim/world.ts';
-import type { Authenticator } from './authenticator.ts';
+import type { Authenticator } from '../text/authenticator.ts';
 import { PacketReader } from './codec.ts';
 import * as E from './encode.ts';
 import { FakeTopics } from './fake-topics.ts';

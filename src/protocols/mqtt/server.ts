@@ -18,7 +18,7 @@ import type {
   Topics,
 } from '../../resources/topics/contract.ts';
 import { isTopicName, MQTT_SLOTS } from '../../resources/topics/names.ts';
-import type { AuthExchange, Authenticator, AuthStep } from './authenticator.ts';
+import type { AuthExchange, Authenticator, AuthStep } from '../text/authenticator.ts';
 import type { PacketReader } from './codec.ts';
 import { sessionFaults } from './faults.ts';
 import { TopicNames } from './inbound.ts';

@@ -1,8 +1,9 @@
 // WSDL 1.1 of others as services: the styles, the types of XML Schema both ways, what is left out, and what is refused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { type ClientOperation, soapAnswer, soapRequest } from './client.ts';
-import { loadWsdl } from './wsdl-documents.ts';
+import { loadWsdl, WsdlError } from './wsdl-documents.ts';
 import { type ImportedService, importWsdl } from './wsdl-import.ts';
 
 const AT = 'http://partner.test/dir/shop.wsdl';
@@ -57,7 +58,7 @@ async function imported(
     if (found === undefined) throw new Error(`nothing at ${url}`);
     return { bytes: Buffer.from(found), charset: '' };
   });
-  return importWsdl(documents, { name: 'partner.v1.Shop', port });
+  return importWsdl(documents, { name: 'partner.v1.Shop', port, safe: [] });
 }
 
 async function operationOf(given: Given): Promise<ClientOperation> {
@@ -192,6 +193,40 @@ test('sequence, all, attributes, simple content, extension, inner types, lists, 
     sent(operation, { g: 's', ref: 5, in: { deep: 1 }, at: true }),
     '<n1:Call at="true"><n1:g>s</n1:g><n1:Ref>5</n1:Ref><n1:in><n1:deep>1</n1:deep></n1:in></n1:Call>',
   );
+});
+
+test('a type that others extend: xsi:type says what is there', async () => {
+  const extension = (
+    name: string,
+    base: string,
+    inner: string,
+    more = '',
+  ) => `<xs:complexType name="${name}"${more}><xs:complexContent>
+    <xs:extension base="t:${base}">${sequence(inner)}</xs:extension></xs:complexContent></xs:complexType>`;
+  const types = (
+    abstract: string,
+  ) => `<xs:complexType name="Shape" ${abstract}>${sequence(one('id', 'xs:int'))}<xs:attribute name="x"/>
+    </xs:complexType>${extension('Circle', 'Shape', one('r', 'xs:int'))}${extension('Ring', 'Circle', one('hole', 'xs:int'))}`;
+  const content = sequence(one('shape', 't:Shape', 'maxOccurs="unbounded"'));
+  const operation = await operationOf({ schema: echo(content, types('')) });
+  const value = {
+    shape: [{ shape: { id: 1 } }, { circle: { id: 2, r: 5, x: 'y' } }, { ring: { id: 3, r: 4, hole: 1 } }],
+  };
+  const written =
+    '<n1:shape><n1:id>1</n1:id></n1:shape><n1:shape xsi:type="n1:Circle" x="y"><n1:id>2</n1:id><n1:r>5</n1:r></n1:shape>' +
+    '<n1:shape xsi:type="n1:Ring"><n1:id>3</n1:id><n1:r>4</n1:r><n1:hole>1</n1:hole></n1:shape>';
+  assert.equal(sent(operation, value), `<n1:Call>${written}</n1:Call>`);
+  const xmlns = 'xmlns:n1="urn:t" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+  assert.deepEqual(read(operation, `<n1:CallResponse ${xmlns}>${written}</n1:CallResponse>`), value);
+  const odd = `<n1:CallResponse ${xmlns}><n1:shape xsi:type="n1:Newer"><n1:id>7</n1:id><n1:new/></n1:shape></n1:CallResponse>`;
+  assert.deepEqual(read(operation, odd), { shape: [{ shape: { id: 7 } }] });
+  const abstract = await operationOf({ schema: echo(content, types('abstract="true"')) });
+  assert.deepEqual(read(abstract, odd), { shape: [{}] });
+  const kinds = abstract.method.service.schema.types.get('partner.v1.AnyShape');
+  assert.deepEqual(kinds?.kind === 'message' && kinds.fields.map(({ name, oneof }) => [name, oneof]), [
+    ['circle', 'kind'],
+    ['ring', 'kind'],
+  ]);
 });
 
 test('a choice is a oneof; one that repeats is lists; nil stands for what must be there and is not', async () => {
@@ -387,6 +422,118 @@ test('what has no form here is left out, and says why; what is no WSDL is refuse
   const outside = wsdl({ schema: '<xs:include schemaLocation="file:///etc/passwd"/>' });
   await assert.rejects(imported(outside), /is not fetched from there/);
   await assert.rejects(imported(wsdl({ schema: echo(sequence('')) }), {}, 'Other'), /no port Other; there are Port/);
+});
+
+test('parts of a message that go as headers are not in the body', async () => {
+  const messages = `${ELEMENTS.replace('</wsdl:message>', '<wsdl:part name="session" element="t:Session"/></wsdl:message>')}`;
+  const binding = `<wsdl:operation name="Call"><soap:operation soapAction="x"/><wsdl:input><soap:body use="literal"/>
+    <soap:header message="t:In" part="session" use="literal"/></wsdl:input><wsdl:output><soap:body use="literal"/></wsdl:output>
+    </wsdl:operation>`;
+  const schema = echo(sequence(one('a', 'xs:int')), '<xs:element name="Session" type="xs:string"/>');
+  assert.equal(sent(await operationOf({ schema, messages, binding }), { a: 1 }), '<n1:Call><n1:a>1</n1:a></n1:Call>');
+});
+
+test('numbers and words that are empty in an answer are absent', async () => {
+  const colour = `<xs:simpleType name="C"><xs:restriction base="xs:string"><xs:enumeration value="A"/></xs:restriction></xs:simpleType>
+    <xs:simpleType name="D"><xs:restriction base="xs:string"><xs:enumeration value="a b"/></xs:restriction></xs:simpleType>`;
+  const parts = `${one('n', 'xs:int')}${one('c', 't:C')}${one('d', 't:D')}${one('s', 'xs:string')}${one('l', 'xs:int', 'maxOccurs="9"')}`;
+  const operation = await operationOf({ schema: echo(sequence(parts), colour) });
+  const answer = '<r><n/><c> </c><d></d><s/><l>1</l><l/><l>2</l></r>';
+  assert.deepEqual(JSON.parse(shown(read(operation, answer))), { s: '', l: [1, 2] });
+});
+
+test('a port of a policy that asks for WS-Addressing has its headers', async () => {
+  const policy = `<wsp:Policy wsu:Id="P" xmlns:wsp="http://schemas.xmlsoap.org/ws/2004/09/policy"
+    xmlns:wsu="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"><wsp:ExactlyOne><wsp:All>
+    <wsaw:UsingAddressing xmlns:wsaw="http://www.w3.org/2006/05/addressing/wsdl"/></wsp:All></wsp:ExactlyOne></wsp:Policy>`;
+  const text = wsdl({ schema: echo(sequence(one('a', 'xs:int'))), extra: policy, soap: '12' }).replace(
+    '<wsdl:binding name="B" type="t:P">',
+    '<wsdl:binding name="B" type="t:P"><wsp:PolicyReference URI="#P" xmlns:wsp="http://schemas.xmlsoap.org/ws/2004/09/policy"/>',
+  );
+  const request = soapRequest((await imported(text)).operations.get('Call')!, { a: 1 }, TERMS);
+  assert.ok('body' in request);
+  const body = String(request.body);
+  assert.match(
+    body,
+    /<wsa:Action [^>]+>urn:t:Call<.*<wsa:MessageID [^>]+>urn:uuid:[0-9a-f-]{36}<.*<wsa:To [^>]+>http:\/\/partner\.test\/call</,
+  );
+});
+
+test('types deep in types, and one of many operations that cannot be', async () => {
+  const deep = Array.from(
+    { length: 2_000 },
+    (_, at) => `<xs:complexType name="T${at}">${sequence(one('t', `t:T${at + 1}`, 'minOccurs="0"'))}</xs:complexType>`,
+  ).join('');
+  const end = `<xs:complexType name="T2000">${sequence('')}</xs:complexType>`;
+  await assert.rejects(imported(wsdl({ schema: echo(sequence(one('t', 't:T0')), deep + end) })), /nested too deeply/);
+  const name = (text: string) =>
+    text.replaceAll('Call', 'Other').replaceAll('"In"', '"In2"').replaceAll('t:In', 't:In2');
+  const messages = `${ELEMENTS}<wsdl:message name="In2"><wsdl:part name="p" element="t:Other"/></wsdl:message>`;
+  const operation = '<wsdl:operation name="Call"><wsdl:input message="t:In"/></wsdl:operation>';
+  const bound = `<wsdl:operation name="Call"><wsdl:input><soap:body use="literal"/></wsdl:input></wsdl:operation>`;
+  const bad = `<xs:element name="Other"><xs:complexType>${sequence(`${one('ok', 't:Thing')}${one('a', 't:No')}`)}</xs:complexType></xs:element>`;
+  const { operations, notes, service } = await imported(
+    wsdl({
+      schema: echo(sequence(one('a', 'xs:int')), bad),
+      messages,
+      portType: operation + name(operation),
+      binding: bound + name(bound),
+    }),
+  );
+  assert.deepEqual([...operations.keys()], ['Call']);
+  assert.match(notes.join(), /the operation Other is left out: there is no type \{urn:t\}No/);
+  assert.deepEqual([...service.schema.types.keys()].sort(), ['google.protobuf.Empty', 'partner.v1.Thing']);
+});
+
+/** A text with some of it gone, doubled or put elsewhere. */
+const damaged = (text: string) =>
+  fc
+    .array(fc.tuple(fc.nat(text.length), fc.nat(40), fc.constantFrom('cut', 'double', '<', '"', 'x', '&')), {
+      maxLength: 4,
+    })
+    .map((edits) =>
+      edits.reduce((given, [at, length, what]) => {
+        const middle = what === 'cut' ? '' : what === 'double' ? given.slice(at, at + length).repeat(2) : what;
+        return given.slice(0, at) + middle + given.slice(at + length);
+      }, text),
+    );
+
+test('whatever is in a description, it is imported or refused', async () => {
+  const schema = echo(
+    sequence(one('a', 'xs:int') + one('b', 't:Thing', 'minOccurs="0"') + one('c', 't:C')),
+    '<xs:simpleType name="C"><xs:restriction base="xs:string"><xs:enumeration value="A"/></xs:restriction></xs:simpleType>',
+  );
+  const property = fc.asyncProperty(damaged(wsdl({ schema })), async (text) => {
+    try {
+      for (const operation of (await imported(text)).operations.values()) {
+        const request = soapRequest(operation, {}, TERMS);
+        assert.ok('body' in request);
+        read(operation, '<x/>');
+      }
+    } catch (error) {
+      assert.ok(error instanceof WsdlError || /^nothing at /.test((error as Error).message), String(error));
+    }
+  });
+  await fc.assert(property, { numRuns: 2_000 });
+});
+
+test('whatever is in an answer, it is a value or a status', async () => {
+  const operation = await operationOf({
+    schema: echo(sequence(one('a', 'xs:int') + one('b', 't:Thing', 'minOccurs="0"'))),
+  });
+  const answer = (body: string) =>
+    `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>${body}</e:Body></e:Envelope>`;
+  const texts = [
+    answer('<t:CallResponse xmlns:t="urn:t"><t:a>1</t:a><t:b><t:a>2</t:a></t:b></t:CallResponse>'),
+    answer(
+      '<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring><detail><a><b>c</b></a></detail></e:Fault>',
+    ),
+  ];
+  const property = fc.property(fc.oneof(...texts.map(damaged)), fc.constantFrom(200, 500, 404), (text, status) => {
+    const told = soapAnswer(operation, status, 'text/xml', Buffer.from(text));
+    assert.ok(told.status === null ? 'value' in told : typeof told.status.code === 'string');
+  });
+  fc.assert(property, { numRuns: 3_000 });
 });
 
 test('groups that grow without end, and deep ones, stop', async () => {

@@ -26,6 +26,8 @@ export interface ImportOptions {
   readonly name: string;
   /** The port whose operations are taken; '' for the first of SOAP 1.1 of each port type, or else of SOAP 1.2. */
   readonly port: string;
+  /** Operations that change nothing, which no WSDL says. */
+  readonly safe: readonly string[];
 }
 
 const ONE_ANSWER_MS = 60_000;
@@ -105,6 +107,8 @@ class Importing {
         }
       }
     }
+    this.types.settle();
+    for (const [own, draft] of [...this.drafts]) this.settled(own, draft);
     if (this.drafts.size === 0)
       throw new WsdlError(
         `the description has no operation that can be called${this.notes.map((note) => `; ${note}`).join('')}`,
@@ -211,36 +215,42 @@ class Importing {
     const [output] = childrenOf(abstract, 'output');
     if (input === undefined) throw new WsdlError('it is told by the server, and not called');
     const own = typeName(name);
-    const bodyIn = bodyOf(childrenOf(node, 'input')[0]);
-    const bodyOut = bodyOf(childrenOf(node, 'output')[0]);
+    const [boundIn] = childrenOf(node, 'input');
+    const [boundOut] = childrenOf(node, 'output');
     const given = { isRpc, name };
     const addressed = ADDRESSING_ACTIONS.map((key) => input.attributes.get(key)).find((action) => action !== undefined);
     const action = soap?.attributes.get('soapAction') ?? '';
     return {
       ...{ name, port, action: port.isAddressed ? (addressed ?? action) : action },
       description: documentationOf(abstract),
-      input: this.body(messageName(input), bodyIn, { ...given, place: `${own}Request`, element: name }),
+      input: this.body(messageName(input), boundIn, { ...given, place: `${own}Request`, element: name }),
       output:
         output === undefined
           ? { uri: '', local: '', message: this.empty }
-          : this.body(messageName(output), bodyOut, { ...given, place: `${own}Response`, element: `${name}Response` }),
+          : this.body(messageName(output), boundOut, { ...given, place: `${own}Response`, element: `${name}Response` }),
       faults: childrenOf(abstract, 'fault').flatMap((fault) => this.fault(fault)),
     };
   }
 
   private body(
     name: string,
-    soap: XmlElement | undefined,
+    bound: XmlElement | undefined,
     { isRpc, place, element }: { readonly isRpc: boolean; readonly place: string; readonly element: string },
   ): Body {
+    const soap = soapIn(bound, 'body')[0];
     if (soap?.attributes.get('use') === 'encoded')
       throw new WsdlError('it has values in SOAP encoding, which is not spoken');
     const found = this.named('message', name);
     if (found === null) throw new WsdlError(`there is no message ${name}`);
     const only = soap?.attributes.get('parts')?.split(/\s+/).filter(Boolean);
-    const parts = childrenOf(found.node, 'part').filter(
-      ({ attributes }) => only === undefined || only.includes(attributes.get('name') ?? ''),
-    );
+    // Parts of the same message that go as headers are not in the body.
+    const others = soapIn(bound, 'header')
+      .filter((header) => messageName(header) === name)
+      .map((header) => header.attributes.get('part') ?? '');
+    const parts = childrenOf(found.node, 'part').filter(({ attributes }) => {
+      const part = attributes.get('name') ?? '';
+      return only === undefined ? !others.includes(part) : only.includes(part);
+    });
     if (isRpc) {
       const message =
         parts.length === 0
@@ -282,12 +292,33 @@ class Importing {
     }
   }
 
+  /** Leaves out an operation, or a fault of it, whose types are not whole. */
+  private settled(own: string, draft: Draft): void {
+    const { name, input, output, faults } = draft;
+    const problem = this.types.problemOf(input.message) || this.types.problemOf(output.message);
+    if (problem !== '') {
+      this.drafts.delete(own);
+      this.notes.push(`the operation ${name} is left out: ${problem}`);
+      return;
+    }
+    const whole = faults.filter(({ local, message }) => {
+      const wrong = this.types.problemOf(message);
+      if (wrong !== '') this.notes.push(`the fault ${local} of ${name} has no type here: ${wrong}`);
+      return wrong === '';
+    });
+    this.drafts.set(own, { ...draft, faults: whole });
+  }
+
   // ---- the service -------------------------------------------------------------------------------------------------
 
   private compiled(): ImportedService {
     const { types } = this;
     const drafts = [...this.drafts];
-    types.relax(drafts.flatMap(([, { output, faults }]) => [output.message, ...faults.map(({ message }) => message)]));
+    const safe = new Set(this.options.safe);
+    const unknown = [...safe].filter((name) => drafts.every(([own, draft]) => own !== name && draft.name !== name));
+    if (unknown.length > 0) throw new WsdlError(`there is no operation ${unknown.join(', ')}`);
+    types.keep(drafts.flatMap(([, { input, ...ends }]) => [input.message, ...endsOf(ends)]));
+    types.relax(drafts.flatMap(([, ends]) => endsOf(ends)));
     types.types.set(EMPTY_NAME, this.empty as MessageType | EnumType);
     const methods = new Map<string, Method>();
     const operations = new Map<string, ClientOperation>();
@@ -300,7 +331,8 @@ class Importing {
       const { input, output, description, port, action, faults } = draft;
       const method: Method = {
         ...{ name: own, service, kind: 'unary', input: input.message, output: output.message, description },
-        ...{ idempotency: 'none', http: [], deprecated: false, deadlineMs: ONE_ANSWER_MS },
+        idempotency: safe.has(own) || safe.has(draft.name) ? 'safe' : 'none',
+        ...{ http: [], deprecated: false, deadlineMs: ONE_ANSWER_MS },
       };
       methods.set(own, method);
       const tag = types.tag(input.uri, input.local);
@@ -327,6 +359,11 @@ class Importing {
   }
 }
 
+/** What may come back. */
+function endsOf({ output, faults }: Pick<Draft, 'output' | 'faults'>): MessageType[] {
+  return [output.message, ...faults.map(({ message }) => message)];
+}
+
 function isSoap(uri: string): boolean {
   return uri === WSDL_SOAP_11 || uri === WSDL_SOAP_12;
 }
@@ -339,14 +376,12 @@ function messageName(node: XmlElement): string {
   return node.names.get('message')?.[0] ?? '';
 }
 
-/** soap:body, which may stand within a part of MIME. */
-function bodyOf(node: XmlElement | undefined): XmlElement | undefined {
-  for (const child of node?.children ?? []) {
-    if (child.local === 'body' && isSoap(child.uri)) return child;
-    const inner = child.local === 'multipartRelated' || child.local === 'part' ? bodyOf(child) : undefined;
-    if (inner !== undefined) return inner;
-  }
-  return undefined;
+/** soap:body and soap:header, which may stand within a part of MIME. */
+function soapIn(node: XmlElement | undefined, name: 'body' | 'header'): XmlElement[] {
+  return (node?.children ?? []).flatMap((child) => {
+    if (child.local === name && isSoap(child.uri)) return [child];
+    return child.local === 'multipartRelated' || child.local === 'part' ? soapIn(child, name) : [];
+  });
 }
 
 function documentationOf(node: XmlElement): string {

@@ -144,6 +144,11 @@ export abstract class TextSession implements Session {
     this.raw = null;
   }
 
+  /** What the raw bytes were for is under way: `proceed` is called once it has been answered. */
+  protected wait(): void {
+    this.busy = true;
+  }
+
   /** Reads no more for now: raw bytes have no room. `release` goes on. */
   protected hold(): void {
     this.held = true;

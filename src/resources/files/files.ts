@@ -24,9 +24,10 @@ type Told = (event: C.FileEvent) => void;
 export class TreeFiles implements C.Files {
   readonly locks: FileLocks;
   readonly former: Former;
+  noticing: Promise<unknown> = Promise.resolve();
   private readonly trees: Trees;
   private readonly rights: Rights;
-  private readonly quotas: Quotas;
+  readonly quotas: Quotas;
   private readonly kept: KeptProperties;
   private readonly hashes = new Hashes();
   private readonly told: Told;

@@ -6,6 +6,7 @@ import type { FileEvent, Files } from './contract.ts';
 import { TreeFiles } from './files.ts';
 import { FormerRecords, type KeepRule } from './former-records.ts';
 import { FILE_LIMITS } from './limits.ts';
+import { type NoticeOptions, Outside } from './outside.ts';
 import { KeptProperties } from './properties.ts';
 import type { QuotaRule } from './quotas.ts';
 import { Rights } from './rights.ts';
@@ -22,6 +23,8 @@ export interface FilesOptions {
   readonly quotas?: readonly QuotaRule[];
   /** What is kept of what is deleted and overwritten. */
   readonly keep?: readonly KeepRule[];
+  /** Tells of what other programs change in the trees; not when absent. */
+  readonly notice?: NoticeOptions | undefined;
   /** Of one account, each way; 0 for as fast as it goes. */
   readonly bytesPerSecond?: number;
   readonly told: (event: FileEvent) => void;
@@ -31,6 +34,8 @@ export interface FilesOptions {
 
 /** Files that can be closed. */
 export interface OpenFiles extends Files {
+  /** From then on it is told of what other programs change. */
+  readonly noticing: Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -39,17 +44,26 @@ export async function openFiles(options: FilesOptions): Promise<OpenFiles> {
   const trees = new Trees(options.tree, options.mounts ?? new Map());
   const kept = new KeptProperties(space, options.wall);
   const records = new FormerRecords(space, options.wall);
-  const files = new TreeFiles(options, trees, new Rights(options.permissions), kept, records);
+  let outside: Outside | null = null;
+  const told = (event: FileEvent) => {
+    outside?.own(event);
+    options.told(event);
+  };
+  const files = new TreeFiles({ ...options, told }, trees, new Rights(options.permissions), kept, records);
   for (const folder of options.folders ?? []) {
     const made = await options.tree.makeFolder(folder);
     if (made === OK) options.told({ event: 'folder', path: folder });
   }
   await files.sweep();
+  if (options.notice !== undefined)
+    outside = new Outside(trees, options.notice, options.told, (path, bytes) => files.quotas.changed(path, bytes));
   const timer = setInterval(() => void files.sweep().catch(() => {}), FILE_LIMITS.sweepMs);
   timer.unref();
   const close = files.close.bind(files);
+  if (outside !== null) files.noticing = outside.ready;
   files.close = async () => {
     clearInterval(timer);
+    outside?.stop();
     await close();
   };
   return files;

@@ -6,10 +6,22 @@ import { posix } from 'node:path';
 import { SharedDescriptor } from '../../core/file-reading.ts';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { AsideFiles, FileStat, FileTree, FileWriteOptions, FileWriter, TreeFile, TreeFolder } from '../engine.ts';
+import type {
+  AsideFiles,
+  FileStat,
+  FileTree,
+  FileWriteOptions,
+  FileWriter,
+  NoticedChange,
+  NoticeLimits,
+  Noticing,
+  TreeFile,
+  TreeFolder,
+} from '../engine.ts';
 import { isTreePath, parentOf } from '../paths.ts';
 import { ASIDE_FLAGS, Aside } from './aside.ts';
 import { DiskFolder, Listings } from './folder.ts';
+import { DiskNoticing } from './noticing.ts';
 import { type Copy, cloneFile, PendingCopies } from './pending.ts';
 import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
 import { outcomeOf } from './troubles.ts';
@@ -350,6 +362,10 @@ export class DiskTree implements FileTree {
     drop: (id) => this.kept.drop(id),
     names: (before) => this.kept.names(before),
   };
+
+  notice(limits: NoticeLimits, told: (change: NoticedChange) => void): Noticing {
+    return new DiskNoticing(this.places.root, this, limits, told);
+  }
 
   private async putAside(path: string, id: string): Promise<Outcome> {
     if (path === '' || !isServed(path)) return INVALID;

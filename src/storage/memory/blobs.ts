@@ -101,6 +101,13 @@ export class MemoryBlobs implements Blobs {
     this.bytesMax = bytesMax;
   }
 
+  /** Has what a former one had committed. */
+  inherit(former: MemoryBlobs): void {
+    for (const [id, bytes] of former.blobs) this.blobs.set(id, bytes);
+    this.held = former.held;
+    this.lastId = former.lastId;
+  }
+
   writer(): BlobWriter {
     return new MemoryWriter(this.later, this.injected, (bytes, waiter, token) => {
       if (bytes === null || this.held + bytes.length > this.bytesMax) {

@@ -43,6 +43,7 @@ export class MemoryEngine implements Engine {
   restarted(): MemoryEngine {
     const engine = new MemoryEngine({ later: this.later, bytesMax: this.bytesMax });
     engine.former = this;
+    engine.blobs.inherit(this.blobs);
     return engine;
   }
 

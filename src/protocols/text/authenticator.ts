@@ -1,12 +1,12 @@
-// Enhanced authentication (MQTT 5.0 §4.12) as the server plugs it in: a method has a name and begins exchanges, an exchange
-// answers the client's data step by step. It knows neither packets nor accounts.
+// Authentication by steps, as a server plugs it in: a method has a name and begins exchanges, an exchange answers the client's data
+// step by step. For MQTT's enhanced authentication (MQTT 5.0 §4.12) and SASL (RFC 4422). It knows no wire and no accounts.
 import type { Outcome } from '../../core/outcome.ts';
 
 /** What an exchange makes of the client's data. */
 export type AuthStep =
-  /** More is needed: `data` goes to the client in an AUTH 0x18. */
+  /** More is needed: `data` goes to the client. */
   | { readonly step: 'continue'; readonly data: Uint8Array }
-  /** It is `account`; `data` goes to the client with the CONNACK or the last AUTH. */
+  /** It is `account`; `data` goes to the client with the answer. */
   | { readonly step: 'done'; readonly account: string; readonly data: Uint8Array | null }
   /** UNKNOWN for wrong credentials, of `account`; INVALID for data that is not of the method, BUSY, FAILED. */
   | { readonly step: 'refused'; readonly outcome: Exclude<Outcome, 0>; readonly account?: string };

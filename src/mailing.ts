@@ -1,0 +1,71 @@
+// The mail of a running server: its domains and aliases, its events as topics, and what is mailed to topics.
+import type { Config } from './config.ts';
+import type { Caller } from './core/caller.ts';
+import type { Outcome } from './core/outcome.ts';
+import type { Turn } from './core/turn.ts';
+import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
+import { type Part, readStructure } from './formats/mime/structure.ts';
+import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import { StoredMail } from './resources/mail/mail.ts';
+import type { Topics } from './resources/topics/contract.ts';
+import { type Announcer, announceEvent } from './resources/topics/events.ts';
+import type { Engine } from './storage/engine.ts';
+
+export interface MailingOptions {
+  readonly engine: Engine;
+  readonly turn: Turn;
+  readonly accounts: StoredAccounts;
+  readonly topics: Topics & Announcer;
+}
+
+/** Rejects when the store cannot be read. */
+export function openServerMail({ mail }: Config, options: MailingOptions): Promise<StoredMail> {
+  const { engine, turn, accounts, topics } = options;
+  return StoredMail.open({
+    engine,
+    permissions: accounts.permissions,
+    domains: mail.domains,
+    catching: mail.mode === 'catch',
+    aliases: mail.aliases,
+    catchAll: mail.catchAll,
+    isAccount: (name) => accounts.store.byName.has(name),
+    quotaOf: () => mail.quotaBytes ?? Number.POSITIVE_INFINITY,
+    told: (event) => announceEvent(topics, `mail/${levelsOf(event.mailbox)}/${levelsOf(event.folder)}`, event),
+    publish: (caller, topic, message) => publishMail(topics, caller, topic, message),
+    wall: () => turn.clock.wall,
+  });
+}
+
+/** A name as levels of a topic: what would be a wildcard there is written as an escape. */
+function levelsOf(name: string): string {
+  return name.replace(/[+#%]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/** The body of a mail, decoded, becomes a message; what is told of it, the message's properties. */
+function publishMail(topics: Topics, caller: Caller, topic: string, message: Buffer): Promise<Outcome> {
+  const root = readStructure(message, 0, message.length);
+  const part = bodyOf(root);
+  const { from, subject, messageId } = parseMessage(message);
+  const charset = part.parameters.find(([name]) => name === 'charset')?.[1];
+  const contentType = `${part.type}/${part.subtype}${charset === undefined ? '' : `; charset=${charset}`}`;
+  const properties = [
+    'from',
+    from.map(({ address }) => address).join(', '),
+    'subject',
+    subject,
+    'message-id',
+    messageId,
+  ];
+  const payload = Buffer.from(decodedPart(message, part));
+  return new Promise((resolve) => {
+    const publication = { topic, payload, contentType, properties, assurance: 1 as const };
+    topics.publish(caller, publication, { settled: (_token, outcome) => resolve(outcome) }, 0);
+  });
+}
+
+/** The first text of a multipart, else its first part. */
+function bodyOf(part: Part): Part {
+  const { parts } = part;
+  if (parts.length === 0) return part;
+  return bodyOf(parts.find(({ type, subtype }) => type === 'text' && subtype === 'plain') ?? parts[0]!);
+}

@@ -1,0 +1,327 @@
+// One folder in memory: columns of numbers, some 40 bytes a message, that follow its records, so that what is committed is
+// known in the order of its commits. Everybody who has the folder open shares it.
+import type { Reading, Sink } from '../../core/sink.ts';
+import type { Entry, Following, Space } from '../../storage/engine.ts';
+import type { Bytes } from './bytes.ts';
+import {
+  type Folder,
+  type FolderFacts,
+  type FolderListener,
+  KEYWORDS_MAX,
+  SEEN,
+  SYSTEM_FLAG_COUNT,
+  SYSTEM_FLAGS,
+} from './contract.ts';
+import { expungedKey, type FolderRecord, type MessageRecord, type Place, readMessage, readUids } from './records.ts';
+
+/** What a folder needs of the store. */
+export interface FolderHost {
+  readonly space: Space;
+  readonly bytes: Bytes;
+  /** Puts the folder's record with what was told as recent. */
+  recent(folder: OpenFolder): void;
+}
+
+const FIRST = 64;
+/** Of one message in all columns. */
+export const INDEX_BYTES = 44;
+
+export class OpenFolder implements Folder {
+  record: FolderRecord;
+  uidNext: number;
+  modseq = 0;
+  uids: Uint32Array = new Uint32Array(FIRST);
+  count = 0;
+  unseen = 0;
+  bytes = 0;
+  readonly keywords: string[] = [];
+  /** How many have it open. */
+  holders = 0;
+  private flags: Uint32Array = new Uint32Array(FIRST);
+  private sizes: Uint32Array = new Uint32Array(FIRST);
+  private headers: Uint32Array = new Uint32Array(FIRST);
+  private modseqs: Float64Array = new Float64Array(FIRST);
+  private dates: Float64Array = new Float64Array(FIRST);
+  /** A blob as a negative number, or folder and UID of where the bytes were first in one. */
+  private places: Float64Array = new Float64Array(FIRST);
+  private readonly host: FolderHost;
+  private readonly listeners = new Set<FolderListener>();
+  private following: Following | null = null;
+  private loading: Map<number, MessageRecordOf> | null = new Map();
+  private gone: number[] = [];
+
+  constructor(host: FolderHost, record: FolderRecord, uidNext: number) {
+    this.host = host;
+    this.record = record;
+    this.uidNext = uidNext;
+  }
+
+  /** Reads what is stored and follows from there. Rejects when the store cannot be read. */
+  load(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.following = this.host.space.follow(`m/${this.record.id}/`, 0, {
+        entry: (entry) => this.entry(entry),
+        live: () => {
+          this.arrange();
+          resolve();
+        },
+        failed: () => reject(new Error(`the folder ${this.record.name} of ${this.record.mailbox} could not be read`)),
+      });
+    });
+  }
+
+  close(): void {
+    this.following?.stop();
+    this.following = null;
+  }
+
+  get facts(): FolderFacts {
+    const { name, use, subscribed, id } = this.record;
+    return { name, use, subscribed, id };
+  }
+
+  get uidValidity(): number {
+    return this.record.uidValidity;
+  }
+
+  /** Bytes of memory that its columns take. */
+  get indexBytes(): number {
+    return this.uids.length * INDEX_BYTES;
+  }
+
+  // ---- reading ---------------------------------------------------------------------------------------------------------
+
+  find(uid: number): number {
+    const { uids } = this;
+    let low = 0;
+    let high = this.count - 1;
+    // Arrivals are asked for most.
+    if (high >= 0 && uids[high] === uid) return high;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const value = uids[middle]!;
+      if (value === uid) return middle;
+      if (value < uid) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
+  }
+
+  flagsAt(at: number): number {
+    return this.flags[at]!;
+  }
+
+  sizeAt(at: number): number {
+    return this.sizes[at]!;
+  }
+
+  dateAt(at: number): number {
+    return this.dates[at]!;
+  }
+
+  modseqAt(at: number): number {
+    return this.modseqs[at]!;
+  }
+
+  headerSizeAt(at: number): number {
+    return this.headers[at]!;
+  }
+
+  placeAt(at: number): Place {
+    const place = this.places[at]!;
+    if (place < 0) return { blob: -place, folder: 0, uid: 0 };
+    return { blob: 0, folder: Math.floor(place / 0x1_0000_0000), uid: place % 0x1_0000_0000 };
+  }
+
+  /** A message as it is kept. */
+  recordAt(at: number): MessageRecord {
+    return {
+      ...this.placeAt(at),
+      flags: this.flags[at]! & SYSTEM_FLAGS,
+      keywords: this.keywordsAt(at),
+      date: this.dates[at]!,
+      size: this.sizes[at]!,
+      headerSize: this.headers[at]!,
+    };
+  }
+
+  keywordsAt(at: number): string[] {
+    const bits = this.flags[at]! >>> SYSTEM_FLAG_COUNT;
+    return bits === 0 ? [] : this.keywords.filter((_, index) => (bits & (1 << index)) !== 0);
+  }
+
+  read(uid: number, start: number, end: number, sink: Sink): Reading {
+    const at = this.find(uid);
+    return this.host.bytes.read(at < 0 ? null : this.placeAt(at), start, end, sink);
+  }
+
+  async whole(uid: number): Promise<Buffer | null> {
+    const at = this.find(uid);
+    return at < 0 ? null : this.host.bytes.whole(this.placeAt(at), this.sizes[at]!);
+  }
+
+  listen(listener: FolderListener): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  async expungedSince(modseq: number): Promise<number[] | null> {
+    const key = expungedKey(this.record.id);
+    if ((await this.host.space.droppedOf(key)) > modseq) return null;
+    const found: number[] = [];
+    await this.host.space.scanKey(key, modseq, ({ bytes }) => {
+      for (const uid of readUids(bytes)) found.push(uid);
+      return true;
+    });
+    return found.sort((one, other) => one - other);
+  }
+
+  takeRecent(): number {
+    const { recent } = this.record;
+    if (recent < this.uidNext) {
+      this.record = { ...this.record, recent: this.uidNext };
+      this.host.recent(this);
+    }
+    return recent;
+  }
+
+  /** Whether a message could have these keywords beside those that the folder has. */
+  hasRoomFor(keywords: readonly string[]): boolean {
+    const more = new Set(keywords.filter((keyword) => this.keywordBit(keyword) < 0).map((word) => word.toLowerCase()));
+    return this.keywords.length + more.size <= KEYWORDS_MAX;
+  }
+
+  /** The bit of a keyword, in any case of its letters; -1 for one that no message has had. */
+  keywordBit(keyword: string): number {
+    const lower = keyword.toLowerCase();
+    const index = this.keywords.findIndex((known) => known.toLowerCase() === lower);
+    return index < 0 ? -1 : index + SYSTEM_FLAG_COUNT;
+  }
+
+  // ---- following -------------------------------------------------------------------------------------------------------
+
+  private entry(entry: Entry): void {
+    const uid = Number(entry.key.slice(entry.key.lastIndexOf('/') + 1));
+    this.modseq = Math.max(this.modseq, entry.sequence);
+    if (this.loading !== null) {
+      // What is committed meanwhile may come among what is stored.
+      if (entry.removed) this.loading.delete(uid);
+      else this.loading.set(uid, { uid, modseq: entry.sequence, record: readMessage(entry.bytes) });
+      return;
+    }
+    if (entry.removed) this.expunge(uid);
+    else this.put(uid, entry.sequence, readMessage(entry.bytes));
+  }
+
+  /** What was stored came in the order of its last changes. */
+  private arrange(): void {
+    const loaded = [...this.loading!.values()].sort((one, other) => one.uid - other.uid);
+    this.loading = null;
+    this.grow(loaded.length);
+    for (const { uid, modseq, record } of loaded) this.add(uid, modseq, record);
+  }
+
+  private put(uid: number, modseq: number, record: MessageRecord): void {
+    const at = this.find(uid);
+    if (at < 0) {
+      this.add(uid, modseq, record);
+      for (const listener of this.listeners) listener.added(uid);
+      return;
+    }
+    this.unseen -= this.flags[at]! & SEEN ? 0 : 1;
+    this.flags[at] = this.bitsOf(record);
+    this.unseen += this.flags[at]! & SEEN ? 0 : 1;
+    this.modseqs[at] = modseq;
+    for (const listener of this.listeners) listener.flagged(uid);
+  }
+
+  private add(uid: number, modseq: number, record: MessageRecord): void {
+    if (this.count === this.uids.length) this.grow(this.count + 1);
+    const at = this.count++;
+    this.uids[at] = uid;
+    this.flags[at] = this.bitsOf(record);
+    this.sizes[at] = record.size;
+    this.headers[at] = record.headerSize;
+    this.modseqs[at] = modseq;
+    this.dates[at] = record.date;
+    this.places[at] = record.blob > 0 ? -record.blob : record.folder * 0x1_0000_0000 + record.uid;
+    this.unseen += record.flags & SEEN ? 0 : 1;
+    this.bytes += record.size;
+    if (uid >= this.uidNext) this.uidNext = uid + 1;
+  }
+
+  private bitsOf(record: MessageRecord): number {
+    let bits = record.flags;
+    for (const keyword of record.keywords) {
+      let bit = this.keywordBit(keyword);
+      if (bit < 0 && this.keywords.length < KEYWORDS_MAX) bit = this.keywords.push(keyword) - 1 + SYSTEM_FLAG_COUNT;
+      if (bit >= 0) bits |= 1 << bit;
+    }
+    return bits >>> 0;
+  }
+
+  /** Expunges of one batch are made at once: the columns are moved once. */
+  private expunge(uid: number): void {
+    if (this.gone.length === 0) queueMicrotask(() => this.remove());
+    this.gone.push(uid);
+  }
+
+  /** Makes what was expunged go; whoever holds the former `uids` keeps them. */
+  private remove(): void {
+    const gone = new Set(this.gone);
+    this.gone = [];
+    const former = this.uids;
+    const uids = new Uint32Array(former.length);
+    const expunged: number[] = [];
+    let to = 0;
+    for (let at = 0; at < this.count; at++) {
+      const uid = former[at]!;
+      if (gone.has(uid)) {
+        expunged.push(uid);
+        this.unseen -= this.flags[at]! & SEEN ? 0 : 1;
+        this.bytes -= this.sizes[at]!;
+        continue;
+      }
+      uids[to] = uid;
+      this.flags[to] = this.flags[at]!;
+      this.sizes[to] = this.sizes[at]!;
+      this.headers[to] = this.headers[at]!;
+      this.modseqs[to] = this.modseqs[at]!;
+      this.dates[to] = this.dates[at]!;
+      this.places[to] = this.places[at]!;
+      to++;
+    }
+    this.uids = uids;
+    this.count = to;
+    if (expunged.length > 0) for (const listener of this.listeners) listener.expunged(expunged);
+  }
+
+  /** It was removed, with all that was in it. */
+  removed(): void {
+    this.close();
+    for (const listener of this.listeners) listener.removed();
+  }
+
+  private grow(count: number): void {
+    if (count <= this.uids.length) return;
+    const size = Math.max(count, this.uids.length * 2);
+    this.uids = grown(this.uids, new Uint32Array(size));
+    this.flags = grown(this.flags, new Uint32Array(size));
+    this.sizes = grown(this.sizes, new Uint32Array(size));
+    this.headers = grown(this.headers, new Uint32Array(size));
+    this.modseqs = grown(this.modseqs, new Float64Array(size));
+    this.dates = grown(this.dates, new Float64Array(size));
+    this.places = grown(this.places, new Float64Array(size));
+  }
+}
+
+interface MessageRecordOf {
+  readonly uid: number;
+  readonly modseq: number;
+  readonly record: MessageRecord;
+}
+
+function grown<Column extends Uint32Array | Float64Array>(from: Column, to: Column): Column {
+  to.set(from);
+  return to;
+}
