@@ -291,6 +291,7 @@ function serverOf(
     outbound: config.outbound,
     kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
     handles: native?.handles() ?? undefined,
+    batches: native === null ? undefined : (...given) => native.datagrams(...given) ?? -1,
     sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
     access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
     limits: config.limits as never,
