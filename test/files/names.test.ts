@@ -1,5 +1,5 @@
 // A folder with a hundred thousand names, listed by each protocol: all of them once, in memory that does not grow with them.
-// PORTICO_NAMES has it do more.
+// NAMES_IN_FOLDER has it do more.
 import assert from 'node:assert/strict';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -10,7 +10,7 @@ import type { FileEntryWithStats } from 'ssh2';
 import { type Running, runCommand, startServer } from '../server-process.ts';
 import { ACCOUNT, BASIC, openSftp, PASSWORD } from './ways.ts';
 
-const NAMES = Number(process.env.PORTICO_NAMES ?? 100_000);
+const NAMES = Number(process.env.NAMES_IN_FOLDER ?? 100_000);
 const TIMEOUT = { timeout: 120_000, skip: process.platform === 'linux' ? false : 'memory is read from /proc' };
 /** What a listing may cost beside what the server needs anyhow; the names alone are several times that in a million. */
 const GROWTH_MAX = 150_000_000;
