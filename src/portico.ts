@@ -284,7 +284,7 @@ function serverOf(
     ...serves,
     settings: (name) => {
       if (name === 'dns') return naming.settings;
-      return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
+      return name === 'ftp' || name === 'graphql' || name === 'files' ? config[name] : undefined;
     },
     log,
     software: SOFTWARE,

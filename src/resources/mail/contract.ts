@@ -221,7 +221,7 @@ export interface Mail {
   incoming(envelope: Envelope): IncomingMail;
   /** The name of the caller's own mailbox; `''` for who has none. */
   own(caller: Caller): string;
-  /** Makes the caller's own when it is not there. MISSING, DENIED, UNKNOWN. */
+  /** Makes the caller's own when it is not there, and any while mail is caught. MISSING, DENIED, UNKNOWN. */
   open(caller: Caller, name: string): Promise<Mailbox | Outcome>;
   /** Those that the caller may read, by name, those behind `after`. */
   list(caller: Caller, after: string, most: number): readonly string[];
