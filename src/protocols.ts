@@ -12,6 +12,7 @@ import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
+import { imap } from './protocols/imap/index.ts';
 import { pop3 } from './protocols/pop3/index.ts';
 import { rest } from './protocols/rest/index.ts';
 import { sftp } from './protocols/sftp/index.ts';
@@ -47,5 +48,6 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   smtp,
   submission,
   pop3,
+  imap,
   wire,
 ];

@@ -6,6 +6,7 @@ import type { Address } from '../core/peer.ts';
 import { type Cause, ENDED, UNREACHABLE, type Why } from '../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
 import { type Turn, Turned } from '../core/turn.ts';
+import { BatchPort, type OpenBatchSocket, octetsOf } from './udp-batches.ts';
 
 export interface UdpOptions {
   readonly turn: Turn;
@@ -18,6 +19,8 @@ export interface UdpOptions {
    * then.
    */
   readonly peer?: Address;
+  /** Where the platform has sockets that work in batches. */
+  readonly batches?: OpenBatchSocket | undefined;
 }
 
 /** Bytes that may wait for the socket before `send` answers false. */
@@ -130,8 +133,27 @@ export class UdpPort extends Turned implements DatagramPort {
   }
 }
 
+/** A port that its opener closes and asks to leave. */
+export type OpenPort = UdpPort | BatchPort;
+
 /** Opens a port. Rejects with the system's error. */
-export function openUdp(options: UdpOptions): Promise<UdpPort> {
+export function openUdp(options: UdpOptions): Promise<OpenPort> {
+  const port = batchPort(options);
+  return port === null ? openPlain(options) : Promise.resolve(port);
+}
+
+/** One that works in batches; null where there is none, and for what had better say itself why it cannot be opened. */
+function batchPort({ batches, turn, host, port, session, peer }: UdpOptions): BatchPort | null {
+  const octets = batches === undefined || peer !== undefined ? null : octetsOf(host, host.includes(':'));
+  const socket = octets === null ? -1 : batches!(octets, port, KERNEL_BUFFER);
+  if (typeof socket === 'number') return null;
+  const made = new BatchPort(turn, socket, host, session);
+  if (made.listen() === 0) return made;
+  made.close();
+  return null;
+}
+
+function openPlain(options: UdpOptions): Promise<UdpPort> {
   const family = options.host.includes(':') ? 'udp6' : 'udp4';
   const socket = createSocket({
     type: family,
