@@ -9,6 +9,7 @@ import { type ImportedService, importWsdl } from './wsdl-import.ts';
 const AT = 'http://partner.test/dir/shop.wsdl';
 const TERMS = {
   sender: null,
+  header: '',
   metadata: [],
   now: Date.UTC(2026, 0, 2, 3, 4, 5),
   random: (size: number) => Buffer.alloc(size, 7),
@@ -227,6 +228,23 @@ test('a type that others extend: xsi:type says what is there', async () => {
     ['circle', 'kind'],
     ['ring', 'kind'],
   ]);
+});
+
+test('an element that others may stand for is a choice of them (XML Schema Part 1 §3.3.6.4)', async () => {
+  const elements = `<xs:element name="Head" type="xs:int" abstract="true"/><xs:element name="A" type="xs:int" substitutionGroup="t:Head"/>
+    <xs:element name="B" type="xs:string" substitutionGroup="t:Head"/><xs:element name="C" type="xs:int" substitutionGroup="t:B"/>`;
+  const operation = await operationOf({ schema: echo(sequence('<xs:element ref="t:Head"/>'), elements) });
+  assert.deepEqual(
+    operation.method.input.fields.map(({ name, oneof }) => [name, oneof]),
+    [
+      ['a', 'choice'],
+      ['b', 'choice'],
+      ['c', 'choice'],
+    ],
+  );
+  await thereAndBack(sequence('<xs:element ref="t:Head"/>'), { c: 5 }, '<n1:C>5</n1:C>', elements);
+  const many = sequence('<xs:element ref="t:Head" maxOccurs="9"/>');
+  await thereAndBack(many, { a: [1, 2], b: ['x'], c: [] }, '<n1:A>1</n1:A><n1:A>2</n1:A><n1:B>x</n1:B>', elements);
 });
 
 test('a choice is a oneof; one that repeats is lists; nil stands for what must be there and is not', async () => {
