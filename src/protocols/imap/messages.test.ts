@@ -505,6 +505,14 @@ test('what a mail says of itself is bounded in what is told of it', async () => 
   assert.deepEqual(stage.world.bugs, []);
 });
 
+test('no more of one message is decoded at once than may be', async () => {
+  const encoded = Buffer.alloc(6_000_000).toString('base64').replace(/.{76}/g, '$&\r\n');
+  const talk = await holding(`Content-Transfer-Encoding: base64\r\n\r\n${encoded}`);
+  const items = Array.from({ length: 20 }, (_, at) => `BINARY.PEEK[1]<${at}.1>`).join(' ');
+  const told = await talk.hears(`a FETCH 1 (${items})\r\n`);
+  assert.match(told, /BINARY\[1\]<0> ~\{1\}\r\n\0 .*BINARY\[1\]<19> NIL\)\r\na NO \[LIMIT\]/s);
+});
+
 test('a client that reads slowly gets all that it asked for, in bounded memory', async () => {
   const stage = await Stage.open({ highMark: 4_096 });
   for (let at = 0; at < 60; at++) await stage.deliver(`Subject: ${at}\r\n\r\n${'line\r\n'.repeat(200)}`);
@@ -539,6 +547,12 @@ test('more changes than are held one by one are all told', async () => {
       }),
     );
   await talk.does('NOOP');
+  assert.equal(await talk.does('SEARCH RETURN (COUNT) ALL'), `* ESEARCH (TAG "t") COUNT ${count}\r\n`);
+  assert.equal(
+    await talk.does(`SEARCH RETURN (ALL) NOT 2:20999 ${'UNSEEN '.repeat(900)}ALL`),
+    '* ESEARCH (TAG "t") ALL 1,21000\r\n',
+  );
+  assert.match(await talk.hears(`a SEARCH ${'SEEN '.repeat(1_000)}ALL\r\n`), /^a BAD/);
   const folder = await mailbox.open('INBOX');
   assert.ok(typeof folder !== 'number');
   await mailbox.flag(folder, [...folder.uids.subarray(0, folder.count)], { how: 'add', flags: 1, keywords: [] });

@@ -15,6 +15,8 @@ import type { View } from './view.ts';
 import { dateTimeText } from './writer.ts';
 
 const SHARE_LEAST = 16_384;
+/** Bytes of one message that are copied or decoded for one response. */
+const MADE_MAX = 134_217_728;
 
 export interface FetchTerms {
   /** Only those that were changed after this. */
@@ -37,6 +39,7 @@ interface Job {
   missing: boolean;
   failed: boolean;
   unknownEncoding: boolean;
+  tooMuch: boolean;
 }
 
 export class FetchCommand {
@@ -136,6 +139,7 @@ export class FetchCommand {
       missing: false,
       failed: false,
       unknownEncoding: false,
+      tooMuch: false,
     };
     this.pump();
   }
@@ -164,8 +168,9 @@ export class FetchCommand {
     job.terms.done(this.ending(job));
   }
 
-  private ending({ failed, missing, unknownEncoding, terms }: Job): string {
+  private ending({ failed, missing, unknownEncoding, tooMuch, terms }: Job): string {
     if (failed) return 'NO [SERVERBUG] Some messages could not be read.';
+    if (tooMuch) return 'NO [LIMIT] Too much was asked for of one message at once.';
     if (unknownEncoding) return 'NO [UNKNOWN-CTE] Some parts are encoded as nobody knows.';
     return missing && terms.quiet !== true ? 'NO [EXPUNGEISSUED] Some messages are not there any more.' : 'OK Done.';
   }
@@ -286,15 +291,18 @@ export class FetchCommand {
     const { bytes } = message;
     const cut = cutTop(bytes, section) ?? cutPart(bytes, message.root, section);
     if (cut === null) out.ascii(form === 'size' ? '0' : 'NIL');
-    else if (form === 'bytes') this.literal(bytes, partial === null ? cut : cutPartial(cut, partial), cut, partial);
+    else if (form === 'bytes')
+      this.literal(job, message, partial === null ? cut : cutPartial(cut, partial), cut, partial);
     else this.decoded(job, item, message, cut);
   }
 
-  private literal(bytes: Buffer, cut: Cut, whole: Cut, partial: readonly [number, number] | null): void {
+  private literal(job: Job, message: Message, cut: Cut, whole: Cut, partial: readonly [number, number] | null): void {
     const { pipe } = this.session;
+    const { bytes } = message;
     if (cut.size < 0 && partial !== null) {
       const [offset, count] = partial;
-      this.shared(bytesOf(bytes, whole).subarray(offset, offset + count), '');
+      if (!message.may(whole.size)) this.over(job, 'NIL');
+      else this.shared(bytesOf(bytes, whole).subarray(offset, offset + count), '');
       return;
     }
     if (cut.size === 0) {
@@ -303,12 +311,19 @@ export class FetchCommand {
     }
     const { stretches } = cut;
     if (stretches.length > 2 && cut.size >= SHARE_LEAST) {
-      this.shared(bytesOf(bytes, cut), '');
+      if (!message.may(cut.size)) this.over(job, 'NIL');
+      else this.shared(bytesOf(bytes, cut), '');
       return;
     }
     pipe.out.ascii(`{${cut.size}}\r\n`);
     for (let at = 0; at < stretches.length; at += 2) this.put(bytes, stretches[at]!, stretches[at + 1]!);
     if (cut.closes) pipe.out.ascii('\r\n');
+  }
+
+  /** Too much was asked for of one message. */
+  private over(job: Job, instead: string): void {
+    job.tooMuch = true;
+    this.session.pipe.out.ascii(instead);
   }
 
   private shared(bytes: Buffer, sign: string): void {
@@ -336,6 +351,10 @@ export class FetchCommand {
       out.ascii(item.form === 'size' ? '0' : 'NIL');
       return;
     }
+    if (!message.may(cut.size)) {
+      this.over(job, item.form === 'size' ? '0' : 'NIL');
+      return;
+    }
     const isWhole = transfer === 'identity' || (part?.parts.length ?? 0) > 0;
     const bytes = isWhole
       ? bytesOf(message.bytes, cut)
@@ -354,9 +373,16 @@ export class FetchCommand {
 class Message {
   readonly bytes: Buffer;
   private structure: Part | null = null;
+  private left = MADE_MAX;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
+  }
+
+  /** Whether so much may still be copied of it. */
+  may(size: number): boolean {
+    this.left -= size;
+    return this.left >= 0;
   }
 
   get root(): Part {

@@ -11,8 +11,8 @@ import { readCriteria, readsHeaders, type SortBy, type Sorted, sorted, sortedOf 
 import { type Threaded, threadedOf, threads } from './thread.ts';
 import type { View } from './view.ts';
 
-/** Messages that are looked at in one turn. */
-const SLICE = 20_000;
+/** Keys of messages that are looked at in one turn. */
+const SLICE = 100_000;
 
 type Kind = 'SEARCH' | 'SORT' | 'THREAD';
 
@@ -31,6 +31,8 @@ interface Job {
   readonly need: Need;
   readonly places: Places | null;
   readonly loads: Loads;
+  /** Messages that are looked at in one turn. */
+  readonly slice: number;
   next: number;
   failed: boolean;
   readonly matched: number[];
@@ -71,13 +73,14 @@ export class SearchCommand {
       charset = said.astring().toUpperCase();
       said.space();
     }
-    const keys = new KeyReader(said, session.limits.nestingMax);
+    const keys = new KeyReader(said, session.limits.nestingMax, session.limits.searchKeysMax);
     const key = keys.all();
     if (!said.done()) return session.misread(said.fault);
     if (charset !== 'UTF-8' && charset !== 'US-ASCII')
       return session.close('NO [BADCHARSET (UTF-8 US-ASCII)] Only UTF-8 is read.');
     if (keys.hasModseq) session.condstore = true;
-    const by = { byUid, returns, criteria, byReferences: algorithm === 'REFERENCES', hasModseq: keys.hasModseq };
+    const slice = Math.max(50, Math.floor(SLICE / (keys.count + 4)));
+    const by = { slice, byUid, returns, criteria, byReferences: algorithm === 'REFERENCES', hasModseq: keys.hasModseq };
     this.begin(kind as Kind, found(key, session.view!), by);
     return WAIT;
   }
@@ -85,7 +88,7 @@ export class SearchCommand {
   private begin(
     kind: Kind,
     key: FoundKey,
-    by: Pick<Job, 'byUid' | 'returns' | 'criteria' | 'byReferences' | 'hasModseq'>,
+    by: Pick<Job, 'slice' | 'byUid' | 'returns' | 'criteria' | 'byReferences' | 'hasModseq'>,
   ): void {
     const { session } = this;
     const view = session.view!;
@@ -149,7 +152,7 @@ export class SearchCommand {
       }
       if (loads.isFull) return false;
       if (job.next >= view.count) return loads.isEmpty;
-      if (looked >= SLICE) {
+      if (looked >= job.slice) {
         this.wantsSlice = true;
         return false;
       }
