@@ -11,7 +11,25 @@ const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import
 
 test('docs/cli.md lists the flags of each verb, and each exit code', { timeout: 60_000 }, async () => {
   const text = page('cli.md');
-  const verbs = ['up', 'pub', 'sub', 'get', 'call', 'watch', 'why', 'doctor', 'backup', 'restore', 'status', 'tour'];
+  const verbs = [
+    'up',
+    'pub',
+    'sub',
+    'get',
+    'put',
+    'ls',
+    'rm',
+    'mv',
+    'mirror',
+    'call',
+    'watch',
+    'why',
+    'doctor',
+    'backup',
+    'restore',
+    'status',
+    'tour',
+  ];
   const helps = await Promise.all(verbs.map((verb) => runCommand([verb, '--help'])));
   for (const [index, verb] of verbs.entries()) {
     const section = text.split(`## portico ${verb}\n`)[1]!.split('\n## ')[0]!;
