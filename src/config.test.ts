@@ -27,6 +27,9 @@ test('each mistake is said by its key, with the mend', () => {
       { protocols: { mqtt: { limits: { packetBytesMax: 1 } } } },
       /packetBytesMax is 1; it must be from 128 to \d+ \(bytes\)/,
     ],
+    [{ upstreams: [{ name: 'a.B', soap: 'ftp://c/d' }] }, /is an http: or https: URL, or a file/],
+    [{ upstreams: [{ name: 'a.B', grpc: 'http://c', soapPort: 'x' }] }, /only beside soap/],
+    [{ upstreams: [{ name: 'a.B' }] }, /has one of graphql, openapi, grpc, soap/],
     [{ protocols: { mqtt: { port: 65_536 } } }, /protocols\.mqtt\.port a port is at most 65535/],
     [
       { topics: { history: [{ filter: 'a/#/b', history: 'none' }] } },
@@ -113,6 +116,12 @@ test('a file is found by its name, in TypeScript or JSON, and must export someth
     writeFileSync(join(folder, 'bad.json'), '{');
     await assert.rejects(readConfigFile('bad.json', folder), /bad\.json cannot be read/);
     await assert.rejects(readConfigFile('absent.ts', folder), /absent\.ts is not there/);
+    const upstreams = ['./a.wsdl', '/b.wsdl', 'https://c.example/?wsdl'].map((soap) => ({ name: 'a.B', soap }));
+    writeFileSync(join(folder, 'soap.json'), JSON.stringify({ upstreams, services: ['./d.ts'] }));
+    assert.deepEqual((await readConfigFile('soap.json', folder))?.value, {
+      upstreams: [{ name: 'a.B', soap: join(folder, 'a.wsdl') }, ...upstreams.slice(1)],
+      services: [join(folder, 'd.ts')],
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -28,6 +28,8 @@ export const filesSchema = z.strictObject({
       }),
     )
     .default([]),
+  /** Over HTTP `x.br`, `x.gz` and `x.zst` are `x` coded, while they are not older. */
+  precompressed: z.boolean().default(false),
   /** What is kept of what is deleted and overwritten, the narrowest of the folders that a path is in. */
   keep: z
     .array(

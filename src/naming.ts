@@ -19,6 +19,7 @@ import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
 import { type OwnListener, ownRecords } from './resources/names/own-records.ts';
+import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
@@ -40,6 +41,13 @@ const SERVICES: Readonly<Record<string, string>> = {
   'ssh/tcp': 'sftp-ssh',
   'ftp/tcp': 'ftp',
   'ftp/tls': 'ftps',
+  'smtp/tcp': 'smtp',
+  'submission/tcp': 'submission',
+  'submission/tls': 'submissions',
+  'pop3/tcp': 'pop3',
+  'pop3/tls': 'pop3s',
+  'imap/tcp': 'imap',
+  'imap/tls': 'imaps',
   'dns/udp': 'domain',
   'dns/tcp': 'domain',
   'dns/tls': 'domain-s',
@@ -73,6 +81,7 @@ export class Naming {
   close(): void {
     this.resolving?.close();
     this.following.close();
+    this.opened.close();
   }
 
   /** Publishes what listens in the server's own zone. */
@@ -88,7 +97,7 @@ export class Naming {
       https: httpsOf(standing),
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
-      mail: null,
+      mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
@@ -140,6 +149,8 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       throw new ConfigError([
         `dns.zones ${name} has a file and primaries: a secondary's records come from its primaries`,
       ]);
+    if (zone.dnssec !== false && zone.primaries !== undefined)
+      throw new ConfigError([`dns.zones ${name} has dnssec and primaries: a secondary is signed by its primary`]);
     plans.push({
       name,
       origin,
@@ -150,6 +161,7 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
       notify: zone.notify.map((text) => serverOf(text, settings)),
       primaries: zone.primaries?.map((text) => serverOf(text, settings)) ?? [],
       ...(zone.file === undefined ? {} : { file: resolve(zone.file) }),
+      ...(zone.dnssec === false ? {} : { signing: signingOf(zone.dnssec) }),
       ...(view === 0 ? {} : { view }),
     });
   }
@@ -164,9 +176,16 @@ function plansOf(settings: DnsSettings): ZonePlan[] {
     update: nobody,
     notify: [],
     primaries: [],
+    ...(settings.dnssec === false ? {} : { signing: signingOf(settings.dnssec) }),
   };
   if (!views.has(own.name)) plans.push(own);
   return plans;
+}
+
+const ALGORITHMS = { ecdsap256sha256: 13, ecdsap384sha384: 14, ed25519: 15 } as const;
+
+function signingOf({ algorithm, nsec3 }: Exclude<DnsSettings['dnssec'], false>): SigningSettings {
+  return { algorithm: ALGORITHMS[algorithm], nsec3 };
 }
 
 function originOf(name: string): Uint8Array {

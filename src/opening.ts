@@ -77,7 +77,7 @@ async function openEach(
   closers.push(() => files.close());
   const mail = await openServerMail(config, { engine, turn, accounts, topics });
   closers.push(() => mail.close());
-  const serving = await Serving.open(config, { turn, log, accounts, topics, files, watch });
+  const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
   closers.push(() => serving.close());
   const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
   closers.push(() => naming.close());

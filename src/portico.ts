@@ -284,13 +284,14 @@ function serverOf(
     ...serves,
     settings: (name) => {
       if (name === 'dns') return naming.settings;
-      return name === 'ftp' || name === 'graphql' ? config[name] : undefined;
+      return name === 'ftp' || name === 'graphql' || name === 'files' ? config[name] : undefined;
     },
     log,
     software: SOFTWARE,
     outbound: config.outbound,
     kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
     handles: native?.handles() ?? undefined,
+    batches: native === null ? undefined : (...given) => native.datagrams(...given) ?? -1,
     sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
     access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
     limits: config.limits as never,

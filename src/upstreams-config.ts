@@ -29,6 +29,8 @@ export const upstreamsSchema = z
         soapPort: z.string().min(1).optional(),
         /** Where it is called, in place of where its WSDL says. */
         soapAddress: url.optional(),
+        /** XML that stands in the header of each request, for what a partner wants there. */
+        soapHeader: z.string().min(1).optional(),
         /** Operations that change nothing: queries of GraphQL. No WSDL says which do. */
         soapQueries: z.array(z.string().min(1)).optional(),
         /** Who calls: in the message (WS-Security), the password as text or as a digest, or in a field of HTTP. */
@@ -51,9 +53,9 @@ export const upstreamsSchema = z
         `has one of ${KINDS.join(', ')}`,
       )
       .refine(
-        ({ soap, soapPort, soapAddress, soapQueries, soapSecurity }) =>
-          soap !== undefined || (soapPort ?? soapAddress ?? soapQueries ?? soapSecurity) === undefined,
-        'has soapPort, soapAddress, soapQueries and soapSecurity only beside soap',
+        ({ soap, soapPort, soapAddress, soapHeader, soapQueries, soapSecurity }) =>
+          soap !== undefined || (soapPort ?? soapAddress ?? soapHeader ?? soapQueries ?? soapSecurity) === undefined,
+        'has soapPort, soapAddress, soapHeader, soapQueries and soapSecurity only beside soap',
       ),
   )
   .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'has two upstreams of one name')

@@ -150,7 +150,7 @@ export class Upstreams {
   private async soap(plan: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
     const { asker } = this;
     const { name, fields, soapPort: port = '', soapAddress: address = '', soapQueries: safe = [] } = plan;
-    const { soapSecurity: given } = plan;
+    const { soapSecurity: given, soapHeader: header = '' } = plan;
     const sender = given === undefined ? null : { way: given.type, user: given.user, password: given.password };
     const forwarding = new Forwarding(plan.metadata);
     const url = /^https?:/.test(at) ? at : pathToFileURL(resolve(at)).href;
@@ -181,7 +181,7 @@ export class Upstreams {
         return { status: told.status, contentType: told.fields.get('content-type') ?? '', body: told.body };
       },
     };
-    return describeSoap(imported, carrier, { sender, address, random: randomBytes });
+    return describeSoap(imported, carrier, { sender, header, address, random: randomBytes });
   }
 
   private async grpc({ fields, metadata }: UpstreamPlan, at: string, { authorities }: Trust): Promise<Described[]> {

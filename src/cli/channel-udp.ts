@@ -4,7 +4,7 @@ import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
 import { OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { LinesDatagramClient } from '../protocols/lines/datagram-client.ts';
 import type { TurnLoop } from '../server/turn.ts';
-import { openUdp, type UdpPort } from '../transports/udp.ts';
+import { type OpenPort, openUdp } from '../transports/udp.ts';
 import { type Channel, type Place, type PublishOptions, Refusal, type Shown } from './channel.ts';
 
 /** How long an answer is waited for. What was published is not sent again: it may have arrived. */
@@ -55,7 +55,7 @@ interface Asked {
 
 class UdpChannel implements Channel {
   client!: LinesDatagramClient;
-  port!: UdpPort;
+  port!: OpenPort;
   readonly closed: Promise<void>;
   private readonly where: string;
   private readonly turn: TurnLoop;

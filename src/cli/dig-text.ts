@@ -12,8 +12,8 @@ import type { Shown } from './dig-options.ts';
 const NAME = new NameBuffer();
 const DATA = new ByteWriter(70_000);
 
-/** Columns of owner, TTL, class, type and data, as dig has them. */
-const COLUMNS = [24, 32, 40, 48] as const;
+/** The column behind the owner; each further one is eight later. What is not shown leaves no room. */
+const OWNER_END = 24;
 
 export interface RecordLine {
   readonly owner: string;
@@ -37,19 +37,21 @@ export function recordOf(message: Message, index: number): RecordLine {
   return { owner, ttl: message.ttl[index]!, class: message.class[index]!, type, data, octets };
 }
 
-/** Goes on to a column with tabs, or by one blank where it is passed already. */
+/** Goes on to a column with tabs; where it is passed already, by what brings the text one further. */
 function to(text: string, column: number): string {
   let at = 0;
   for (const letter of text) at = letter === '\t' ? (at | 7) + 1 : at + 1;
-  if (at >= column) return `${text} `;
-  return text + '\t'.repeat(Math.ceil((column - at) / 8));
+  const target = Math.max(column, at + 1);
+  const tabs = (target >>> 3) - (at >>> 3);
+  return text + '\t'.repeat(tabs) + ' '.repeat(tabs > 0 ? target & 7 : target - at);
 }
 
 export function recordText(record: RecordLine, shown: Pick<Shown, 'ttl' | 'class'>): string {
-  let line = to(record.owner, COLUMNS[0]);
-  if (shown.ttl) line = to(line + record.ttl, COLUMNS[1]);
-  if (shown.class) line = to(line + className(record.class), COLUMNS[2]);
-  return `${to(line + typeName(record.type), COLUMNS[3])}${record.data}`;
+  let column = OWNER_END;
+  let line = to(record.owner, column);
+  if (shown.ttl) line = to(line + record.ttl, (column += 8));
+  if (shown.class) line = to(line + className(record.class), (column += 8));
+  return `${to(line + typeName(record.type), column + 8)}${record.data}`;
 }
 
 export function shortText(message: Message): string {
@@ -105,8 +107,9 @@ export function messageText(message: Message, shown: Shown): string {
   if (shown.question && message.questions > 0) {
     if (shown.comments) text += ';; QUESTION SECTION:\n';
     const { qname, qtype, qclass } = message;
-    const line = to(`;${nameText(qname.bytes)}`, COLUMNS[1]);
-    text += `${to(line + className(qclass), COLUMNS[2])}${typeName(qtype)}\n${shown.comments ? '\n' : ''}`;
+    const column = shown.ttl && shown.class ? OWNER_END + 8 : OWNER_END;
+    const line = to(to(nameText(qname.bytes), column) + className(qclass), column + 8);
+    text += `;${line}${typeName(qtype)}\n${shown.comments ? '\n' : ''}`;
   }
   text += sectionText(message, ANSWER, 'ANSWER', shown.answer, shown);
   text += sectionText(message, AUTHORITY, 'AUTHORITY', shown.authority, shown);

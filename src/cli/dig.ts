@@ -3,7 +3,6 @@
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import packageJson from '../../package.json' with { type: 'json' };
 import type { TlsOptions } from '../exports/loop.ts';
 import { TYPE } from '../formats/dns/records.ts';
 import { Message } from '../protocols/dns/codec.ts';
@@ -31,10 +30,10 @@ export function addDig(program: Command): void {
     .option('-x, --reverse <address>', 'the name of an address')
     .option('-4', 'over IPv4 alone')
     .option('-6', 'over IPv6 alone');
-  addTls(command).action((words: string[], flags: Flags) => dig(words, flags));
+  addTls(command).action((words: string[], flags: Flags) => dig(words, flags, program.version() ?? ''));
 }
 
-async function dig(words: readonly string[], flags: Flags): Promise<void> {
+async function dig(words: readonly string[], flags: Flags, version: string): Promise<void> {
   const plan = planned(words, flags);
   const secure = plan.carrier === 'tls' || plan.carrier === 'https';
   const scheme = plan.carrier === 'tls' ? 'tls' : secure ? 'https' : 'tcp';
@@ -43,7 +42,7 @@ async function dig(words: readonly string[], flags: Flags): Promise<void> {
   try {
     const points = await pointsOf(plan);
     const named = plan.server === '' ? points[0]!.host : plan.server;
-    if (plan.shown.command && !plan.short && !plan.json) print(greeting(words, flags, points.length));
+    if (plan.shown.command && !plan.short && !plan.json) print(greeting(words, flags, version, points.length));
     if (plan.trace) await new Trace(asking, plan, points, print).run();
     else await once(asking, plan, points, named);
   } catch (error) {
@@ -72,12 +71,12 @@ function print(text: string): void {
   process.stdout.write(text);
 }
 
-function greeting(words: readonly string[], flags: Flags, servers: number): string {
+function greeting(words: readonly string[], flags: Flags, version: string, servers: number): string {
   const given = Object.entries(flags).flatMap(([name, value]) =>
     name === 'port' ? ['-p', value] : name === 'reverse' ? ['-x', value] : name === 'type' ? ['-t', value] : [],
   );
   const line = [...given, ...words].join(' ');
-  return `\n; <<>> portico dig ${packageJson.version} <<>> ${line}\n; (${servers} server${servers === 1 ? '' : 's'} found)\n;; global options: +cmd\n`;
+  return `\n; <<>> portico dig ${version} <<>> ${line}\n; (${servers} server${servers === 1 ? '' : 's'} found)\n;; global options: +cmd\n`;
 }
 
 async function once(asking: Asking, plan: DigPlan, points: readonly ServerPoint[], named: string): Promise<void> {

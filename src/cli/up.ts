@@ -130,9 +130,10 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
   'ssh/tcp': (host, port) => `sftp -P ${port} ${host}`,
   'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
+  'imap/tcp': (host, port) => `curl imap://${host}:${port}/INBOX -u you@localhost:any -X 'FETCH 1:* ENVELOPE'`,
   'pop3/tcp': (host, port) => `curl pop3://${host}:${port} -u you@localhost:any`,
   'smtp/tcp': (host, port) =>
-    `curl smtp://${host}:${port} --mail-from me@localhost --mail-rcpt you@localhost -T README.md`,
+    `printf 'Subject: Hello\\r\\n\\r\\nA line.\\r\\n' | curl smtp://${host}:${port} --mail-rcpt you@localhost -T -`,
   'dns/udp': (host, port) => `dig @${host} -p ${port} portico.test ANY +noall +answer +tcp`,
   'dns/tcp': (host, port) => `dig @${host} -p ${port} +tcp portico.test AXFR`,
   'dns/tls': (host, port, root) => `kdig @${host} -p ${port} +tls-ca=${root} +tls-hostname=localhost portico.test`,
@@ -169,10 +170,15 @@ function greeting(portico: Portico): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** As wide as the longest name of a listener. */
+const LABEL = 'submission/tcp'.length;
+
 /** What a program brought, and what it was made of. */
 function serviceRows({ services }: Portico): string[] {
   const own = [...services.all.values()].filter(({ origin }) => origin !== 'resource');
-  return own.map(({ name, methods }) => `  ${bold('service'.padEnd(10))} ${name}: ${[...methods.keys()].join(', ')}`);
+  return own.map(
+    ({ name, methods }) => `  ${bold('service'.padEnd(LABEL))} ${name}: ${[...methods.keys()].join(', ')}`,
+  );
 }
 
 /** One row a protocol and kind of listener, all its addresses in it. */
@@ -187,6 +193,7 @@ function rows(listening: readonly Standing[], portico: Portico): string[] {
       address === null ? `unix:${path}` : urlOf(protocol, on, address),
     );
     const attempt = tryLine(all[0]!, portico);
-    return `  ${bold(key.padEnd(10))} ${urls.join('  ')}${attempt === undefined ? '' : `\n             try: ${attempt}`}`;
+    const row = `  ${bold(key.padEnd(LABEL))} ${urls.join('  ')}`;
+    return attempt === undefined ? row : `${row}\n${' '.repeat(LABEL + 3)}try: ${attempt}`;
   });
 }

@@ -176,7 +176,7 @@ class SoapCall implements Call {
     const violations: Violation[] = [];
     const value = jsonRead(schema, method.input)(this.json, violations);
     if (violations.length > 0) return this.end(invalidStatus(violations));
-    const terms = { sender, metadata: this.terms.metadata, now: Date.now(), random: randomBytes };
+    const terms = { sender, header: '', metadata: this.terms.metadata, now: Date.now(), random: randomBytes };
     const request = soapRequest(operation, value, terms);
     if ('code' in request) return this.end(request);
     if (this.isOver) return;

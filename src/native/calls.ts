@@ -1,6 +1,7 @@
 // The system calls of libc by node:ffi. A wrong pointer ends the process: there are few calls, all pointers go to one block
 // of memory that lives as long as they do, and what is given is checked before it is called with.
 import { badArgument, isDescriptor } from './arguments.ts';
+import { DatagramCalls, type NativeDatagrams } from './datagrams.ts';
 import { type HandleWays, handleWays } from './handles.ts';
 import type { Native } from './native.ts';
 import { readTcpInfo, TCP_INFO_BYTES, TCP_INFO_LEAST } from './tcp-info.ts';
@@ -73,6 +74,12 @@ export class Calls implements Native {
     const errno = this.ffi.getInt32(this.errnoPointer, 0);
     return errno > 0 ? -errno : -EIO;
   }
+
+  datagrams(octets: Uint8Array, port: number, bufferBytes: number): NativeDatagrams | number {
+    this.sockets ??= new DatagramCalls(this.ffi);
+    return this.sockets.open(octets, port, bufferBytes);
+  }
+  private sockets: DatagramCalls | null = null;
 
   handles(): HandleWays | null {
     return handleWays();

@@ -1,6 +1,7 @@
 // The system calls that Node does not offer, where they are known to work, and why not where they are not. An accelerator
 // and never a need: whoever gets null goes on with `PLAIN`.
 import { Calls } from './calls.ts';
+import type { NativeDatagrams } from './datagrams.ts';
 import type { HandleWays } from './handles.ts';
 import type { TcpInfo } from './tcp-info.ts';
 
@@ -14,6 +15,8 @@ export interface Native {
    * the file, or a negative error number, such as -11 (EAGAIN) for a socket that takes no more now. Never waits for the socket.
    */
   sendfile(socketFd: number, fileFd: number, offset: number, count: number): number;
+  /** A UDP socket that takes and gives datagrams in batches, or the negative error number; null where there are none. */
+  datagrams(octets: Uint8Array, port: number, bufferBytes: number): NativeDatagrams | number | null;
   /** How sockets are read and written without Node's streams; null where that is not known. */
   handles(): HandleWays | null;
 }

@@ -11,6 +11,7 @@ const EIO = 5;
 export const PLAIN: Native = {
   tcpInfo: () => null,
   handles: () => null,
+  datagrams: () => null,
   sendfile(socketFd, fileFd, offset, count) {
     const bad = badArgument(socketFd, fileFd, offset, count);
     if (bad !== 0) return bad;

@@ -2,6 +2,7 @@
 // `node test/services/write-own-lock.ts` writes down what is new.
 
 import { type FilesServiceParts, filesService } from './files/service.ts';
+import { type MailServiceParts, mailService } from './mail/service.ts';
 import lockText from './own-services.lock.json' with { type: 'json' };
 import { type Described, describe, type ServiceDefinition } from './services/define.ts';
 import { type Lock, numbersOf, readLock } from './services/lock.ts';
@@ -12,11 +13,11 @@ if (read instanceof Error) throw read;
 const LOCK: Lock = read;
 
 /** What they are made of. */
-export type OwnResources = FilesServiceParts;
+export type OwnResources = FilesServiceParts & MailServiceParts;
 
 /** Their definitions, for those who describe them otherwise. */
 export function ownDefinitions(resources: OwnResources): ServiceDefinition[] {
-  return [topicsService(resources.topics), filesService(resources)];
+  return [topicsService(resources.topics), filesService(resources), mailService(resources)];
 }
 
 export function ownServices(resources: OwnResources): Described[] {

@@ -7,7 +7,8 @@ import type { Pipe, Session } from '../core/pipe.ts';
 import type { Turn } from '../core/turn.ts';
 import { dial, type PipeMaking, type SocketPipe } from '../transports/socket-pipe.ts';
 import { type Listening, listenStream } from '../transports/tcp.ts';
-import { openUdp, type UdpPort } from '../transports/udp.ts';
+import { type OpenPort, openUdp } from '../transports/udp.ts';
+import type { OpenBatchSocket } from '../transports/udp-batches.ts';
 import { ownerHint, ownerOf } from './port-owner.ts';
 
 export interface DoorPlace {
@@ -47,8 +48,9 @@ export function openUdpPorts(
   place: DoorPlace,
   turn: Turn,
   session: (port: DatagramPort) => DatagramSession,
-): Promise<UdpPort[]> {
-  return everywhere('udp', place, (host, port) => openUdp({ turn, host, port, session }));
+  batches?: OpenBatchSocket,
+): Promise<OpenPort[]> {
+  return everywhere('udp', place, (host, port) => openUdp({ turn, host, port, session, batches }));
 }
 
 /** Opens a port on all addresses; what was opened is closed again when one of them fails. */

@@ -18,7 +18,8 @@ import type { TlsPolicy } from '../core/tls.ts';
 import { AddressPolicy, type OutboundPolicy } from '../transports/addresses.ts';
 import type { AskKernel, PipeMaking, SendFile } from '../transports/socket-pipe.ts';
 import type { Listening } from '../transports/tcp.ts';
-import type { UdpPort } from '../transports/udp.ts';
+import type { OpenPort } from '../transports/udp.ts';
+import type { OpenBatchSocket } from '../transports/udp-batches.ts';
 import type { ServerAccessLog } from './access-log.ts';
 import type { Memory } from './budget.ts';
 import { openTcp, openUdpPorts, openUnix, type StreamDoor } from './doors.ts';
@@ -93,6 +94,8 @@ export interface ServerOptions<Resources> {
   readonly kernel?: AskKernel | undefined;
   readonly handles?: PipeMaking['handles'];
   readonly sendFile?: SendFile | undefined;
+  /** Opens sockets for datagrams that work in batches, where there are such. */
+  readonly batches?: OpenBatchSocket | undefined;
   /** Told of connections and requests; usually nobody. */
   readonly access?: ServerAccessLog | null;
   /** That of the process when absent. */
@@ -115,7 +118,7 @@ export class Server<Resources> {
   private readonly options: ServerOptions<Resources>;
   private readonly policy: AddressPolicy;
   private readonly listeners: Listening[] = [];
-  private readonly ports: UdpPort[] = [];
+  private readonly ports: OpenPort[] = [];
   /** The ways out of the sessions that asked for one, by their pipes, and of those without: datagram ports, bridges. */
   private readonly reaches = new Map<number, SessionReach>();
   private readonly portReaches: SessionReach[] = [];
@@ -243,10 +246,15 @@ export class Server<Resources> {
     if (listens.on !== 'udp') return;
     const { name } = protocol;
     const shared = this.sharedHost({ protocol, limits });
-    const opened = await openUdpPorts({ name, hosts, port }, this.turn, (made) => {
-      const reach = () => this.reachOf(made.local, OPEN_MAX_OF_PORTS, (own) => this.portReaches.push(own));
-      return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
-    });
+    const opened = await openUdpPorts(
+      { name, hosts, port },
+      this.turn,
+      (made) => {
+        const reach = () => this.reachOf(made.local, OPEN_MAX_OF_PORTS, (own) => this.portReaches.push(own));
+        return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
+      },
+      this.options.batches,
+    );
     this.ports.push(...opened);
     for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
   }

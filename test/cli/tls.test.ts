@@ -55,6 +55,23 @@ test('publish, read and subscribe over each scheme with TLS', TIMEOUT, async () 
   assert.equal(events.output.trim().split('\n').length, 4);
 });
 
+test('a call over each scheme with TLS', TIMEOUT, async () => {
+  const base = at('https', '').replace(/\/$/, '');
+  const urls = [
+    ...['https', 'grpcs', 'connects', 'graphqls', 'soaps'].map((scheme) => base.replace('https', scheme)),
+    ...[at('wss', ''), at('mqtts', ''), `soap:${base}/soap/portico.v1.Topics?wsdl`],
+  ];
+  const message = JSON.stringify({ topic: 'a/called', payload: 'MQ==', retain: true });
+  for (const url of urls) {
+    const called = await runCommand(['call', url, 'portico.v1.Topics.Publish', message, '--cacert', root], '', options);
+    assert.equal(called.code, 0, `${url}: ${called.errors}`);
+    const doubted = url.startsWith('soap')
+      ? await runCommand(['call', url, 'portico.v1.Topics.Publish'], '', options)
+      : null;
+    if (doubted !== null) assert.equal(doubted.code, EXIT.unavailable, doubted.errors);
+  }
+});
+
 test('who is not vouched for is not believed, and what can be done is said', TIMEOUT, async () => {
   const unknown = await runCommand(['get', at('https', 'topics/a'), '--json'], '', options);
   assert.equal(unknown.code, EXIT.unavailable);

@@ -5,6 +5,9 @@ import { Client as FtpClient } from 'basic-ftp';
 import ssh2, { type SFTPWrapper } from 'ssh2';
 import type { Portico } from '../../src/portico.ts';
 
+/** A server in this process, or one of its own. */
+export type Urls = Pick<Portico, 'urls'>;
+
 export const ACCOUNT = 'ann';
 export const PASSWORD = 'correct horse';
 export const BASIC = `Basic ${Buffer.from(`${ACCOUNT}:${PASSWORD}`).toString('base64')}`;
@@ -49,7 +52,7 @@ function overHttp(name: string, base: string, prefix: string): FileWay {
   };
 }
 
-async function overFtp(portico: Portico): Promise<FileWay> {
+async function overFtp(portico: Urls): Promise<FileWay> {
   const client = new FtpClient(30_000);
   const { port } = new URL(portico.urls.ftp!.replace(/^ftp/, 'http'));
   await client.access({ host: '127.0.0.1', port: Number(port), user: ACCOUNT, password: PASSWORD });
@@ -73,11 +76,14 @@ async function overFtp(portico: Portico): Promise<FileWay> {
   };
 }
 
-export function openSftp(portico: Portico): Promise<{ sftp: SFTPWrapper; end(): void }> {
+export function openSftp(portico: Urls): Promise<{ sftp: SFTPWrapper; end(): void }> {
   const client = new ssh2.Client();
   const port = Number(new URL(portico.urls.sftp!.replace(/^sftp/, 'http')).port);
   return new Promise((resolve, reject) => {
+    // A server that is killed is an error of every call that waits.
     client.on('error', reject);
+    // Without it each small request behind another waits for an acknowledgement.
+    client.on('connect', () => client.setNoDelay(true));
     client.on('ready', () =>
       client.sftp((error, sftp) => (error === undefined ? resolve({ sftp, end: () => client.end() }) : reject(error))),
     );
@@ -85,7 +91,7 @@ export function openSftp(portico: Portico): Promise<{ sftp: SFTPWrapper; end(): 
   });
 }
 
-async function overSftp(portico: Portico): Promise<FileWay> {
+async function overSftp(portico: Urls): Promise<FileWay> {
   const { sftp, end } = await openSftp(portico);
   const settled = (call: (done: (error?: Error | null) => void) => void) =>
     new Promise<void>((resolve, reject) => call((error) => (error ? reject(error) : resolve())));
@@ -103,7 +109,7 @@ async function overSftp(portico: Portico): Promise<FileWay> {
   };
 }
 
-export async function openWays(portico: Portico): Promise<FileWay[]> {
+export async function openWays(portico: Urls): Promise<FileWay[]> {
   const { http } = portico.urls;
   return [
     overHttp('HTTP, fetch', http!, '/files/'),

@@ -159,6 +159,8 @@ zone "binds.example" { type primary; file "binds.zone"; allow-transfer { key xfr
 before(async () => {
   [port, knotPort, bindPort] = [await freePort(), await freePort(), await freePort()];
   writeFileSync(join(folder, 'ours.zone'), ZONE('ours.example'));
+  for (const name of ['signed', 'hashed'])
+    writeFileSync(join(folder, `${name}.zone`), `${ZONE(`${name}.example`)}child NS ns.child\nns.child A 192.0.2.9\n`);
   const other = (at: number) => `127.0.0.1:${at} key:xfr`;
   portico = await Portico.start({
     storage: 'memory',
@@ -174,6 +176,20 @@ before(async () => {
           notify: [other(knotPort), other(bindPort)],
           transfer: ['key:xfr'],
           update: ['key:xfr'],
+        },
+        {
+          name: 'signed.example',
+          file: join(folder, 'signed.zone'),
+          update: ['key:xfr'],
+          transfer: ['key:xfr'],
+          dnssec: true,
+        },
+        {
+          name: 'hashed.example',
+          file: join(folder, 'hashed.zone'),
+          update: ['key:xfr'],
+          transfer: ['key:xfr'],
+          dnssec: { nsec3: true, algorithm: 'ed25519' },
         },
         { name: 'knots.example', primaries: [other(knotPort)] },
         { name: 'binds.example', primaries: [other(bindPort)] },
@@ -334,3 +350,54 @@ for (const [name, skip, at] of [
     assert.ok(names().zoneNamed(zone)!.serial > 1);
   });
 }
+
+for (const zone of ['signed.example', 'hashed.example'])
+  test(`${zone}: all of it is signed, after changes too, and its answers are believed`, {
+    skip: noDig || noNsupdate || lacking('delv', '-v') || lacking('dnssec-verify', '-V'),
+  }, async () => {
+    const path = join(folder, `${zone}.axfr`);
+    const verify = async () => {
+      writeFileSync(path, [...writeMaster(names().zoneNamed(zone)!.contents)].join(''));
+      assert.match(await run('dnssec-verify', ['-o', zone, path]), /Zone fully signed/);
+    };
+    await verify();
+    const keys = (await short(port, zone, 'DNSKEY')).split('\n');
+    const [flags, protocol, algorithm, ...parts] = keys.find((line) => line.startsWith('257'))!.split(' ');
+    const anchor = join(folder, `${zone}.anchor`);
+    writeFileSync(
+      anchor,
+      `trust-anchors { ${zone}. static-key ${flags} ${protocol} ${algorithm} "${parts.join('')}"; };\n`,
+    );
+    const believed = async (name: string, type: string) => {
+      const parameters = ['@127.0.0.1', '-p', String(port), '-a', anchor, `+root=${zone}`, `${name}.${zone}`, type];
+      assert.match(await run('delv', parameters), /fully validated/, `${name} ${type}`);
+    };
+    const asked = [
+      ['www', 'A'],
+      ['alias', 'A'],
+      ['none', 'A'],
+      ['x.w', 'TXT'],
+      ['x.w', 'A'],
+      ['w', 'A'],
+      ['www', 'MX'],
+      ['child', 'DS'],
+    ] as const;
+    for (const [name, type] of asked) await believed(name, type);
+    const lines = [
+      `server 127.0.0.1 ${port}`,
+      `zone ${zone}`,
+      `update add n.deep.${zone} 60 A 192.0.2.77`,
+      `update delete text.${zone}`,
+      'send',
+      '',
+    ];
+    assert.equal(await run('nsupdate', ['-y', `hmac-sha256:xfr:${SECRET}`], lines.join('\n')), '');
+    await verify();
+    for (const [name, type] of [
+      ['n.deep', 'A'],
+      ['deep', 'A'],
+      ['text', 'TXT'],
+      ['www', 'A'],
+    ] as const)
+      await believed(name, type);
+  });

@@ -18,6 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'portico-resolver-'));
 // BIND listens only on addresses that an interface has by name: the loopback's first.
 const HOSTS = { root: '127.0.0.2', tld: '127.0.0.1', leaf: '127.0.0.4' };
 const OWN = '127.0.0.6';
+const OURS = '127.0.0.7';
 const skip =
   missing('knotd', '-V') ||
   missing('named', '-v') ||
@@ -28,6 +29,8 @@ const skip =
 const programs: Program[] = [];
 const root = new SignedZone('', keys.RSASHA256);
 let portico: Portico;
+/** Serves a zone that it signs itself. */
+let authority: Portico;
 let port = '';
 
 function zones() {
@@ -54,10 +57,47 @@ function zones() {
   return { tld, leaf, hashed, plain, bogus };
 }
 
+/** Our own authority, with a zone that it signs and denies by hashes. */
+async function startAuthority(shared: number): Promise<Portico> {
+  const file = join(folder, 'ours.test');
+  const names = [
+    'ns A 127.0.0.7',
+    'www A 192.0.2.1',
+    '*.wild A 192.0.2.9',
+    'alias CNAME www.leaf.test.',
+    'old DNAME leaf.test.',
+  ];
+  writeFileSync(
+    file,
+    `$ORIGIN ours.test.\n$TTL 300\n@ SOA ns host 1 7200 600 86400 300\n@ NS ns\n${names.join('\n')}\n`,
+  );
+  const started = await Portico.start({
+    ports: 'ephemeral',
+    hosts: [OURS],
+    protocols: { dns: { port: shared } },
+    data: join(folder, 'ours'),
+    dns: { zones: [{ name: 'ours.test', file, dnssec: { nsec3: true } }] },
+  });
+  let asked = '';
+  for (let tries = 0; tries < 100 && !/^\d/.test(asked); tries++)
+    asked = (await run('dig', `@${OURS}`, '-p', String(shared), 'ours.test', 'CDS', '+short')).out;
+  return started;
+}
+
 before(async () => {
   if (skip !== false) return;
   const { tld, leaf, hashed, plain, bogus } = zones();
-  const shared = await commonPort([...Object.values(HOSTS), OWN]);
+  const shared = await commonPort([...Object.values(HOSTS), OWN, OURS]);
+  port = String(shared);
+  authority = await startAuthority(shared);
+  const { out: asked } = await run('dig', `@${OURS}`, '-p', port, 'ours.test', 'CDS', '+short');
+  const [tag, algorithm, digest, ...hex] = asked.trim().split(/\s+/);
+  const signer = Buffer.concat([
+    Buffer.from([0, 0, Number(algorithm), Number(digest)]),
+    Buffer.from(hex.join(''), 'hex'),
+  ]);
+  signer.writeUInt16BE(Number(tag), 0);
+  tld.put('ours.test', 2, nameOf('ns.ours.test')).put('ns.ours.test', 1, address(OURS)).put('ours.test', 43, signer);
   programs.push(await knot(folder, HOSTS.root, shared, [root]));
   programs.push(await bind(folder, HOSTS.tld, shared, [tld]));
   programs.push(await knot(folder, HOSTS.leaf, shared, [leaf, hashed, plain, bogus]));
@@ -69,10 +109,10 @@ before(async () => {
     outbound: { allow: ['127.0.0.0/8'] },
     dns: { resolver: { roots: [HOSTS.root], port: shared, anchors: [root.anchor], families: [4] } },
   });
-  port = String(shared);
 });
 after(async () => {
   await portico?.close();
+  await authority?.close();
   for (const program of programs) program.kill();
   for (const program of programs) await program.done;
   rmSync(folder, { recursive: true });
@@ -83,7 +123,7 @@ const kdig = async (...args: string[]) => (await run('kdig', `@${OWN}`, '-p', po
 
 describe('questions through root, test and leaves of knot and BIND', { skip }, () => {
   test('names are found and authentic where they are signed; aliases, DNAME, wildcards, denials', async () => {
-    for (const zone of ['leaf.test', 'hashed.test', 'plain.test']) {
+    for (const zone of ['leaf.test', 'hashed.test', 'ours.test', 'plain.test']) {
       const signed = zone !== 'plain.test';
       const cases: readonly [string, RegExp][] = [
         [`www.${zone}`, /NOERROR[\s\S]*\s192\.0\.2\.1\n/],
@@ -127,7 +167,9 @@ describe('questions through root, test and leaves of knot and BIND', { skip }, (
       return out + error;
     };
     assert.match(await delv('www.leaf.test'), /; fully validated\n.*192\.0\.2\.1/);
-    assert.match(await delv('www.hashed.test'), /; fully validated/);
+    for (const name of ['www.hashed.test', 'www.ours.test', 'x.wild.ours.test'])
+      assert.match(await delv(name), /; fully validated/, name);
+    assert.match(await delv('nothing.ours.test'), /; negative response, fully validated/);
     assert.match(await delv('x.wild.leaf.test'), /; fully validated/);
     assert.match(await delv('nothing.leaf.test'), /; negative response, fully validated/);
     assert.match(await delv('nothing.hashed.test'), /; negative response, fully validated/);
@@ -156,11 +198,13 @@ describe('questions through root, test and leaves of knot and BIND', { skip }, (
         'alias.hashed.test',
         'x.wild.leaf.test',
         'x.wild.hashed.test',
+        'www.ours.test',
+        'x.wild.ours.test',
       ]) {
         const out = await ask(question, '+dnssec');
         assert.match(out, /flags:[^;]* ad[ ;]/, `${question}: ${out}${unbound.error}`);
       }
-      for (const question of ['nothing.leaf.test', 'nothing.hashed.test'])
+      for (const question of ['nothing.leaf.test', 'nothing.hashed.test', 'nothing.ours.test'])
         assert.match(await ask(question, '+dnssec'), /NXDOMAIN[\s\S]*flags:[^;]* ad[ ;]/);
       assert.match(await ask('www.plain.test'), /NOERROR[\s\S]*192\.0\.2\.1/);
       assert.match(await ask('www.bogus.test'), /SERVFAIL/);

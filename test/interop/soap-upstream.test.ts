@@ -58,6 +58,9 @@ const NPM_WSDL = `<?xml version="1.0"?>
   <wsdl:service name="Stock"><wsdl:port name="Stock" binding="s:Stock"><soap:address location="http://elsewhere.test/stock"/>
   </wsdl:port></wsdl:service></wsdl:definitions>`;
 
+/** What npm's server was sent in headers. */
+const headersHeard: string[] = [];
+
 interface Find {
   readonly Name: string;
   readonly Limit?: number;
@@ -81,6 +84,7 @@ async function startNpm(): Promise<void> {
     };
   };
   const soap = listen(npm, '/stock', { Stock: { Stock: { Find: find } } }, NPM_WSDL);
+  soap.on('headers', (headers) => headersHeard.push(JSON.stringify(headers)));
   soap.authenticate = (security: unknown) => {
     const { UsernameToken } = (security ?? {}) as {
       UsernameToken?: { Username: string; Password: { $value: string } };
@@ -172,6 +176,7 @@ before(async () => {
       {
         ...{ name: 'npm.v1.Stock', soap: stock, soapAddress: at, soapQueries: ['Find'] },
         soapSecurity: { user: 'ann', password: 's<cret' },
+        soapHeader: '<k:Key xmlns:k="urn:key">sesame</k:Key>',
       },
       { name: 'open.v1.Stock', soap: `${at}?wsdl`, soapAddress: at },
       { name: 'ours.v1.Orders', soap: `${partner.urls.http}/soap/shop.v1.Orders?wsdl`, metadata: ['x-tenant'] },
@@ -232,6 +237,7 @@ test('npm soap is REST here: names, decimals, enumerations, lists, faults that a
     ],
   });
   assert.equal(((await rest('npm.v1.Stock/Find', { name: 'tea', limit: 1 })).json.item as unknown[]).length, 1);
+  assert.match(headersHeard[0] ?? '', /"Key":"sesame"/);
   const none = await rest('npm.v1.Stock/Find', { name: 'none' });
   assert.equal(none.json.code, 'FAILED_PRECONDITION', JSON.stringify(none));
   assert.deepEqual(

@@ -46,7 +46,8 @@ export interface XmlTypesOptions {
 
 /** Where a field stands. */
 export interface XmlBinding {
-  readonly as: 'element' | 'attribute' | 'text';
+  /** `kind`: the element of the message itself is what the field has, and its xsi:type says so by `uri` and `local`. */
+  readonly as: 'element' | 'attribute' | 'text' | 'kind';
   readonly uri: string;
   readonly local: string;
   /** Its name as it is written, with a prefix that is declared around. */
@@ -55,6 +56,8 @@ export interface XmlBinding {
   readonly form?: XmlForm;
   /** A list is one value for `form`, and does not repeat its element. */
   readonly isOne?: boolean;
+  /** The kind of an element that has no xsi:type. */
+  readonly isDefault?: boolean;
   /** It is not left out: absent, it is there with xsi:nil, by a prefix `xsi` that is declared around. */
   readonly isNil?: boolean;
 }
@@ -73,6 +76,14 @@ type Write = (value: unknown, writing: XmlWriting) => string;
 interface Written {
   readonly content: Write;
   readonly attributes: Write | null;
+}
+
+/** What a message itself may be. */
+interface Kind {
+  readonly binding: XmlBinding;
+  readonly name: string;
+  readonly read: Read;
+  readonly written: Written;
 }
 
 interface ReadField {
@@ -156,7 +167,7 @@ export class XmlTypes {
 
   private hasAttributes({ fields }: MessageType): boolean {
     const { bindingOf } = this.options;
-    return bindingOf !== undefined && fields.some((field) => bindingOf(field).as === 'attribute');
+    return bindingOf !== undefined && fields.some((field) => /^(?:attribute|kind)$/.test(bindingOf(field).as));
   }
 
   /** What a field without presence is when it is absent. */
@@ -235,6 +246,8 @@ class CompiledMessage implements XmlMessage {
     readonly read: Read;
     readonly write: Write;
   }[] = [];
+  /** What the message itself may be, as its xsi:type says. */
+  private readonly kinds: Kind[] = [];
   /** What is between the tags is one value, and no elements. */
   private text: { readonly name: string; readonly read: Read; readonly write: Write } | null = null;
 
@@ -258,6 +271,7 @@ class CompiledMessage implements XmlMessage {
       const read = form?.read ?? readerOf(type);
       const written = form === undefined ? writerOf(type) : { content: form.write, attributes: null };
       if (binding.as === 'attribute') this.attributes.push({ binding, field, read, write: written.content });
+      else if (binding.as === 'kind') this.kinds.push({ binding, name, read, written });
       else if (binding.as === 'text') this.text = { name, read, write: written.content };
       else this.addElement(field, binding, read, written);
     }
@@ -282,6 +296,10 @@ class CompiledMessage implements XmlMessage {
   read(reader: XmlReader, parts: XmlParts | null): Record<string, unknown> {
     const value: Record<string, unknown> = {};
     const { fields } = this;
+    if (this.kinds.length > 0) {
+      this.readKind(value, reader, parts);
+      return value;
+    }
     if (this.attributes.length > 0) this.readAttributes(value, reader);
     if (this.text !== null) {
       value[this.text.name] = this.text.read(reader, parts);
@@ -308,6 +326,24 @@ class CompiledMessage implements XmlMessage {
       expected = found.index;
       if (!this.readField(found, value, reader, parts)) return value;
     }
+  }
+
+  private readKind(value: Record<string, unknown>, reader: XmlReader, parts: XmlParts | null): void {
+    const type = reader.attribute(XSI_NAMESPACE, 'type')?.trim() ?? null;
+    const name = type === null ? null : reader.qualified(type);
+    const kind =
+      this.kinds.find(({ binding }) => name === `{${binding.uri}}${binding.local}`) ??
+      this.kinds.find(({ binding }) => binding.isDefault === true);
+    if (kind === undefined) {
+      reader.skip();
+      return;
+    }
+    value[kind.name] = kind.read(reader, parts);
+    if (reader.stopped) reader.path = pathOf(kind.name, reader.path);
+  }
+
+  private kindOf(value: unknown): Kind | undefined {
+    return this.kinds.find(({ name }) => (value as Record<string, unknown>)[name] !== undefined);
   }
 
   private readAttributes(value: Record<string, unknown>, reader: XmlReader): void {
@@ -393,6 +429,12 @@ class CompiledMessage implements XmlMessage {
 
   writeAttributes(value: unknown, writing: XmlWriting): string {
     let text = '';
+    const kind = this.kindOf(value);
+    if (kind !== undefined) {
+      const { binding, name, written } = kind;
+      if (binding.isDefault !== true) text = ` xsi:type="${binding.tag}"`;
+      return text + (written.attributes?.((value as Record<string, unknown>)[name], writing) ?? '');
+    }
     for (const { binding, field, write } of this.attributes) {
       const each = (value as Record<string, unknown>)[field.name];
       // What is escaped as text is escaped for an attribute, but for what ends it.
@@ -404,6 +446,8 @@ class CompiledMessage implements XmlMessage {
 
   write(value: unknown, writing: XmlWriting): string {
     const { fields, writers } = this;
+    const kind = this.kinds.length === 0 ? undefined : this.kindOf(value);
+    if (kind !== undefined) return kind.written.content((value as Record<string, unknown>)[kind.name], writing);
     if (this.text !== null) {
       const only = (value as Record<string, unknown>)[this.text.name];
       return only === undefined || only === null ? '' : this.text.write(only, writing);

@@ -4,32 +4,24 @@ import { fieldName, freeName, protoName, typeName } from './own-names.ts';
 import type { EnumType, Field, MessageType, Schema, Type } from './types.ts';
 import type { XmlBinding } from './xml.ts';
 import { XSD_NAMESPACE } from './xsd.ts';
+import { type Component, type Space, XsdComponents } from './xsd-components.ts';
 import { documentation, type Held, inPackage, OPAQUE, SimpleTypes, XsdError } from './xsd-simple.ts';
 
 export { XsdError } from './xsd-simple.ts';
 
 /** Attributes of schemas whose values are names with prefixes. */
-export const XSD_NAMES: ReadonlySet<string> = new Set(['type', 'ref', 'base', 'itemType', 'memberTypes']);
+export const XSD_NAMES: ReadonlySet<string> = new Set([
+  ...['type', 'ref', 'base', 'itemType', 'memberTypes', 'substitutionGroup'],
+]);
 
 /** What all types of one import may cost: groups that contain groups grow without end. */
 const STEPS_MAX = 500_000;
 const NESTED_MAX = 64;
 const FIELDS_MAX = 2_000;
+const KINDS_MAX = 200;
 /** Types in types, each of which is read and written by a function within that of the other. */
 const WITHIN_MAX = 500;
 const SOAP_ARRAY = '{http://schemas.xmlsoap.org/soap/encoding/}Array';
-
-interface Component {
-  readonly node: XmlElement;
-  readonly space: Space;
-}
-
-/** What a schema says of all that stands in it. */
-interface Space {
-  readonly namespace: string;
-  readonly areElementsQualified: boolean;
-  readonly areAttributesQualified: boolean;
-}
 
 type Draft = { -readonly [Key in keyof Field]: Field[Key] };
 
@@ -72,12 +64,14 @@ export class XsdImport {
   readonly scope: string;
   /** What of the schemas has no form here and was left out, for whoever imports. */
   readonly notes = new Set<string>();
-  private readonly components = new Map<string, Component>();
+  private readonly components = new XsdComponents(() => this.step());
   private readonly bindings = new Map<Field, XmlBinding>();
   private readonly prefixes = new Map<string, string>();
   private readonly simple: SimpleTypes;
-  private readonly ours = new Set<XmlElement>();
   private readonly made = new Map<XmlElement, string>();
+  private readonly sources = new Map<string, Component>();
+  /** For types that others extend, the message of all that may stand there. */
+  private readonly kinds = new Map<XmlElement, string>();
   /** Types of which nothing but the name is made yet. */
   private readonly waiting: { readonly draft: MessageDraft; readonly component: Component }[] = [];
   private readonly broken = new Map<string, XsdError>();
@@ -92,30 +86,17 @@ export class XsdImport {
       types: this.types,
       scope,
       simpleType: (name) => {
-        const found = this.find('type', name, null);
+        const found = this.components.find('type', name, null);
         return found?.node.local === 'simpleType' ? found.node : null;
       },
-      isOurs: (node) => this.ours.has(node),
+      isOurs: (node) => this.components.isOurs(node),
       step: () => this.step(),
     });
   }
 
   /** Adds an xsd:schema. @param namespace that it takes when it has none, since one that has includes it */
   add(schema: XmlElement, namespace: string): void {
-    const { attributes, children } = schema;
-    const space: Space = {
-      namespace: attributes.get('targetNamespace') ?? namespace,
-      areElementsQualified: attributes.get('elementFormDefault') === 'qualified',
-      areAttributesQualified: attributes.get('attributeFormDefault') === 'qualified',
-    };
-    for (const node of children) {
-      const name = node.attributes.get('name');
-      if (node.uri !== XSD_NAMESPACE || name === undefined) continue;
-      const kind = node.local === 'complexType' || node.local === 'simpleType' ? 'type' : node.local;
-      const key = `${kind} {${space.namespace}}${name}`;
-      if (!this.components.has(key)) this.components.set(key, { node, space });
-      if (space.namespace.startsWith('urn:portico:')) this.ours.add(node);
-    }
+    this.components.add(schema, namespace);
   }
 
   readonly bindingOf = (field: Field): XmlBinding => {
@@ -150,7 +131,7 @@ export class XsdImport {
 
   /** A global element, by its `{uri}local`, as a message. Throws an `XsdError`. @param place what it is called without a name */
   element(name: string, place: string): ElementMessage {
-    const found = this.find('element', name, null);
+    const found = this.components.find('element', name, null);
     if (found === null) throw new XsdError(`there is no element ${name}`);
     const local = found.node.attributes.get('name')!;
     const { namespace: uri } = found.space;
@@ -242,14 +223,6 @@ export class XsdImport {
     if (++this.steps > STEPS_MAX) throw new XsdError('the schemas are too large');
   }
 
-  private find(kind: string, name: string, space: Space | null): Component | null {
-    const found = this.components.get(`${kind} ${name}`);
-    // Of a schema that has no namespace but that of who includes it.
-    if (found === undefined && space !== null && name.startsWith('{}'))
-      return this.components.get(`${kind} {${space.namespace}}${name.slice(2)}`) ?? null;
-    return found ?? null;
-  }
-
   // ---- types -------------------------------------------------------------------------------------------------------
 
   /** What the type of an element or attribute is, whether by its name or in itself. */
@@ -262,7 +235,7 @@ export class XsdImport {
   }
 
   private named(name: string, space: Space | null, place: string): Held {
-    const found = this.find('type', name, space);
+    const found = this.components.find('type', name, space);
     const cut = name.indexOf('}');
     const local = name.slice(cut + 1);
     if (found !== null) {
@@ -284,8 +257,9 @@ export class XsdImport {
     if (isMixed(node)) return OPAQUE;
     const draft = this.draft(place);
     this.made.set(node, draft.name);
+    this.sources.set(draft.name, component);
     // How deep types lead into others is no matter of ours; that of a map is asked for at once.
-    if (this.ours.has(node) && node.attributes.get('name')?.endsWith('.entry') === true) {
+    if (this.components.isOurs(node) && node.attributes.get('name')?.endsWith('.entry') === true) {
       this.content(draft, component, NONE_AROUND);
       this.takeEntry(draft);
     } else this.waiting.push({ draft, component });
@@ -316,7 +290,7 @@ export class XsdImport {
     if (node === undefined || base === undefined) throw new XsdError(`${into.name} is derived of nothing`);
     if (base === SOAP_ARRAY) throw new XsdError(`${into.name} is an array of SOAP encoding, which is not spoken`);
     const inner: Around = { ...around, depth: around.depth + 1 };
-    const found = this.find('type', base, space);
+    const found = this.components.find('type', base, space);
     const isExtension = node.local === 'extension';
     if (found?.node.local === 'complexType') {
       // A restriction says again what it keeps of the elements, but not of the attributes.
@@ -336,7 +310,7 @@ export class XsdImport {
       this.step();
       if (child.local === 'attributeGroup') {
         const [name] = child.names.get('ref') ?? [];
-        const found = name === undefined ? null : this.find('attributeGroup', name, space);
+        const found = name === undefined ? null : this.components.find('attributeGroup', name, space);
         if (found !== null && depth < NESTED_MAX) this.attributes(into, found.node, found.space, depth + 1);
       } else if (child.local === 'attribute') this.attribute(into, child, space);
     }
@@ -345,7 +319,7 @@ export class XsdImport {
   private attribute(into: MessageDraft, node: XmlElement, space: Space): void {
     const use = node.attributes.get('use');
     const [ref] = node.names.get('ref') ?? [];
-    const found = ref === undefined ? null : this.find('attribute', ref, space);
+    const found = ref === undefined ? null : this.components.find('attribute', ref, space);
     // Those of XML itself (xml:lang), or of a description (wsdl:arrayType).
     if (use === 'prohibited' || (ref !== undefined && found === null)) return;
     const { node: said, space: its } = found ?? { node, space };
@@ -374,7 +348,7 @@ export class XsdImport {
         return;
       case 'group': {
         const [ref] = node.names.get('ref') ?? [];
-        const found = ref === undefined ? null : this.find('group', ref, space);
+        const found = ref === undefined ? null : this.components.find('group', ref, space);
         if (found === null) throw new XsdError(`there is no group ${ref ?? ''}, of ${into.name}`);
         const inner = within(node, around);
         for (const child of found.node.children) this.particle(into, child, found.space, inner);
@@ -398,28 +372,97 @@ export class XsdImport {
     const before = into.fields.length;
     for (const part of parts) this.particle(into, part, space, { ...around, isOptional: true });
     const added = into.fields.slice(before);
-    if (!isOneOf || added.length !== parts.length || added.some(({ many }) => many !== 'one')) return;
-    const oneof = freeName('choice', new Set(into.fields.flatMap((field) => [field.oneof ?? '', field.name])));
-    for (const field of added) field.oneof = oneof;
+    if (isOneOf && added.length === parts.length && added.every(({ oneof }) => oneof === undefined))
+      this.oneOf(into, added);
   }
 
   private elementIn(into: MessageDraft, node: XmlElement, space: Space, around: Around): void {
     const { isOptional, repeats } = within(node, around);
     if (node.attributes.get('maxOccurs') === '0') return;
     const [ref] = node.names.get('ref') ?? [];
-    const found = ref === undefined ? null : this.find('element', ref, space);
+    const found = ref === undefined ? null : this.components.find('element', ref, space);
+    const others = found === null ? [] : this.components.substitutesOf(found);
+    if (others.length > 0) {
+      this.substituted(into, [found!, ...others], repeats);
+      return;
+    }
     if (ref !== undefined && found === null) throw new XsdError(`there is no element ${ref}, of ${into.name}`);
     const { node: said, space: its } = found ?? { node, space };
     const local = said.attributes.get('name') ?? '';
     const form = node.attributes.get('form') ?? (its.areElementsQualified ? 'qualified' : 'unqualified');
     const uri = found !== null || form === 'qualified' ? its.namespace : '';
-    const held = this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`);
+    const held = this.anyOf(this.heldOf(said, its, `${shortOf(into)}${typeName(local)}`));
     this.put(into, {
       ...{ local, uri, as: 'element', held, repeats },
       isRequired: !isOptional,
       isNillable: said.attributes.get('nillable') === 'true',
       description: documentation(node) || documentation(said),
     });
+  }
+
+  /** A global element that others may stand for, as a choice of all of them (XML Schema Part 1 §3.3.6.4). */
+  private substituted(into: MessageDraft, all: readonly Component[], repeats: boolean): void {
+    const before = into.fields.length;
+    for (const { node, space } of all) {
+      if (node.attributes.get('abstract') === 'true') continue;
+      const local = node.attributes.get('name')!;
+      const held = this.anyOf(this.heldOf(node, space, typeName(local)));
+      const description = documentation(node);
+      this.put(into, { ...PLAIN, local, uri: space.namespace, as: 'element', held, repeats, description });
+    }
+    this.oneOf(into, into.fields.slice(before));
+  }
+
+  /** At most one of these stands there. */
+  private oneOf(into: MessageDraft, fields: readonly Draft[]): void {
+    if (fields.length < 2 || fields.some(({ many }) => many !== 'one')) return;
+    const oneof = freeName('choice', new Set(into.fields.flatMap((field) => [field.oneof ?? '', field.name])));
+    for (const field of fields) field.oneof = oneof;
+  }
+
+  /** A type that others extend: the value is of one of them, as xsi:type says. */
+  private anyOf(held: Held): Held {
+    const { type } = held;
+    const base = type.kind === 'named' ? this.sources.get(type.name) : undefined;
+    const derived = base === undefined ? [] : this.components.derivedOf(base);
+    if (base === undefined || type.kind !== 'named' || derived.length === 0) return held;
+    const known = this.kinds.get(base.node);
+    if (known !== undefined) return heldMessage(known);
+    const all = [base, ...derived].filter((each) => each.node.attributes.get('abstract') !== 'true');
+    if (all.length > KINDS_MAX) {
+      this.notes.add(
+        `${type.name} has more than ${KINDS_MAX} extensions: what is theirs is passed over, and never sent`,
+      );
+      return held;
+    }
+    const draft = this.draft(`Any${shortOf({ name: type.name })}`);
+    this.kinds.set(base.node, draft.name);
+    for (const component of all) this.kind(draft, component, component === base);
+    return heldMessage(draft.name);
+  }
+
+  private kind(into: MessageDraft, component: Component, isDefault: boolean): void {
+    this.step();
+    const local = component.node.attributes.get('name') ?? '';
+    const uri = component.space.namespace;
+    const { type, form } = this.complex(component, typeName(local));
+    if (form !== null) return;
+    const name = freeName(fieldName(local), new Set(into.fields.map((field) => field.name)));
+    const number = into.fields.length + 1;
+    const field: Draft = {
+      ...{
+        name,
+        protoName: protoName(name),
+        number,
+        type,
+        many: 'one',
+        optional: true,
+        required: false,
+        oneof: 'kind',
+      },
+    };
+    into.fields.push(field);
+    this.bindings.set(field, { as: 'kind', uri, local, tag: this.tag(uri, local), isDefault });
   }
 
   private put(into: MessageDraft, given: FieldGiven): void {
@@ -499,7 +542,7 @@ function heldMessage(name: string): Held {
   return { type: { kind: 'named', name }, form: null, isList: false, constraints: null };
 }
 
-function shortOf({ name }: MessageDraft): string {
+function shortOf({ name }: { readonly name: string }): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
 

@@ -135,7 +135,7 @@ export function optionText(code: number, bytes: Uint8Array, at: number, end: num
   switch (code) {
     case OPTION.NSID: {
       const text = octets.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
-      return `${name}: ${octets.toString('hex')} ("${text}")`;
+      return `${name}: ${octets.toString('hex').replace(/..(?=.)/g, '$& ')} ("${text}")`;
     }
     case OPTION.EDE:
       if (octets.length < 2) break;

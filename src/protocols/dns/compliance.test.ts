@@ -79,7 +79,7 @@ const TABLE: readonly {
   {
     what: 'NSID (RFC 5001)',
     with: { options: '0003 0000' },
-    expect: { edns: 'v0 1232 NSID: 706f727469636f ("portico")' },
+    expect: { edns: 'v0 1232 NSID: 70 6f 72 74 69 63 6f ("portico")' },
   },
   {
     what: 'an option that is longer than its OPT is malformed',

@@ -248,9 +248,9 @@ export class Responder {
   }
 
   private fromCompiled(variant: number): number {
-    const { message, bytes, names, out } = this;
+    const { message, bytes, names } = this;
     const { start, questionsEnd } = message;
-    const most = this.most - this.reserve;
+    const most = this.room;
     const length = this.compiled.find(
       message.bytes,
       start + W.HEADER_BYTES,
@@ -262,14 +262,23 @@ export class Responder {
     );
     if (length === 0) return 0;
     this.figures.compiled++;
-    bytes[0] = message.bytes[start]!;
-    bytes[1] = message.bytes[start + 1]!;
-    const rcode = bytes[3]! & 15;
-    const verdict = this.judge(rcode);
-    if (verdict !== SEND) return this.overRate(verdict);
+    const verdict = this.judge(bytes[3]! & 15);
+    return verdict === SEND ? this.ready(length) : this.overRate(verdict);
+  }
+
+  /** The octets that an answer may have, without OPT. */
+  get room(): number {
+    return this.most - this.reserve;
+  }
+
+  /** Makes the answer that stands in `bytes`, `length` octets without OPT, the one to this query. */
+  ready(length: number): number {
+    const { message, bytes, out } = this;
+    bytes[0] = message.bytes[message.start]!;
+    bytes[1] = message.bytes[message.start + 1]!;
     if (message.opt < 0) return length;
     out.resume(bytes, 0, length, this.most);
-    this.writeOpt(rcode);
+    this.writeOpt(bytes[3]! & 15);
     return out.length;
   }
 

@@ -6,6 +6,7 @@ import { typeName } from '../../formats/dns/records.ts';
 import { isAmong, type Network } from '../../resources/names/networks.ts';
 import { endOf, type Finding, SECURE } from './cache.ts';
 import type { Answer, Question } from './resolver.ts';
+import { KeptAnswers } from './resolver-compiled.ts';
 import type { SignedSet } from './resolver-reply.ts';
 import { isUnaskable } from './resolver-special.ts';
 import { type Asker, LATER, type Responder } from './responder.ts';
@@ -38,8 +39,12 @@ const ANSWER = 6;
 const AUTHORITY = 8;
 const RRSIG = 46;
 
+/** An answer that stands ready is looked up anew after so long, so that what is asked for often is known to be. */
+const KEPT_MS = 20_000;
+
 export class Recursion {
   private readonly options: RecursionOptions;
+  private readonly kept = new KeptAnswers();
 
   constructor(options: RecursionOptions) {
     this.options = options;
@@ -56,6 +61,8 @@ export class Recursion {
     if (!this.offers(asker) || !message.wantsRecursion) return null;
     if (isUnaskable(message.qtype)) return responder.refuse(W.EDE.NOT_SUPPORTED);
     const { ask, clock, told } = this.options;
+    const ready = this.fromKept(responder);
+    if (ready > 0) return ready;
     const began = clock.now;
     const name = Buffer.from(message.qname.copy());
     const type = message.qtype;
@@ -78,6 +85,38 @@ export class Recursion {
     return LATER;
   }
 
+  /** What an answer depends on beside its question; -1 where it is not to be kept. */
+  private variant({ message }: Responder): number {
+    // Whoever wants to be told of each question is.
+    if (this.options.told !== null || message.tsig >= 0) return -1;
+    return (message.flags & (W.CD | W.AD)) | (message.wantsSignatures ? 1 : 0);
+  }
+
+  private fromKept(responder: Responder): number {
+    const { message, bytes, room } = responder;
+    const variant = this.variant(responder);
+    if (variant < 0) return 0;
+    const { start, questionsEnd } = message;
+    const { now } = this.options.clock;
+    const length = this.kept.find(message.bytes, start + W.HEADER_BYTES, questionsEnd, variant, now, bytes, room);
+    return length > 0 ? responder.ready(length) : 0;
+  }
+
+  /** Keeps what was just written, until it is time to look whether it should be asked for anew. */
+  private keep(responder: Responder, answer: Answer, length: number): void {
+    const variant = this.variant(responder);
+    if (variant < 0 || answer.stale || answer.ede >= 0) return;
+    const { message, out, bytes } = responder;
+    const { now } = this.options.clock;
+    let until = now + KEPT_MS;
+    for (const step of answer.steps) until = Math.min(until, endOf(step) - step.ttl * 100);
+    const additionals = out.count(10);
+    if (message.opt >= 0) out.setCount(10, additionals - 1);
+    const { start, questionsEnd } = message;
+    this.kept.keep(message.bytes, start + W.HEADER_BYTES, questionsEnd, variant, now, until, bytes, length);
+    out.setCount(10, additionals);
+  }
+
   private send(responder: Responder, query: Uint8Array, as: Asker, to: Asker, token: number, answer: Answer): void {
     const length = responder.resume(query, as, () => this.write(responder, answer));
     to.answered(token, responder.bytes, 0, Math.max(0, length));
@@ -95,7 +134,10 @@ export class Recursion {
     // Where only the client would know what it is worth, it is not called authentic (RFC 6840 §5.7, §5.8).
     const asked = signed || message.isAuthentic;
     const authentic = answer.security === SECURE && asked && !message.isCheckingDisabled && !answer.stale;
-    return responder.finish(rcode, (authentic ? W.AD : 0) | (fits ? 0 : W.TC));
+    const { length } = responder.out;
+    const complete = responder.finish(rcode, (authentic ? W.AD : 0) | (fits ? 0 : W.TC));
+    if (fits) this.keep(responder, answer, length);
+    return complete;
   }
 
   private writeStep(responder: Responder, step: Finding, signed: boolean): boolean {

@@ -31,6 +31,20 @@ const server = z
     'is an address, as 192.0.2.1:53 key:name',
   );
 
+const signing = z.strictObject({
+  algorithm: z
+    .enum(['ecdsap256sha256', 'ecdsap384sha384', 'ed25519'], 'is ecdsap256sha256, ecdsap384sha384 or ed25519')
+    .default('ecdsap256sha256'),
+  /** Names are denied by their hashes. */
+  nsec3: z.boolean().default(false),
+});
+
+/** True for how it is done by default. */
+const dnssec = z
+  .union([z.boolean(), signing])
+  .default(false)
+  .transform((given) => (given === true ? signing.parse({}) : given));
+
 const zone = z.strictObject({
   name: z.string().min(1, 'is a domain name'),
   /** Its master file. */
@@ -42,6 +56,8 @@ const zone = z.strictObject({
   /** Who may transfer it, and who may change it, beside those whom rules let `list` and `write` it. */
   transfer: z.array(grant).default([]),
   update: z.array(grant).default([]),
+  /** It is signed here. */
+  dnssec,
   /** Only these clients see it: several zones of one name are views, the first that fits counts. */
   clients: z.array(network).min(1, 'names at least one network').optional(),
 });
@@ -49,6 +65,8 @@ const zone = z.strictObject({
 export const dnsSchema = z.strictObject({
   /** The zone of the server itself, which it keeps true by itself; false for none. */
   zone: z.union([z.string().min(1), z.literal(false)]).default('portico.test'),
+  /** Whether the own zone is signed. */
+  dnssec,
   zones: z.array(zone).default([]),
   keys: z
     .array(key)

@@ -147,7 +147,7 @@ export class WholeZone extends RecordStream {
     piece.name = contents.arena;
     piece.nameAt = contents.name(this.node);
     piece.type = contents.typeOf(set);
-    piece.ttl = contents.ttlOf(set);
+    piece.ttl = contents.ttlAt(set, this.record);
     piece.data = contents.arena;
     piece.at = this.record;
     piece.end = contents.recordEnd(this.record);

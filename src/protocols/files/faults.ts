@@ -87,6 +87,18 @@ export const faults = faultTable('files', {
     text: 'The bytes are not those that the checksum was made of.',
     scope: 'stream',
   },
+  badDigest: {
+    wire: 400,
+    spec: 'RFC 9530 §2',
+    text: 'Content-Digest or Repr-Digest is malformed.',
+    scope: 'stream',
+  },
+  wrongDigest: {
+    wire: 400,
+    spec: 'RFC 9530 §2',
+    text: 'The bytes are not those that the digest was made of.',
+    scope: 'stream',
+  },
   badShare: {
     wire: 400,
     spec: 'docs/files.md §Sharing',

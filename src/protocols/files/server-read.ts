@@ -2,12 +2,14 @@
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import { INVALID, OK } from '../../core/outcome.ts';
-import type { FileFacts, OpenFile } from '../../resources/files/contract.ts';
+import type { FileFacts, Files, OpenFile } from '../../resources/files/contract.ts';
 import { answerBytes, answerJson, answerNothing } from '../http/answers.ts';
+import type { ContentCoding } from '../http/coding.ts';
+import { wantedDigest, writeDigest } from '../http/digests.ts';
 import { typeOf } from '../http/media.ts';
 import { prefers } from '../http/negotiate.ts';
 import { Query } from '../http/query.ts';
-import { answerRepresentation } from '../http/representation.ts';
+import { answerRepresentation, type Content } from '../http/representation.ts';
 import { splitTarget } from '../http/target.ts';
 import { archiveOf } from './archive.ts';
 import { faults } from './faults.ts';
@@ -17,6 +19,20 @@ import { answerArchive } from './server-archive.ts';
 
 /** What a file may be, others than the caller having put it there: no page of it runs with this server's rights. */
 const SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; sandbox";
+
+/** What the configuration says of them. */
+export interface FilesSettings {
+  /** Whether `x.br`, `x.gz` and `x.zst` are `x` coded. */
+  readonly precompressed?: boolean;
+}
+
+type Beside = Partial<Record<ContentCoding, OpenFile>>;
+
+const SUFFIXES: readonly [ContentCoding, string][] = [
+  ['zstd', '.zst'],
+  ['br', '.br'],
+  ['gzip', '.gz'],
+];
 
 export function answerRead(exchange: Exchange, host: TreeHost, path: string, prefix: string = PREFIX): void {
   const { path: sent, query: text } = splitTarget(exchange.target);
@@ -34,7 +50,7 @@ export function answerRead(exchange: Exchange, host: TreeHost, path: string, pre
       if (typeof file === 'object') file.close();
       return;
     }
-    if (typeof file === 'object') serveFile(exchange, host, file, query);
+    if (typeof file === 'object') await serveWanted(exchange, host, { file, query, path, prefix, waiting });
     else if (file !== INVALID) await otherwise(exchange, host, path, file, waiting);
     else await serveFolder(exchange, host, path, query, waiting, prefix);
   });
@@ -49,36 +65,98 @@ async function otherwise(exchange: Exchange, host: TreeHost, path: string, outco
   else answerFileOutcome(exchange, outcome as never, files, path);
 }
 
-export function serveFile(exchange: Exchange, host: TreeHost, file: OpenFile, query: Query): void {
+interface Asked {
+  readonly file: OpenFile;
+  readonly query: Query;
+  readonly path: string;
+  readonly prefix: string;
+  readonly waiting: Waiting;
+}
+
+/** With what has to be looked for before the answer begins: its hash (RFC 9530 §4), and what it is coded. */
+async function serveWanted(exchange: Exchange, host: TreeHost, asked: Asked): Promise<void> {
+  const { file, query, path, prefix, waiting } = asked;
+  const { fields, caller } = exchange;
+  const files = host.resources.files!;
+  const algorithm = wantedDigest(fields.joined('want-repr-digest'));
+  const { precompressed = false } = (host.settings as FilesSettings | undefined) ?? {};
+  if (algorithm === null) {
+    // What was shared is the file, and not what is beside it.
+    const isCoded = precompressed && prefix === PREFIX && fields.has('accept-encoding');
+    const beside = isCoded ? await codedBeside(files, exchange, path, file) : {};
+    if (!waiting.isOver) serveFile(exchange, host, file, query, { beside });
+    else for (const each of [file, ...Object.values(beside)]) each.close();
+    return;
+  }
+  const sum = await files.hash(caller, path, algorithm);
+  // Of the file that is sent, should it be another by now.
+  const now = typeof sum === 'object' ? await files.stat(caller, path) : sum;
+  const isSame = typeof now === 'object' && now.version === file.facts.version;
+  if (waiting.isOver) file.close();
+  else if (typeof sum === 'object' && isSame)
+    serveFile(exchange, host, file, query, { digest: writeDigest(algorithm, Buffer.from(sum.hex, 'hex')) });
+  else serveFile(exchange, host, file, query);
+}
+
+/** Files beside it that are the same coded, not older than it, of those that the client takes. */
+async function codedBeside(files: Files, { caller, fields }: Exchange, path: string, file: OpenFile): Promise<Beside> {
+  const accepted = fields.joined('accept-encoding') ?? '';
+  const found: Beside = {};
+  for (const [coding, suffix] of SUFFIXES) {
+    if (!accepted.includes(coding)) continue;
+    const each = await files.open(caller, path + suffix);
+    if (typeof each !== 'object') continue;
+    if (each.facts.modified >= file.facts.modified) found[coding] = each;
+    else each.close();
+  }
+  return found;
+}
+
+export function serveFile(
+  exchange: Exchange,
+  host: TreeHost,
+  file: OpenFile,
+  query: Query,
+  { digest, beside = {} }: { readonly digest?: string; readonly beside?: Beside } = {},
+): void {
   const { facts } = file;
   const fields = Fields.of({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' });
   const type = typeOf(facts.name);
   fields.append('content-security-policy', SANDBOX);
   if (query.get('download') !== null)
     fields.append('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(facts.name)}`);
-  const { length } = { length: file.size };
-  const source = { read: file.read.bind(file), fd: file.fd };
+  if (digest !== undefined) fields.append('repr-digest', digest);
+  const content = contentOf(file);
+  const coded: Partial<Record<ContentCoding, Content>> = {};
+  for (const [coding, each] of Object.entries(beside)) coded[coding as ContentCoding] = contentOf(each);
+  const open = [file, ...Object.values(beside)];
   const before = exchange.on;
   answerRepresentation(exchange, host, {
     type,
     etag: etagOf(facts),
     lastModified: facts.modified,
-    content: { source, length },
+    content,
     fields,
+    // The digest is of the bytes as they are.
+    ...(digest === undefined && open.length === 1 ? {} : { coded }),
   });
   // Open for as long as it is sent; the reading under way holds it beyond that.
   const { on } = exchange;
-  if (on === before) file.close();
+  if (on === before) for (const each of open) each.close();
   else
     exchange.on = {
       writable: (clock) => on.writable(clock),
       tick: (clock) => on.tick(clock),
       leave: (why, clock) => on.leave(why, clock),
       lost(cause, wire, clock) {
-        file.close();
+        for (const each of open) each.close();
         on.lost(cause, wire, clock);
       },
     };
+}
+
+function contentOf(file: OpenFile): Content {
+  return { source: { read: file.read.bind(file), kernelFd: file.fd }, length: file.size };
 }
 
 function toFolder(exchange: Exchange): void {

@@ -31,7 +31,7 @@ const COMPLETE_MAX = 10_000;
 export const TUS = {
   'tus-resumable': '1.0.0',
   'tus-version': '1.0.0',
-  'tus-extension': 'creation,creation-with-upload,checksum,expiration,termination,concatenation',
+  'tus-extension': 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination,concatenation',
   'tus-checksum-algorithm': CHECKSUMS,
 } as const;
 
@@ -42,6 +42,8 @@ interface Step {
   readonly offset: number;
   readonly isNew: boolean;
   readonly isTus: boolean;
+  /** It is asked for by the file's own path: what a request there left is gone on with, and nothing is told of an upload. */
+  readonly isOwn?: boolean;
   /** By the draft: this is the last of it. */
   readonly isLast: boolean;
   readonly checksum: { readonly algorithm: string; readonly digest: Buffer } | null;
@@ -52,20 +54,29 @@ export class Uploads {
   /** What adds to an upload now, by its id: one at a time. */
   readonly active = new Map<string, Adding>();
   private readonly complete = new Map<string, number>();
+  /** Of uploads that began without one: a restart forgets it, and HEAD asks for it again. */
+  private readonly lengths = new Map<string, number>();
 
   constructor(host: FilesHost) {
     this.host = host;
   }
 
   completed(id: string, size: number): void {
+    this.lengths.delete(id);
     this.complete.set(id, size);
     if (this.complete.size > COMPLETE_MAX) this.complete.delete(this.complete.keys().next().value!);
+  }
+
+  /** An upload's name, with the length that was told later (tus 1.0.0 §Upload-Defer-Length). */
+  private named(id: string): UploadName | null {
+    const name = readUploadName(id);
+    return name === null || name.length >= 0 ? name : { ...name, length: this.lengths.get(id) ?? -1 };
   }
 
   /** `/uploads/<id>`. */
   readonly handle: ExchangeHandler = (exchange) => {
     const id = splitTarget(exchange.target).path.slice(UPLOADS.length);
-    const name = readUploadName(id);
+    const name = this.named(id);
     const { method, fields } = exchange;
     const isTus = fields.has('tus-resumable');
     if (method === 'OPTIONS')
@@ -113,23 +124,54 @@ export class Uploads {
     if (name.length >= 0) fields.append('upload-length', String(name.length));
     if (isTus) {
       fields.append('tus-resumable', '1.0.0');
+      if (name.length < 0) fields.append('upload-defer-length', '1');
       if (name.isPart) fields.append('upload-concat', 'partial');
     } else fields.append('upload-complete', isComplete ? '?1' : '?0').append('upload-limit', 'max-age=86400');
     return fields;
   }
 
-  private append(exchange: Exchange, id: string, name: UploadName, isTus: boolean): void {
+  private append(exchange: Exchange, id: string, name: UploadName, isTus: boolean, isOwn = false): void {
     const { fields } = exchange;
     const type = (fields.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
     const offset = readCount(fields.get('upload-offset'));
     const last = readBoolean(fields.get('upload-complete'));
     const given = fields.get('upload-checksum');
     const checksum = given === null ? null : readChecksum(given);
+    const told = isTus ? readCount(fields.get('upload-length')) : null;
     const wanted = isTus ? 'application/offset+octet-stream' : 'application/partial-upload';
     if (type !== wanted) refuse(exchange, faults.wrongType, Fields.of({ 'accept-patch': wanted }));
     else if (offset === null || Number.isNaN(offset) || (!isTus && last === null)) refuse(exchange, faults.badUpload);
     else if (given !== null && checksum === null) refuse(exchange, faults.badUpload);
-    else this.add(exchange, { id, name, offset, isNew: false, isTus, isLast: last === true, checksum });
+    // It is told once (tus 1.0.0 §Upload-Defer-Length).
+    else if (told !== null && !(name.length === told || (name.length < 0 && told >= offset)))
+      refuse(exchange, faults.inconsistentLength);
+    else {
+      if (told !== null && name.length < 0) this.defer(id, told);
+      const length = told ?? name.length;
+      this.add(exchange, {
+        id,
+        name: { ...name, length },
+        offset,
+        isNew: false,
+        isTus,
+        isOwn,
+        isLast: last === true,
+        checksum,
+      });
+    }
+  }
+
+  private defer(id: string, length: number): void {
+    this.lengths.set(id, length);
+    if (this.lengths.size > COMPLETE_MAX) this.lengths.delete(this.lengths.keys().next().value!);
+  }
+
+  /** By the draft, to the path of the file itself: goes on with what a PUT or PATCH there left, or begins at 0. */
+  patch(exchange: Exchange, path: string): void {
+    const name = { nonce: '', path, length: readCount(exchange.fields.get('upload-length')) ?? -1, isPart: false };
+    const { account } = exchange.caller;
+    if (Number.isNaN(name.length)) refuse(exchange, faults.badUpload);
+    else this.append(exchange, JSON.stringify([account, path]), name, false, true);
   }
 
   private add(exchange: Exchange, step: Step): void {
@@ -175,6 +217,7 @@ export class Uploads {
     const { fields } = exchange;
     const metadata = readMetadata(fields.get('upload-metadata') ?? 'x');
     const length = readCount(fields.get('upload-length'));
+    const deferred = fields.get('upload-defer-length')?.trim() ?? null;
     const concat = fields.get('upload-concat');
     const parts = concat === null ? null : readConcat(concat, UPLOADS);
     const file = metadata?.get('filename') ?? metadata?.get('name');
@@ -196,9 +239,10 @@ export class Uploads {
     )
       refuse(exchange, faults.badUpload);
     else if (isFinal) this.join(exchange, path, parts);
-    else if (length === null || Number.isNaN(length)) refuse(exchange, faults.badUpload);
+    else if (Number.isNaN(length) || (deferred === null) === (length === null) || (deferred ?? '1') !== '1')
+      refuse(exchange, faults.badUpload);
     else {
-      const name = { nonce, path, length, isPart };
+      const name = { nonce, path, length: length ?? -1, isPart };
       this.add(exchange, {
         id: writeUploadName(name),
         name,
@@ -220,7 +264,7 @@ export class Uploads {
   /** Parts become one file (tus 1.0.0 §Concatenation). */
   private join(exchange: Exchange, path: string, ids: readonly string[]): void {
     const files = this.host.resources.files!;
-    const names = ids.map(readUploadName);
+    const names = ids.map((id) => this.named(id));
     during(exchange, this.host, async (waiting) => {
       const parts: IncomingFile[] = [];
       let outcome: Outcome = OK;
@@ -332,8 +376,9 @@ class Adding {
     if (!step.isNew) {
       const pending = await files.pending(exchange.caller, name.path, name.nonce);
       if (this.isOver) return;
-      if (pending === null || pending.size !== offset) {
-        this.refuseOffset(pending?.size ?? null);
+      const at = pending?.size ?? (step.isOwn === true ? 0 : null);
+      if (at !== offset) {
+        this.refuseOffset(at);
         return;
       }
     }
@@ -407,7 +452,7 @@ class Adding {
     const facts = await file.commit();
     if (typeof facts === 'number') answerFileOutcome(exchange, facts, files, name.path);
     else {
-      uploads.completed(step.id, facts.size);
+      if (step.isOwn !== true) uploads.completed(step.id, facts.size);
       this.answer(size, true, writtenFields(facts, uploads.host.clock.wall));
     }
   }

@@ -1,10 +1,12 @@
 // PUT, DELETE, MOVE, COPY and MKCOL: a file appears whole, or nothing of it does.
+import { createHash, type Hash } from 'node:crypto';
 import type { Exchange } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import { DENIED, EXISTS, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { FileFacts, IncomingFile, WriteWish } from '../../resources/files/contract.ts';
 import { answerNothing, answerProblem } from '../http/answers.ts';
 import { evaluate } from '../http/conditions.ts';
+import { readDigests } from '../http/digests.ts';
 import { Query } from '../http/query.ts';
 import { decodePath, splitTarget } from '../http/target.ts';
 import { faults } from './faults.ts';
@@ -63,11 +65,13 @@ export function takePut(exchange: Exchange, host: TreeHost, path: string, manner
   const coding = fields.get('content-encoding');
   const part = fields.get('content-range');
   const range = part === null ? null : contentRange(part);
+  const digests = digestsOf(exchange, range !== null);
   if (coding !== null && coding.toLowerCase() !== 'identity') refuse(exchange, faults.coded);
   else if (part !== null && range === null) refuse(exchange, faults.badRange);
+  else if (digests === null) refuse(exchange, faults.badDigest);
   else {
     const files = host.resources.files!;
-    const put = new Put(exchange, host, path, range);
+    const put = new Put(exchange, host, path, range, digests);
     const query = Query.of(splitTarget(exchange.target).query);
     void put.begin(async (there) => {
       const may = await manner.check();
@@ -89,6 +93,23 @@ export function takePut(exchange: Exchange, host: TreeHost, path: string, manner
   }
 }
 
+interface Sum {
+  readonly hash: Hash;
+  readonly wanted: Buffer;
+}
+
+/** What the whole body must hash to (RFC 9530 §2, §3); null when a field is malformed. */
+function digestsOf({ fields }: Exchange, isPart: boolean): readonly Sum[] | null {
+  const names = isPart ? ['content-digest'] : ['content-digest', 'repr-digest'];
+  const sums: Sum[] = [];
+  for (const name of names) {
+    const found = readDigests(fields.joined(name));
+    if (found === null) return null;
+    for (const [algorithm, wanted] of found) sums.push({ hash: createHash(algorithm.replace('-', '')), wanted });
+  }
+  return sums;
+}
+
 /** One PUT: what was there, the body, the commit. */
 class Put {
   private readonly exchange: Exchange;
@@ -96,22 +117,28 @@ class Put {
   private readonly path: string;
   private readonly range: { start: number; end: number; length: number } | null;
   private readonly intake: Intake;
+  private readonly sums: readonly Sum[];
   private file: IncomingFile | null = null;
   private there: FileFacts | null = null;
   private isOver = false;
 
-  constructor(exchange: Exchange, host: TreeHost, path: string, range: Put['range']) {
+  constructor(exchange: Exchange, host: TreeHost, path: string, range: Put['range'], sums: readonly Sum[]) {
+    this.sums = sums;
     this.exchange = exchange;
     this.host = host;
     this.path = path;
     this.range = range;
-    this.intake = new Intake(exchange, {
-      ended: (isWhole) => void this.ended(isWhole),
+    const ends = {
+      ended: (isWhole: boolean) => void this.ended(isWhole),
       lost: () => {
         this.isOver = true;
         this.file?.suspend();
       },
-    });
+    };
+    const passing = (input: Uint8Array, start: number, end: number) => {
+      for (const { hash } of sums) hash.update(input.subarray(start, end));
+    };
+    this.intake = new Intake(exchange, ends, sums.length === 0 ? null : passing);
   }
 
   async begin(write: (there: FileFacts | null) => Promise<IncomingFile | number | null>): Promise<void> {
@@ -142,6 +169,15 @@ class Put {
     if (isWhole && range !== null && this.intake.came !== range.end - range.start) {
       file.suspend();
       refuse(exchange, faults.badRange);
+      return;
+    }
+    if (isWhole && this.sums.some(({ hash, wanted }) => !hash.digest().equals(wanted))) {
+      if (range === null) file.abort();
+      else {
+        file.truncate(range.start);
+        file.suspend();
+      }
+      refuse(exchange, faults.wrongDigest);
       return;
     }
     // More of it is to come: it is kept until then.

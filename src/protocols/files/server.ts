@@ -13,7 +13,7 @@ import { takeShare } from './server-shares.ts';
 import { TUS, Uploads } from './server-uploads.ts';
 import { takeDelete, takeFolder, takePut, takeTransfer } from './server-write.ts';
 
-const ALLOW = 'GET, HEAD, PUT, POST, DELETE, MOVE, COPY, MKCOL, OPTIONS';
+const ALLOW = 'GET, HEAD, PUT, PATCH, POST, DELETE, MOVE, COPY, MKCOL, OPTIONS';
 
 /** `/files/<path>`. */
 export function serveFiles(host: FilesHost): ExchangeHandler {
@@ -23,6 +23,7 @@ export function serveFiles(host: FilesHost): ExchangeHandler {
     if (host.resources.files === undefined) answerProblem(exchange, 404, 'This server has no files.');
     else if (path === null) refuse(exchange, faults.badPath);
     else if (isFormer(exchange)) serveFormer(exchange, host, path);
+    else if (exchange.method === 'PATCH') uploads.patch(exchange, path);
     else if (beginsUpload(exchange)) beginUpload(exchange, uploads, path);
     else route(exchange, host, path);
   };

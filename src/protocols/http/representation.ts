@@ -25,7 +25,10 @@ import { dateText } from './dates.ts';
 import { type ByteRange, contentRange, multipart, parseRanges, UNSATISFIABLE, unsatisfiedRange } from './ranges.ts';
 
 /** Bytes in memory, immutable; or what is read in part. */
-export type Content = Uint8Array | { readonly source: Source; readonly length: number };
+export type Content = Uint8Array | { readonly source: FileSource; readonly length: number };
+
+/** With a descriptor, a file that stays open for as long as the exchange: the kernel may send from it; -1 for none. */
+export type FileSource = Source & { readonly kernelFd?: number };
 
 /** The open files of bytes in memory that came from one, so that the kernel may send them. */
 export const FILES = new WeakMap<Uint8Array, number>();
@@ -238,6 +241,10 @@ function sentByKernel(exchange: Exchange, content: Uint8Array, start: number, en
   return fd === undefined ? 0 : exchange.sendFile(fd, start, end);
 }
 
+/** Sent by the kernel in one turn: others wait meanwhile. */
+const KERNEL_MOST = 262_144;
+/** What is read and written where the network took no more from the kernel. */
+const SLICE = 65_536;
 /** Given to a coder at once, and in one turn: others wait meanwhile. */
 const PIECE = 65_536;
 const TURN = 262_144;
@@ -247,6 +254,14 @@ const GATHERED = 65_536;
 const INTERNAL_ERROR = 2;
 const CANCEL = 8;
 const NOTHING = Buffer.alloc(0);
+
+/** What the kernel sent of a stretch: all of it; as much as one turn may; less than it was given; nothing. */
+const WHOLE = 0;
+const LATER = 1;
+const SOME = 2;
+const NONE_SENT = 3;
+/** In place of where a reading ends: it has. */
+const SLICE_READ = -1;
 
 /** An answer's body on its way, as fast as the client takes it. */
 class Delivery implements ExchangeEvents, Sink {
@@ -260,6 +275,10 @@ class Delivery implements ExchangeEvents, Sink {
   private reading: Reading | null = null;
   private over = false;
   private running = false;
+  /** Until it is known that the kernel does not send on this connection. */
+  private byKernel = true;
+  /** Where the reading under way ends. */
+  private readTo = 0;
   /** What the coder may still be given in this turn. */
   private allowance = TURN;
   private clock: Clock | null = null;
@@ -296,11 +315,15 @@ class Delivery implements ExchangeEvents, Sink {
         this.reading.more();
         return this.index !== index;
       }
+      if (this.at < 0) this.at = start;
+      const taken = this.sendFile(content.source, end);
+      if (taken === WHOLE || taken === LATER) return taken === WHOLE;
       const { index } = this;
+      this.readTo = taken === SOME ? Math.min(end, this.at + SLICE) : end;
       // Set by `end` when it is over within the call.
-      const reading = content.source.read(start, end, this);
+      const reading = content.source.read(this.at, this.readTo, this);
       if (this.index !== index || this.over) return !this.over;
-      this.reading = reading;
+      if (this.readTo !== SLICE_READ) this.reading = reading;
       return false;
     }
     if (this.at < 0) this.at = start;
@@ -310,6 +333,35 @@ class Delivery implements ExchangeEvents, Sink {
     this.at = upTo;
     if (upTo === end) this.next();
     return true;
+  }
+
+  /** The kernel sends what it can; what is between is read and written, and it is asked again once that has left. */
+  private sendFile(
+    { kernelFd = -1 }: FileSource,
+    end: number,
+  ): typeof WHOLE | typeof LATER | typeof SOME | typeof NONE_SENT {
+    const { exchange, at, clock } = this;
+    if (
+      !this.byKernel ||
+      kernelFd < 0 ||
+      this.coder !== null ||
+      exchange.sendFile === undefined ||
+      end - at < KERNEL_LEAST
+    )
+      return NONE_SENT;
+    const upTo = Math.min(end, at + KERNEL_MOST);
+    const sent = exchange.sendFile(kernelFd, at, upTo);
+    this.at += sent;
+    if (this.at === end) {
+      this.next();
+      return WHOLE;
+    }
+    if (this.at === upTo && clock !== null) {
+      exchange.deadline = clock.now;
+      return LATER;
+    }
+    if (sent === 0) this.byKernel = false;
+    return sent === 0 ? NONE_SENT : SOME;
   }
 
   private next(): void {
@@ -363,6 +415,14 @@ class Delivery implements ExchangeEvents, Sink {
     if (this.over) return;
     if (outcome !== OK) {
       this.fail();
+      return;
+    }
+    const { end } = this.stretches[this.index]!;
+    if (this.readTo < end) {
+      // The kernel goes on once this has left: `writable` tells.
+      this.at = this.readTo;
+      this.readTo = SLICE_READ;
+      this.reading = null;
       return;
     }
     this.next();

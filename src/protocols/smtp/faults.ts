@@ -10,10 +10,16 @@ export const faults = faultTable('smtp', {
   signInTooMany: { wire: 421, spec: 'docs/smtp.md §Limits', text: 'too many sign-ins failed' },
   refusedTooMany: { wire: 421, spec: 'docs/smtp.md §Limits', text: 'too many recipients were refused' },
   bareLf: {
-    wire: 550,
+    wire: 500,
     spec: 'RFC 5321 §2.3.8',
-    text: 'a line ended with a line feed or a carriage return alone: lines end with both',
+    text: 'a command ended with a line feed alone: commands end with a carriage return and a line feed',
   },
+  doubtful: {
+    wire: 550,
+    spec: 'RFC 5321 §4.1.1.4',
+    text: 'a dot stood where some see the end of the message: it ends with a dot between two whole line ends',
+  },
+  half: { wire: 550, spec: 'RFC 5321 §2.3.8', text: 'half a line end was in the message', scope: 'stream' },
   lineTooLong: { wire: 500, spec: 'docs/smtp.md §Limits', text: 'the line is too long', scope: 'stream' },
   messageTooLong: { wire: 552, spec: 'RFC 1870 §6.3', text: 'the message is too long', scope: 'stream' },
   loop: { wire: 554, spec: 'RFC 5321 §6.3', text: 'the message has been through too many servers', scope: 'stream' },

@@ -1,5 +1,6 @@
-// The bytes of messages: DATA with its dots (RFC 5321 §4.5.2), and BDAT's chunks (RFC 3030). A line that ends with half of a line
-// end is refused, so that no two servers can see two different messages in the same bytes (SMTP smuggling).
+// The bytes of messages: DATA with its dots (RFC 5321 §4.5.2), and BDAT's chunks (RFC 3030). A message with half a line end in it is
+// refused, and what some servers take for its end and others do not ends the connection, so that no two of them can see two
+// different messages in the same bytes (SMTP smuggling).
 import { copyOf } from '../../bytes/reader.ts';
 import type { RawBytes } from '../text/session.ts';
 import type { IncomingMessage } from './upper.ts';
@@ -14,6 +15,9 @@ const AFTER_CR = 1;
 const BEGIN = 2;
 const AFTER_DOT = 3;
 const AFTER_DOT_CR = 4;
+/** Behind half a line end. */
+const BEGIN_HALF = 5;
+const AFTER_DOT_HALF = 6;
 
 /** What receives a message, told how it went. */
 export interface DataSink {
@@ -22,8 +26,8 @@ export interface DataSink {
   resumed(): void;
   /** All of it, or of the chunk, has come and been written. */
   complete(): void;
-  /** A line ended with a line feed or a carriage return alone. */
-  bare(): void;
+  /** Something that only looks like the end: nobody knows where the message ends. */
+  doubtful(): void;
 }
 
 /** Writes to a message what there is room for, and keeps the rest of one read. */
@@ -86,9 +90,11 @@ class Outlet {
 
 /** What DATA brings, up to a dot on a line of its own. */
 export class DotText implements RawBytes {
+  /** Half a line end was in it. */
+  isHalf = false;
   private readonly outlet: Outlet;
   private readonly sink: DataSink;
-  private state: typeof WITHIN | typeof AFTER_CR | typeof BEGIN | typeof AFTER_DOT | typeof AFTER_DOT_CR = BEGIN;
+  private state = BEGIN;
 
   constructor(into: IncomingMessage, sink: DataSink, bytesMax: number) {
     this.outlet = new Outlet(into, sink, bytesMax);
@@ -108,27 +114,33 @@ export class DotText implements RawBytes {
       if (state === WITHIN) {
         // Most bytes are within a line, and none of these two.
         if (byte === CR) state = AFTER_CR;
-        else if (byte === LF) return this.bare(end);
-      } else if (state === AFTER_CR) {
-        if (byte !== LF) return this.bare(end);
+        else if (byte === LF) state = this.half();
+        continue;
+      }
+      if (state === AFTER_CR && byte === LF) {
         state = BEGIN;
-      } else if (state === BEGIN) {
-        if (byte === DOT) {
-          outlet.write(input, from, at);
-          from = at + 1;
-          state = AFTER_DOT;
-        } else if (byte === LF) return this.bare(end);
-        else state = byte === CR ? AFTER_CR : WITHIN;
-      } else if (state === AFTER_DOT) {
-        // The dot was put there on the way, unless it stands alone.
-        if (byte === LF) return this.bare(end);
-        if (byte === CR) from = at + 1;
-        state = byte === CR ? AFTER_DOT_CR : WITHIN;
-      } else {
-        if (byte !== LF) return this.bare(end);
+        continue;
+      }
+      if (state === BEGIN && byte === DOT) {
+        outlet.write(input, from, at);
+        from = at + 1;
+        state = AFTER_DOT;
+        continue;
+      }
+      if (state === AFTER_DOT && byte === CR) {
+        from = at + 1;
+        state = AFTER_DOT_CR;
+        continue;
+      }
+      if (state === AFTER_DOT_CR && byte === LF) {
         this.state = BEGIN;
         outlet.finish();
         return at + 1;
+      }
+      state = this.odd(state, byte);
+      if (state < 0) {
+        this.sink.doubtful();
+        return end;
       }
     }
     outlet.write(input, from, end);
@@ -136,22 +148,33 @@ export class DotText implements RawBytes {
     return end;
   }
 
-  private bare(end: number): number {
-    this.sink.bare();
-    return end;
+  /** What a byte begins where it is neither within a line nor as it should be; -1 where it might be an end. */
+  private odd(state: number, byte: number): number {
+    if (state === AFTER_DOT_CR) return -1;
+    if (state === AFTER_DOT && byte === LF) return -1;
+    if (state === AFTER_DOT_HALF && (byte === CR || byte === LF)) return -1;
+    if (state === AFTER_CR && this.half() === BEGIN_HALF && byte === DOT) return AFTER_DOT_HALF;
+    if (state === BEGIN_HALF && byte === DOT) return AFTER_DOT_HALF;
+    if (byte === LF) return this.half();
+    return byte === CR ? AFTER_CR : WITHIN;
+  }
+
+  private half(): typeof BEGIN_HALF {
+    this.isHalf = true;
+    return BEGIN_HALF;
   }
 }
 
 /** What BDAT brings: so many bytes, in which nothing means anything but that lines end as lines do. */
 export class Chunk implements RawBytes {
   private readonly outlet: Outlet;
-  private readonly sink: DataSink;
+  /** Half a line end was in it. */
+  isHalf = false;
   private left = 0;
   private afterCr = false;
 
   constructor(into: IncomingMessage, sink: DataSink, bytesMax: number) {
     this.outlet = new Outlet(into, sink, bytesMax);
-    this.sink = sink;
   }
 
   get isTooLong(): boolean {
@@ -168,10 +191,7 @@ export class Chunk implements RawBytes {
     const stop = Math.min(end, start + this.left);
     for (let at = start; at < stop; at++) {
       const byte = input[at];
-      if ((byte === LF) !== this.afterCr) {
-        this.sink.bare();
-        return end;
-      }
+      if ((byte === LF) !== this.afterCr) this.isHalf = true;
       this.afterCr = byte === CR;
     }
     this.left -= stop - start;

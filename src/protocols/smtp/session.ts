@@ -33,6 +33,8 @@ const GOODBYES: Readonly<Record<Why, string>> = {
   [OVERLOADED]: '4.3.2 The server has too much to do.',
 };
 
+const HALF = 'A line ended with a line feed or a carriage return alone: lines of mail end with both.';
+
 /** What RFC 5321 has and is not done here. */
 const NOT_DONE: ReadonlySet<string> = new Set(['EXPN', 'SEND', 'SOML', 'SAML', 'TURN', 'ETRN', 'ATRN']);
 
@@ -327,14 +329,15 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
     this.release();
   }
 
-  bare(): void {
-    this.fail(faults.bareLf);
+  doubtful(): void {
+    this.fail(faults.doubtful);
   }
 
   complete(): void {
     this.endRaw();
     if (this.over) return;
-    if (this.body?.isTooLong === true) this.discard(552, '5.3.4 The message is too long.');
+    if (this.body?.isHalf === true) this.discard(faults.half.wire, `5.6.0 ${HALF}`);
+    else if (this.body?.isTooLong === true) this.discard(552, '5.3.4 The message is too long.');
     else if (!this.isLast) this.reply(250, '2.0.0 The chunk was taken.');
     else if (this.message!.hops() > this.bounds.hopsMax)
       this.discard(554, '5.4.6 The message has been through too many servers: it is in a loop.');

@@ -54,6 +54,8 @@ export type SoapSender =
 
 export interface SoapTerms {
   readonly sender: SoapSender;
+  /** Elements that stand in the header as they are; '' for none. */
+  readonly header: string;
   readonly metadata: Metadata;
   /** In ms since 1970. */
   readonly now: number;
@@ -88,7 +90,8 @@ export function soapRequest(operation: ClientOperation, value: unknown, terms: S
     const place = writing.unwritable === '' ? 'the input' : writing.unwritable;
     return statusOf('INVALID_ARGUMENT', `${place} has a character, or a name, that XML cannot have`);
   }
-  const headers = securityHeader(version, terms) + (operation.isAddressed ? addressing(operation, terms) : '');
+  const headers =
+    securityHeader(version, terms) + terms.header + (operation.isAddressed ? addressing(operation, terms) : '');
   const fields: Record<string, string> = { accept: ACCEPTED };
   const { metadata, sender } = terms;
   for (let at = 0; at + 1 < metadata.length; at += 2) {

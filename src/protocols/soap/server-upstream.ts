@@ -1,9 +1,12 @@
 // Somebody else's SOAP service, by its WSDL, as a neutral service: a method for each operation, whose handler sends the envelope and
 // reads the answer. How requests travel is somebody else's.
+
+import { TreeError, xmlTree } from '../../formats/xml/tree.ts';
 import type { Described, Handled } from '../../resources/services/define.ts';
 import type { CallTerms, HandlerCall } from '../../resources/services/handler.ts';
 import { type CodeName, ServiceError, type Status } from '../../resources/services/status.ts';
 import { type ClientOperation, type SoapSender, type SoapTerms, soapAnswer, soapRequest } from './client.ts';
+import { WsdlError } from './wsdl-documents.ts';
 import type { ImportedService } from './wsdl-import.ts';
 
 /** A way to the other server. Rejects when it cannot be reached. */
@@ -18,16 +21,26 @@ export interface SoapCarrier {
 
 export interface SoapUpstreamOptions {
   readonly sender: SoapSender;
+  /** XML of what stands in each header beside; '' for nothing. */
+  readonly header: string;
   /** Where it is called, if not where its WSDL says; '' for there. */
   readonly address: string;
   readonly random: SoapTerms['random'];
 }
 
+/** Throws a `WsdlError`. */
 export function describeSoap(
   { service, operations }: ImportedService,
   carrier: SoapCarrier,
   options: SoapUpstreamOptions,
 ): Described {
+  const { header } = options;
+  try {
+    xmlTree(Buffer.from(`<h>${header}</h>`), 'utf-8', { elementsMax: 1_000, names: new Set() });
+  } catch (error) {
+    if (error instanceof TreeError) throw new WsdlError(`what stands in the header is not XML: ${error.message}`);
+    throw error;
+  }
   const handlers = new Map<string, Handled>();
   for (const [name, found] of operations) {
     const operation = options.address === '' ? found : { ...found, location: options.address };
@@ -37,9 +50,9 @@ export function describeSoap(
   return { service, handlers };
 }
 
-function handlerOf(operation: ClientOperation, carrier: SoapCarrier, { sender, random }: SoapUpstreamOptions) {
+function handlerOf(operation: ClientOperation, carrier: SoapCarrier, { sender, header, random }: SoapUpstreamOptions) {
   return async (input: unknown, call: HandlerCall): Promise<unknown> => {
-    const request = soapRequest(operation, input, { sender, metadata: [], now: Date.now(), random });
+    const request = soapRequest(operation, input, { sender, header, metadata: [], now: Date.now(), random });
     if ('code' in request) throw errorOf(request);
     const told = await carrier.ask(operation.location, request.fields, request.body, call).catch((error: unknown) => {
       throw error instanceof ServiceError ? error : new ServiceError('UNAVAILABLE', 'the upstream cannot be reached');

@@ -9,6 +9,7 @@ import { type ImportedService, importWsdl } from './wsdl-import.ts';
 const AT = 'http://partner.test/dir/shop.wsdl';
 const TERMS = {
   sender: null,
+  header: '',
   metadata: [],
   now: Date.UTC(2026, 0, 2, 3, 4, 5),
   random: (size: number) => Buffer.alloc(size, 7),
@@ -193,6 +194,57 @@ test('sequence, all, attributes, simple content, extension, inner types, lists, 
     sent(operation, { g: 's', ref: 5, in: { deep: 1 }, at: true }),
     '<n1:Call at="true"><n1:g>s</n1:g><n1:Ref>5</n1:Ref><n1:in><n1:deep>1</n1:deep></n1:in></n1:Call>',
   );
+});
+
+test('a type that others extend: xsi:type says what is there', async () => {
+  const extension = (
+    name: string,
+    base: string,
+    inner: string,
+    more = '',
+  ) => `<xs:complexType name="${name}"${more}><xs:complexContent>
+    <xs:extension base="t:${base}">${sequence(inner)}</xs:extension></xs:complexContent></xs:complexType>`;
+  const types = (
+    abstract: string,
+  ) => `<xs:complexType name="Shape" ${abstract}>${sequence(one('id', 'xs:int'))}<xs:attribute name="x"/>
+    </xs:complexType>${extension('Circle', 'Shape', one('r', 'xs:int'))}${extension('Ring', 'Circle', one('hole', 'xs:int'))}`;
+  const content = sequence(one('shape', 't:Shape', 'maxOccurs="unbounded"'));
+  const operation = await operationOf({ schema: echo(content, types('')) });
+  const value = {
+    shape: [{ shape: { id: 1 } }, { circle: { id: 2, r: 5, x: 'y' } }, { ring: { id: 3, r: 4, hole: 1 } }],
+  };
+  const written =
+    '<n1:shape><n1:id>1</n1:id></n1:shape><n1:shape xsi:type="n1:Circle" x="y"><n1:id>2</n1:id><n1:r>5</n1:r></n1:shape>' +
+    '<n1:shape xsi:type="n1:Ring"><n1:id>3</n1:id><n1:r>4</n1:r><n1:hole>1</n1:hole></n1:shape>';
+  assert.equal(sent(operation, value), `<n1:Call>${written}</n1:Call>`);
+  const xmlns = 'xmlns:n1="urn:t" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"';
+  assert.deepEqual(read(operation, `<n1:CallResponse ${xmlns}>${written}</n1:CallResponse>`), value);
+  const odd = `<n1:CallResponse ${xmlns}><n1:shape xsi:type="n1:Newer"><n1:id>7</n1:id><n1:new/></n1:shape></n1:CallResponse>`;
+  assert.deepEqual(read(operation, odd), { shape: [{ shape: { id: 7 } }] });
+  const abstract = await operationOf({ schema: echo(content, types('abstract="true"')) });
+  assert.deepEqual(read(abstract, odd), { shape: [{}] });
+  const kinds = abstract.method.service.schema.types.get('partner.v1.AnyShape');
+  assert.deepEqual(kinds?.kind === 'message' && kinds.fields.map(({ name, oneof }) => [name, oneof]), [
+    ['circle', 'kind'],
+    ['ring', 'kind'],
+  ]);
+});
+
+test('an element that others may stand for is a choice of them (XML Schema Part 1 §3.3.6.4)', async () => {
+  const elements = `<xs:element name="Head" type="xs:int" abstract="true"/><xs:element name="A" type="xs:int" substitutionGroup="t:Head"/>
+    <xs:element name="B" type="xs:string" substitutionGroup="t:Head"/><xs:element name="C" type="xs:int" substitutionGroup="t:B"/>`;
+  const operation = await operationOf({ schema: echo(sequence('<xs:element ref="t:Head"/>'), elements) });
+  assert.deepEqual(
+    operation.method.input.fields.map(({ name, oneof }) => [name, oneof]),
+    [
+      ['a', 'choice'],
+      ['b', 'choice'],
+      ['c', 'choice'],
+    ],
+  );
+  await thereAndBack(sequence('<xs:element ref="t:Head"/>'), { c: 5 }, '<n1:C>5</n1:C>', elements);
+  const many = sequence('<xs:element ref="t:Head" maxOccurs="9"/>');
+  await thereAndBack(many, { a: [1, 2], b: ['x'], c: [] }, '<n1:A>1</n1:A><n1:A>2</n1:A><n1:B>x</n1:B>', elements);
 });
 
 test('a choice is a oneof; one that repeats is lists; nil stands for what must be there and is not', async () => {

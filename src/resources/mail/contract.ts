@@ -147,6 +147,8 @@ export interface Folder extends Uids {
   listen(listener: FolderListener): () => void;
   /** UIDs that were expunged after a `modseq`, ascending, as far as that is remembered; null when it is not. */
   expungedSince(modseq: number): Promise<number[] | null>;
+  /** As `takeRecent`, without telling them. */
+  readonly recentFrom: number;
   /** UIDs from this one on were never told to anybody as recent (RFC 3501 §2.3.2); tells them to this one. */
   takeRecent(): number;
 }
@@ -221,7 +223,7 @@ export interface Mail {
   incoming(envelope: Envelope): IncomingMail;
   /** The name of the caller's own mailbox; `''` for who has none. */
   own(caller: Caller): string;
-  /** Makes the caller's own when it is not there. MISSING, DENIED, UNKNOWN. */
+  /** Makes the caller's own when it is not there, and any while mail is caught. MISSING, DENIED, UNKNOWN. */
   open(caller: Caller, name: string): Promise<Mailbox | Outcome>;
   /** Those that the caller may read, by name, those behind `after`. */
   list(caller: Caller, after: string, most: number): readonly string[];

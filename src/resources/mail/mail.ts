@@ -105,10 +105,12 @@ export class StoredMail implements Mail {
       if (made !== undefined && (await made) !== OK) return GONE;
       return new CallersMailbox(this.terms, caller, kept, isOwn);
     }
-    if (!isOwn) return MISSING;
+    // While mail is caught, somebody may look before it comes.
+    const parts = this.catching ? readAddress(name) : null;
+    if (!isOwn && (parts === null || mailboxName(parts.local, parts.domain) !== name)) return MISSING;
     const outcome = await this.make(name);
     if (outcome !== OK) return outcome;
-    return new CallersMailbox(this.terms, caller, this.store.mailboxes.get(name)!, true);
+    return new CallersMailbox(this.terms, caller, this.store.mailboxes.get(name)!, isOwn);
   }
 
   list(caller: Caller, after: string, most: number): readonly string[] {

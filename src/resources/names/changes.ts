@@ -97,6 +97,17 @@ export function applyChanges(contents: ZoneContents, bytes: Uint8Array, at = 0, 
   });
 }
 
+/** Takes back what a list did, from its end on. Each of its records must have done something. */
+export function undoChanges(contents: ZoneContents, bytes: Uint8Array): void {
+  const starts: number[] = [];
+  eachChange(bytes, 0, bytes.length, (_direction, name) => starts.push(name - 1));
+  for (const start of starts.toReversed())
+    eachChange(bytes, start, start + 1, (direction, name, type, ttl, data, end) => {
+      if (direction === ADDED) contents.remove(bytes, name, type, bytes, data, end);
+      else contents.add(bytes, name, type, ttl, bytes, data, end);
+    });
+}
+
 /** What leads from one state of a zone to another. SOA is left out: whoever changes a zone says which serial it has then. */
 export function difference(from: ZoneContents, to: ZoneContents): Changes {
   const changes = new Changes();
@@ -105,7 +116,9 @@ export function difference(from: ZoneContents, to: ZoneContents): Changes {
       if (type === TYPE.SOA) return;
       const node = other.find(one.arena, name);
       const set = node === 0 ? 0 : other.setOf(node, type);
-      const there = set !== 0 && other.ttlOf(set) === ttl && other.indexOf(set, one.arena, data, end) !== 0;
+      // Signatures have the TTL of what they cover, not of their set.
+      const sameTtl = type === TYPE.RRSIG || (set !== 0 && other.ttlOf(set) === ttl);
+      const there = set !== 0 && sameTtl && other.indexOf(set, one.arena, data, end) !== 0;
       if (!there) changes.push(direction, one.arena, name, type, ttl, one.arena, data, end);
     });
   compare(REMOVED, from, to);

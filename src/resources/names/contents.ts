@@ -214,6 +214,11 @@ export class ZoneContents {
     return u32(this.arena, set + 8);
   }
 
+  /** Of one record: a signature's is that of what it covers (RFC 4034 §3.1.4). */
+  ttlAt(set: number, record: number): number {
+    return this.typeOf(set) === TYPE.RRSIG ? u32(this.arena, record + 4) : this.ttlOf(set);
+  }
+
   /** Where the first record's data begins; its length is the two octets before. */
   firstRecord(set: number): number {
     return set + SET_HEAD + 2;
@@ -444,7 +449,7 @@ export class ZoneContents {
       let record = this.firstRecord(set);
       for (let left = this.countOf(set); left > 0; left--) {
         const end = this.recordEnd(record);
-        visit(name, this.typeOf(set), this.ttlOf(set), record, end);
+        visit(name, this.typeOf(set), this.ttlAt(set, record), record, end);
         record = end + 2;
       }
     }

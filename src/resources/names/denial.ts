@@ -8,6 +8,7 @@ import { APEX, type ZoneContents } from './contents.ts';
 import type { AnswerSink } from './lookup.ts';
 
 const AUTHORITY = 1;
+const ITERATIONS_MAX = 150;
 
 /** The set that proves was given already in this answer: the same twice is of no use. */
 class Given {
@@ -66,6 +67,20 @@ export function denyType(contents: ZoneContents, sink: AnswerSink, node: number)
   if (encloser === 0) return;
   given.give(contents, sink, hashedMatch(contents, contents.arena, contents.name(encloser)), TYPE.NSEC3);
   given.give(contents, sink, hashedCover(contents, contents.arena, contents.name(closer)), TYPE.NSEC3);
+}
+
+/** A wildcard stands for the name, and has not what was asked for (RFC 4035 §3.1.3.4, RFC 5155 §7.2.5). */
+export function denyWildcardType(
+  contents: ZoneContents,
+  sink: AnswerSink,
+  name: Uint8Array,
+  nameAt: number,
+  wildcard: number,
+  encloser: number,
+): void {
+  if (isHashed(contents)) proveEncloser(contents, sink, name, nameAt, encloser, new Given());
+  else proveNoCloser(contents, sink, name, nameAt, encloser);
+  denyType(contents, sink, wildcard);
 }
 
 /** What was answered is a wildcard's: nothing closer exists (RFC 4035 §3.1.3.3, RFC 5155 §7.2.6). */
@@ -132,6 +147,8 @@ export function hashedOwner(contents: ZoneContents, name: Uint8Array, nameAt: nu
   const { arena } = contents;
   const at = contents.firstRecord(set);
   const iterations = u16(arena, at + 2);
+  // Each question would cost as many hashes (RFC 9276 §3.2).
+  if (iterations > ITERATIONS_MAX) return null;
   const salt = arena.subarray(at + 5, at + 5 + arena[at + 4]!);
   const plain = name.slice(nameAt, nameEnd(name, nameAt));
   for (let index = 0; index < plain.length; index++) plain[index] = LOWER[plain[index]!]!;

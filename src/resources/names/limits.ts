@@ -15,4 +15,6 @@ export const NAMES_LIMITS = {
   /** Records of a zone that comes by transfer. */
   zoneRecordsMax: 10_000_000,
   zonesMax: 10_000,
+  /** How often it is looked whether keys roll over and signatures end. */
+  resignMs: 60_000,
 } as const;

@@ -4,7 +4,7 @@ import { u32 } from '../../bytes/reader.ts';
 import { joinNames, nameEnd, within } from '../../formats/dns/name.ts';
 import { serialAt, TYPE, targetAt } from '../../formats/dns/records.ts';
 import { APEX, CUT, type ZoneContents } from './contents.ts';
-import { denyName, denyType, proveNoCloser } from './denial.ts';
+import { denyName, denyType, denyWildcardType, proveNoCloser } from './denial.ts';
 
 export const ANSWER = 0;
 export const AUTHORITY = 1;
@@ -140,11 +140,13 @@ export class Lookup {
       return this.follow(contents.arena, contents.firstRecord(alias));
     }
     const found = qtype === TYPE.ANY ? this.any(node) : this.one(node);
-    if (encloser !== 0 && this.signed) proveNoCloser(contents, this.sink, this.name, this.nameAt, encloser);
-    if (!found) {
-      this.negative();
-      if (this.signed) denyType(contents, this.sink, node);
-    }
+    if (!found) this.negative();
+    if (!this.signed) return NOERROR;
+    const { name, nameAt, sink } = this;
+    if (encloser === 0) {
+      if (!found) denyType(contents, sink, node);
+    } else if (found) proveNoCloser(contents, sink, name, nameAt, encloser);
+    else denyWildcardType(contents, sink, name, nameAt, node, encloser);
     return NOERROR;
   }
 

@@ -9,13 +9,17 @@ import { Batch } from '../../storage/batch.ts';
 import type { Engine, Space } from '../../storage/engine.ts';
 import { ADDED, applyChanges, Changes, difference, REMOVED } from './changes.ts';
 import { ZoneContents } from './contents.ts';
+import { NAMES_LIMITS } from './limits.ts';
 import { zoneFromMaster } from './master-file.ts';
 import { type NameEvent, ZoneNames } from './names.ts';
+import { type SigningSettings, ZoneSigning } from './signed-zone.ts';
 import { isNewer, StoredZone, serialOf, soaOf, type ZoneSettings } from './zone.ts';
 
 export interface ZonePlan extends ZoneSettings {
   /** Its master file. */
   readonly file?: string;
+  /** It is signed by this server. */
+  readonly signing?: SigningSettings;
   /** Told apart from others of its name: a view's number. */
   readonly view?: number;
 }
@@ -37,6 +41,7 @@ export interface OpenNames {
   readonly names: ZoneNames;
   /** Who keeps the server's own records in a zone. */
   own(zone: StoredZone): OwnRecords;
+  close(): void;
 }
 
 export async function openNames(options: OpenNamesOptions): Promise<OpenNames> {
@@ -48,10 +53,18 @@ export async function openNames(options: OpenNamesOptions): Promise<OpenNames> {
     const zone = new StoredZone(plan, idOf(id), space, wall, (...given) => names.changed(...given));
     const stored = await zone.load();
     if (plan.file !== undefined) await readFile(zone, plan.file, stored, options.warn);
+    if (plan.signing !== undefined) {
+      zone.signing = new ZoneSigning(plan.signing, space, zone.id, wall);
+      await settled((waiter) => zone.sign(waiter, 0));
+    }
     await sweep(space, zone, wall);
     names.enter(zone);
   }
-  return { names, own: (zone) => new OwnRecords(space, zone, wall) };
+  const timer = setInterval(() => {
+    for (const zone of names.zones()) void zone.resign();
+  }, NAMES_LIMITS.resignMs);
+  timer.unref();
+  return { names, own: (zone) => new OwnRecords(space, zone, wall), close: () => clearInterval(timer) };
 }
 
 /** What is no key: a name of the root, or one with a slash. */

@@ -5,11 +5,12 @@ import { BUSY, FAILED, INVALID, OK, type Outcome, type Waiter } from '../../core
 import { compareSerials, serialAt, TYPE } from '../../formats/dns/records.ts';
 import { Batch } from '../../storage/batch.ts';
 import type { Space } from '../../storage/engine.ts';
-import { ADDED, applyChanges, Changes, eachChange } from './changes.ts';
+import { ADDED, applyChanges, Changes, eachChange, undoChanges } from './changes.ts';
 import { APEX, ZoneContents } from './contents.ts';
 import type { Changing, Delta, Grants, OtherServer, Pinned, Zone, ZoneKind } from './contract.ts';
 import { NAMES_LIMITS } from './limits.ts';
 import type { Network } from './networks.ts';
+import type { ZoneSigning } from './signed-zone.ts';
 
 export interface ZoneSettings {
   readonly name: string;
@@ -33,7 +34,8 @@ export interface ZoneState {
 }
 
 interface Waiting {
-  readonly changing: Changing;
+  /** Null: all of it is signed. */
+  readonly changing: Changing | null;
   readonly waiter: Waiter;
   readonly token: number;
 }
@@ -53,6 +55,8 @@ export class StoredZone implements Zone {
   usable = false;
   readonly hasTopics: boolean;
   state: ZoneState = NO_STATE;
+  /** Signs it; null for one that is as it comes. */
+  signing: ZoneSigning | null = null;
   private readonly space: Space;
   private readonly wall: () => number;
   private readonly changed: (zone: StoredZone, removed: number, added: number) => void;
@@ -167,8 +171,26 @@ export class StoredZone implements Zone {
       waiter.settled(token, BUSY, 0);
       return;
     }
-    this.waiting.push({ changing, waiter, token });
+    this.queue({ changing, waiter, token });
+  }
+
+  /** Signs all of it, where it is to be signed, has an SOA, and is not signed yet. */
+  sign(waiter: Waiter, token: number): void {
+    const wanted = this.signing !== null && !this.signing.isReady && soaOf(this.contents) !== null;
+    if (wanted) this.queue({ changing: null, waiter, token });
+    else waiter.settled(token, OK, 0);
+  }
+
+  private queue(waiting: Waiting): void {
+    this.waiting.push(waiting);
     if (!this.busy) void this.work();
+  }
+
+  /** Goes on with roll-overs and with signatures whose end is near. */
+  async resign(): Promise<void> {
+    const { signing } = this;
+    if (signing === null || signing.due > this.wall() || !(await signing.step())) return;
+    this.change((contents) => signing.refresh(contents), NOBODY, 0);
   }
 
   private async work(): Promise<void> {
@@ -184,16 +206,20 @@ export class StoredZone implements Zone {
     this.busy = false;
   }
 
-  private async carryOut(changing: Changing): Promise<Outcome> {
-    const changes = changing(this.contents);
+  private async carryOut(changing: Changing | null): Promise<Outcome> {
+    const changes = changing === null ? new Changes() : changing(this.contents);
     if (typeof changes === 'number') return changes;
-    if (changes.count === 0) return OK;
+    if (changing !== null && changes.count === 0) return OK;
     if (changes.added > NAMES_LIMITS.changeRecordsMax && this.kind !== 'secondary') return INVALID;
-    const whole = withSerial(this.contents, changes);
+    let whole = withSerial(this.contents, changes);
     if (whole === null) return FAILED;
+    if (this.signing !== null) whole = changing === null ? await this.signedWhole(whole) : this.signed(whole);
     const { bytes, rest, after, removed, added } = whole;
     const outcome = await this.keep(bytes);
-    if (outcome !== OK) return outcome;
+    if (outcome !== OK) {
+      this.signing?.forget();
+      return outcome;
+    }
     const before = soaOf(this.contents);
     this.free();
     applyChanges(this.contents, bytes);
@@ -201,7 +227,27 @@ export class StoredZone implements Zone {
     if (this.contents.isWasteful) this.contents = this.contents.compacted();
     this.usable = true;
     this.changed(this, removed, added);
+    this.sign(NOBODY, 0);
     return OK;
+  }
+
+  /** A change with what is signed because of it: the contents have it for as long as that takes, and no longer. */
+  private signed(whole: WholeChange): WholeChange {
+    const { signing } = this;
+    if (signing?.isReady !== true) return whole;
+    this.free();
+    applyChanges(this.contents, whole.bytes);
+    try {
+      return withMade(whole, signing.update(this.contents, whole.bytes));
+    } finally {
+      undoChanges(this.contents, whole.bytes);
+    }
+  }
+
+  private async signedWhole(whole: WholeChange): Promise<WholeChange> {
+    const state = this.contents.clone();
+    applyChanges(state, whole.bytes);
+    return withMade(whole, await this.signing!.whole(state));
   }
 
   /** Whoever still reads the present state keeps it. */
@@ -349,8 +395,24 @@ export function withSoaSerial(data: Uint8Array, serial: number): Uint8Array {
   return copy;
 }
 
+/** A change as it is kept: all of it, all but SOA, and the SOA behind it. */
+interface WholeChange {
+  readonly bytes: Uint8Array;
+  readonly rest: Uint8Array;
+  readonly after: Soa;
+  readonly removed: number;
+  readonly added: number;
+}
+
+const NOBODY: Waiter = { settled() {} };
+
+function withMade(whole: WholeChange, made: Changes): WholeChange {
+  const bytes = made.take();
+  return { ...whole, bytes: Buffer.concat([whole.bytes, bytes]), rest: Buffer.concat([whole.rest, bytes]) };
+}
+
 /** The changes with SOA leaving and coming before them: the one that they bring, or the present one with the next serial. */
-function withSerial(contents: ZoneContents, changes: Changes) {
+function withSerial(contents: ZoneContents, changes: Changes): WholeChange | null {
   const before = soaOf(contents);
   const rest = new Changes();
   let after: Soa | null = null;
