@@ -5,7 +5,7 @@ import { isDescriptor } from './arguments.ts';
 type Ffi = typeof import('node:ffi');
 
 /** Datagrams of one call. */
-export const BATCH = 32;
+export const BATCH = 64;
 /** The longest datagram. */
 export const DATAGRAM_BYTES_MAX = 65_536;
 
@@ -123,6 +123,7 @@ class Block {
   readonly memory = new ArrayBuffer(BLOCK_BYTES);
   readonly bytes: Buffer = Buffer.from(this.memory);
   readonly view = new DataView(this.memory);
+  readonly words = new Int32Array(this.memory);
   readonly pointer: bigint;
 
   constructor(ffi: Ffi) {
@@ -216,13 +217,12 @@ export class NativeDatagrams {
   /** Queues a copy for the sender of the `index`-th that came last; false when the queue is full. */
   reply(index: number, from: Uint8Array, start: number, end: number): boolean {
     if (!this.put(from, start, end)) return false;
-    const at = this.addressOf(this.waiting);
-    this.goes.bytes.set(this.came.bytes.subarray(this.addressOf(index), this.addressOf(index) + ADDRESS_BYTES), at);
-    this.goes.view.setUint32(
-      this.waiting * HEADER_BYTES + 8,
-      this.came.bytes[this.addressOf(index)] === AF_INET ? 16 : 28,
-      true,
-    );
+    const { goes, came, waiting } = this;
+    const size = came.bytes[ADDRESSES_AT + index * ADDRESS_BYTES] === AF_INET ? 16 : 28;
+    const at = (ADDRESSES_AT + waiting * ADDRESS_BYTES) >> 2;
+    const source = (ADDRESSES_AT + index * ADDRESS_BYTES) >> 2;
+    for (let word = 0; word < size >> 2; word++) goes.words[at + word] = came.words[source + word]!;
+    goes.words[(waiting * HEADER_BYTES + 8) >> 2] = size;
     this.waiting++;
     return true;
   }
@@ -245,7 +245,8 @@ export class NativeDatagrams {
     const { bytes, view } = this.goes;
     if (size > 96) bytes.set(from.subarray(start, end), at);
     else for (let index = 0; index < size; index++) bytes[at + index] = from[start + index]!;
-    view.setBigUint64(VECTORS_AT + this.waiting * IOVEC_BYTES + 8, BigInt(size), true);
+    // Its upper half is never written to.
+    view.setUint32(VECTORS_AT + this.waiting * IOVEC_BYTES + 8, size, true);
     return true;
   }
 

@@ -30,7 +30,7 @@ export type OpenBatchSocket = (octets: Uint8Array, port: number, bufferBytes: nu
 /** Batches that are taken before others have their turn. */
 const BATCHES_MAX = 16;
 /** Datagrams of a batch that is full. */
-const BATCH = 32;
+const BATCH = 64;
 /** Bytes that may be sent in a turn. */
 const ROOM = 1_048_576;
 
