@@ -15,6 +15,7 @@ const PLAIN = [
   'dns-udp',
   'ftp',
   'http',
+  'imap',
   'lines',
   'mqtt',
   'mqtt-ws',
@@ -26,7 +27,7 @@ const PLAIN = [
   'udp',
   'ws',
 ];
-const SECURED = ['dot', 'ftps', 'https', 'mqtt-wss', 'mqtts', 'pop3s', 'smtps', 'sses', 'tls', 'wss'];
+const SECURED = ['dot', 'ftps', 'https', 'imaps', 'mqtt-wss', 'mqtts', 'pop3s', 'smtps', 'sses', 'tls', 'wss'];
 
 test('it is up at once, has a URL for each protocol, and is gone at the end of its block', async () => {
   let url = '';

@@ -8,6 +8,7 @@ import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
+import { imap } from './protocols/imap/index.ts';
 import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
@@ -47,5 +48,6 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   smtp,
   submission,
   pop3,
+  imap,
   wire,
 ];

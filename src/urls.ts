@@ -47,6 +47,7 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   ftp: 'ftps',
   submission: 'smtps',
   pop3: 'pop3s',
+  imap: 'imaps',
   dns: 'dot',
 };
 

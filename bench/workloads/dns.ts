@@ -1,5 +1,5 @@
 // DNS: an authority over UDP beside Knot, BIND and npm's dns2, asked by dnsperf for the addresses of a thousand names: as fast as
-// it goes, and at a rate that leaves everybody idle most of the time.
+// it goes, and at a rate that leaves everybody idle most of the time; and a resolver beside Unbound, for names that both have kept.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -91,6 +91,52 @@ const dns2: Entrant = {
   },
 };
 
+/** The authority behind the resolvers, which is asked once for each name. */
+async function behind(scene: Scene): Promise<number> {
+  const { port } = await knot.start(scene);
+  return port;
+}
+
+const ownResolver: Entrant = {
+  ...own,
+  async start(scene) {
+    const port = await behind(scene);
+    const forward = [{ zone: 'bench.example', to: [`127.0.0.1:${port}`] }];
+    return portico('dns-udp', { dns: { zone: false, resolver: { validate: false, forward } } }).start(scene);
+  },
+};
+
+const unbound: Entrant = {
+  name: 'Unbound',
+  comesWith: 'unbound (Debian: unbound)',
+  find: () => versionOf('unbound', '-V'),
+  async start(scene) {
+    const authority = await behind(scene);
+    const port = await freePort();
+    const path = join(scene.folder, 'unbound.conf');
+    const text = `server:
+  interface: 127.0.0.1
+  port: ${port}
+  num-threads: 1
+  do-not-query-localhost: no
+  module-config: "iterator"
+  chroot: ""
+  username: ""
+  directory: "${scene.folder}"
+  pidfile: ""
+  use-syslog: no
+remote-control:
+  control-enable: no
+stub-zone:
+  name: "bench.example"
+  stub-addr: 127.0.0.1@${authority}
+`;
+    writeFileSync(path, text);
+    const { pid } = await scene.serve('unbound', ['-d', '-c', path], { port });
+    return { pid, port, speaks: 'dns' };
+  },
+};
+
 function dns2Version(): string | null {
   try {
     const path = join(process.env.BENCH_PEERS ?? '', 'node_modules/dns2/package.json');
@@ -146,6 +192,16 @@ export const workloads: readonly Workload[] = [
       // Both runs of `perform`, the warm one too, at the same rate.
       const queries = (rate * (performance.now() - began)) / 1_000;
       return { value: queries / (usedBy(server.pid) - before), loaded: null };
+    },
+  },
+  {
+    name: 'resolver over UDP, answers that it has kept, saturated',
+    unit: 'req/s',
+    policy: 'none',
+    entrants: [ownResolver, unbound],
+    goals: { Unbound: { floor: 0.8, aim: 1.2 } },
+    async measure(scene: Scene, server: Server): Promise<Measured> {
+      return { value: await perform(scene, server, ['-q', '200']), loaded: null };
     },
   },
 ];

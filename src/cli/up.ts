@@ -130,6 +130,7 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'lines/unix': (path) => `echo 'SUB sensors/#' | nc -U ${path}`,
   'ssh/tcp': (host, port) => `sftp -P ${port} ${host}`,
   'ftp/tcp': (host, port) => `curl ftp://${host}:${port}/shared/`,
+  'imap/tcp': (host, port) => `curl imap://${host}:${port}/INBOX -u you@localhost:any -X 'FETCH 1:* ENVELOPE'`,
   'pop3/tcp': (host, port) => `curl pop3://${host}:${port} -u you@localhost:any`,
   'smtp/tcp': (host, port) =>
     `printf 'Subject: Hello\\r\\n\\r\\nA line.\\r\\n' | curl smtp://${host}:${port} --mail-rcpt you@localhost -T -`,

@@ -3,11 +3,11 @@
 import { randomInt } from 'node:crypto';
 import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
 import { type Address, addressText } from '../core/peer.ts';
+import { ENDED } from '../core/pipe.ts';
 import type { Reach } from '../core/reach.ts';
 import { NEVER } from '../core/time.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
-import { addressOctets } from '../protocols/dns/addresses.ts';
 import { DnsStreamClient, type Heard } from '../protocols/dns/client-stream.ts';
 import type { Carrier, ServerPoint } from '../protocols/dns/resolver-servers.ts';
 import { openUdp } from '../transports/udp.ts';
@@ -61,19 +61,18 @@ export class DnsCarriers {
       over = true;
       port?.close();
     };
-    const octets = addressOctets(point.host);
     const session: DatagramSession = {
       deadline: NEVER,
-      receive: (input, start, end, from) => {
-        // Only that very server is heard, whoever else finds the port (RFC 5452 §9.1).
-        if (over || from.port !== point.port || !sameOctets(addressOctets(from.host), octets)) return;
-        if (!heard(input, start, end)) stop();
+      receive: (input, start, end) => {
+        if (!over && !heard(input, start, end)) stop();
       },
       tick() {},
       leave() {},
-      lost() {},
+      lost: (cause) => {
+        if (!over && cause !== ENDED) failed('connection refused');
+      },
     };
-    this.bind(octets.length === 4 ? '0.0.0.0' : '::', session).then(
+    this.bind(point, session).then(
       (opened) => {
         port = opened;
         if (over) return opened.close();
@@ -87,12 +86,15 @@ export class DnsCarriers {
   }
 
   /** A port by our own chance, not in the order in which the system gives them (RFC 5452 §4.5, RFC 6056). */
-  private async bind(host: string, session: DatagramSession): Promise<DatagramPort> {
+  private async bind({ host: to, port: at }: ServerPoint, session: DatagramSession): Promise<DatagramPort> {
     const { turn } = this.options;
+    const host = to.includes(':') ? '::' : '0.0.0.0';
+    // Only that very server is heard, whoever else finds the port (RFC 5452 §9.1).
+    const peer = { host: to, port: at };
     for (let tries = 1; ; tries++) {
       const port = tries < PORTS_TRIED ? randomInt(PORT_LEAST, 65_536) : 0;
       try {
-        return await openUdp({ turn, host, port, session: () => session });
+        return await openUdp({ turn, host, port, session: () => session, peer });
       } catch (error) {
         if (tries >= PORTS_TRIED) throw error;
       }
@@ -172,8 +174,4 @@ export class DnsCarriers {
 export function urlOf({ host, port, tlsName, path }: ServerPoint): string {
   const at: Address = { host: tlsName ?? host, port };
   return `https://${addressText(at)}${path ?? '/dns-query'}`;
-}
-
-function sameOctets(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((octet, index) => octet === b[index]);
 }

@@ -3,7 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { type DatagramPort, type DatagramSession, ECN_UNKNOWN } from '../core/datagram.ts';
 import type { Address } from '../core/peer.ts';
-import { type Cause, ENDED, type Why } from '../core/pipe.ts';
+import { type Cause, ENDED, UNREACHABLE, type Why } from '../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
 import { type Turn, Turned } from '../core/turn.ts';
 import { BatchPort, type OpenBatchSocket, octetsOf } from './udp-batches.ts';
@@ -14,6 +14,11 @@ export interface UdpOptions {
   /** 0 for any free one. */
   readonly port: number;
   readonly session: (port: DatagramPort) => DatagramSession;
+  /**
+   * The only one that is talked to: the kernel passes over what comes from others, and tells when nobody is there; the port is lost
+   * then.
+   */
+  readonly peer?: Address;
   /** Where the platform has sockets that work in batches. */
   readonly batches?: OpenBatchSocket | undefined;
 }
@@ -30,19 +35,28 @@ export class UdpPort extends Turned implements DatagramPort {
   private readonly turn: Turn;
   private readonly socket: Socket;
   private readonly session: DatagramSession;
+  private readonly peer: Address | null;
   private waiting = 0;
   private alive = true;
 
-  constructor(turn: Turn, socket: Socket, session: (port: DatagramPort) => DatagramSession) {
+  constructor(
+    turn: Turn,
+    socket: Socket,
+    session: (port: DatagramPort) => DatagramSession,
+    peer: Address | null = null,
+  ) {
     super();
     this.turn = turn;
     this.socket = socket;
+    this.peer = peer;
     const { address, port } = socket.address();
     this.local = { host: address, port };
     this.session = session(this);
     socket.on('message', (input: Buffer, from: RemoteInfo) => this.received(input, from));
     // An error of one datagram (a refused peer, a route that is gone) is not the port's end.
-    socket.on('error', () => {});
+    socket.on('error', () => {
+      if (peer !== null) this.lose(UNREACHABLE);
+    });
     turn.touch(this);
   }
 
@@ -58,9 +72,11 @@ export class UdpPort extends Turned implements DatagramPort {
       // The socket sends later when the name is not an address; a copy is ours to give away.
       const datagram = Buffer.from(bytes.subarray(at, stop));
       this.waiting += datagram.length;
-      this.socket.send(datagram, to.port, to.host, () => {
+      const sent = () => {
         this.waiting -= datagram.length;
-      });
+      };
+      if (this.peer === null) this.socket.send(datagram, to.port, to.host, sent);
+      else this.socket.send(datagram, sent);
     }
     return true;
   }
@@ -127,8 +143,8 @@ export function openUdp(options: UdpOptions): Promise<OpenPort> {
 }
 
 /** One that works in batches; null where there is none, and for what had better say itself why it cannot be opened. */
-function batchPort({ batches, turn, host, port, session }: UdpOptions): BatchPort | null {
-  const octets = batches === undefined ? null : octetsOf(host, host.includes(':'));
+function batchPort({ batches, turn, host, port, session, peer }: UdpOptions): BatchPort | null {
+  const octets = batches === undefined || peer !== undefined ? null : octetsOf(host, host.includes(':'));
   const socket = octets === null ? -1 : batches!(octets, port, KERNEL_BUFFER);
   if (typeof socket === 'number') return null;
   const made = new BatchPort(turn, socket, host, session);
@@ -146,10 +162,18 @@ function openPlain(options: UdpOptions): Promise<UdpPort> {
     sendBufferSize: KERNEL_BUFFER,
   });
   return new Promise((resolve, reject) => {
-    socket.once('error', reject);
+    const failed = (error: Error) => {
+      socket.close();
+      reject(error);
+    };
+    socket.once('error', failed);
     socket.bind(options.port, options.host, () => {
-      socket.off('error', reject);
-      resolve(new UdpPort(options.turn, socket, options.session));
+      const done = () => {
+        socket.off('error', failed);
+        resolve(new UdpPort(options.turn, socket, options.session, options.peer));
+      };
+      if (options.peer === undefined) done();
+      else socket.connect(options.peer.port, options.peer.host, (error?: Error) => (error ? failed(error) : done()));
     });
   });
 }

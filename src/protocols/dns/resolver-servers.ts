@@ -32,7 +32,8 @@ export class Server {
   private variation = 0;
   /** Timeouts in a row. */
   private missed = 0;
-  private lastMissed: Instant = 0;
+  private lastMissed: Instant = Number.NEGATIVE_INFINITY;
+  private lastAnswered: Instant = Number.NEGATIVE_INFINITY;
   private noEdnsUntil: Instant = 0;
   private noCaseUntil: Instant = 0;
   /** The server's half of the cookie (RFC 7873 §5.3). */
@@ -58,8 +59,9 @@ export class Server {
     return now - this.lastMissed > 60_000 ? base + 300 : base + 400 * 2 ** Math.min(this.missed, 6);
   }
 
-  answered(ms: number): void {
+  answered(ms: number, now: Instant): void {
     this.missed = 0;
+    this.lastAnswered = now;
     if (this.smoothed < 0) {
       this.smoothed = ms;
       this.variation = ms / 2;
@@ -69,7 +71,9 @@ export class Server {
     this.smoothed += (ms - this.smoothed) / 8;
   }
 
-  timedOut(now: Instant): void {
+  timedOut(now: Instant, sentAt: Instant): void {
+    // One packet of many was lost, or all of one burst: that says little of the server.
+    if (sentAt <= this.lastAnswered || sentAt < this.lastMissed) return;
     this.missed++;
     this.lastMissed = now;
   }

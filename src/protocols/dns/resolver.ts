@@ -223,7 +223,7 @@ export class Resolver {
     const heard = ask.hear(this.message, bytes, start, end);
     if (heard === null) return;
     if (heard === 'suspicious') this.counters.suspicious++;
-    if (typeof heard !== 'string') ask.server.answered(this.now - ask.sentAt);
+    if (typeof heard !== 'string') ask.server.answered(this.now - ask.sentAt, this.now);
     this.settle(asking, heard);
   }
 
@@ -232,7 +232,7 @@ export class Resolver {
     this.at(clock);
     const asking = this.asking.get(token);
     if (asking === undefined) return;
-    asking.ask.server.timedOut(this.now);
+    asking.ask.server.timedOut(this.now, asking.ask.sentAt);
     this.settle(asking, 'lost');
   }
 
@@ -248,7 +248,7 @@ export class Resolver {
     const asking = this.asking.get(token);
     if (asking === undefined) return;
     this.counters.timeouts++;
-    asking.ask.server.timedOut(this.now);
+    asking.ask.server.timedOut(this.now, asking.ask.sentAt);
     this.settle(asking, 'timeout');
   }
 

@@ -147,6 +147,8 @@ export interface Folder extends Uids {
   listen(listener: FolderListener): () => void;
   /** UIDs that were expunged after a `modseq`, ascending, as far as that is remembered; null when it is not. */
   expungedSince(modseq: number): Promise<number[] | null>;
+  /** As `takeRecent`, without telling them. */
+  readonly recentFrom: number;
   /** UIDs from this one on were never told to anybody as recent (RFC 3501 §2.3.2); tells them to this one. */
   takeRecent(): number;
 }

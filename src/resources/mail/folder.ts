@@ -176,6 +176,10 @@ export class OpenFolder implements Folder {
     return found.sort((one, other) => one - other);
   }
 
+  get recentFrom(): number {
+    return this.record.recent;
+  }
+
   takeRecent(): number {
     const { recent } = this.record;
     if (recent < this.uidNext) {
