@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Outcome } from '../../core/outcome.ts';
 import { BUSY, OK } from '../../core/outcome.ts';
 import { OPEN_PERMISSIONS } from '../../core/permissions.ts';
 import { nameFrom, nameText } from '../../formats/dns/name.ts';
@@ -12,16 +11,15 @@ import { rdataText, TYPE, typeFrom, typeName } from '../../formats/dns/records.t
 import type { Engine } from '../../storage/engine.ts';
 import { MemoryEngine } from '../../storage/memory/engine.ts';
 import { SqliteEngine } from '../../storage/sqlite/engine.ts';
-import { ADDED, applyChanges, Changes, difference, REMOVED } from './changes.ts';
+import { ADDED, applyChanges, type Changes, difference, REMOVED } from './changes.ts';
 import { APEX, ZoneContents } from './contents.ts';
 import { type AnswerSink, Lookup, NOERROR, NXDOMAIN, YXDOMAIN } from './lookup.ts';
 import { readMaster, writeMaster, zoneFromMaster } from './master-file.ts';
 import type { NameEvent } from './names.ts';
 import { isAmong, networkFrom } from './networks.ts';
 import { contentsOf, openNames, ZoneFileError, type ZonePlan } from './open.ts';
+import { address, change, HOST, ORIGIN, plan, SMALL, withFile } from './testing/zones.ts';
 import { serialOf } from './zone.ts';
-
-const ORIGIN = nameFrom('example.')!;
 
 const ZONE = `
 $TTL 300
@@ -412,21 +410,6 @@ test('networks hold their addresses', () => {
 
 // ---- zones that last -------------------------------------------------------------------------------------------------
 
-function plan(given: Partial<ZonePlan> = {}): ZonePlan {
-  const nobody = { networks: [], keys: [] };
-  return {
-    name: 'example',
-    origin: ORIGIN,
-    kind: 'kept',
-    clients: null,
-    transfer: nobody,
-    update: nobody,
-    notify: [],
-    primaries: [],
-    ...given,
-  };
-}
-
 async function opened(engine: Engine, plans: readonly ZonePlan[] = [plan()]) {
   const events: NameEvent[] = [];
   const warnings: string[] = [];
@@ -440,38 +423,6 @@ async function opened(engine: Engine, plans: readonly ZonePlan[] = [plan()]) {
   });
   return { names, zone: names.zones()[0]!, events, warnings };
 }
-
-type Zone = Awaited<ReturnType<typeof opened>>['zone'];
-
-function change(zone: Zone, fill: (changes: Changes) => void): Promise<Outcome> {
-  return new Promise((resolve) =>
-    zone.change(
-      () => {
-        const changes = new Changes();
-        fill(changes);
-        return changes;
-      },
-      { settled: (_token, outcome) => resolve(outcome) },
-      0,
-    ),
-  );
-}
-
-const A = (last: number) => Uint8Array.of(192, 0, 2, last);
-const HOST = nameFrom('h.example.')!;
-
-function address(direction: 0 | 1, last: number) {
-  return (changes: Changes) => changes.push(direction, HOST, 0, TYPE.A, 60, A(last), 0, 4);
-}
-
-function withFile(run: (path: string, write: (text: string) => void) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'portico-names-'));
-  const path = join(folder, 'example.zone');
-  const write = (text: string) => writeFileSync(path, text);
-  return run(path, write).finally(() => rmSync(folder, { recursive: true }));
-}
-
-const SMALL = (serial: number) => `$TTL 60\n@ SOA ns h ${serial} 1 1 1 1\n@ NS ns\nns A 192.0.2.53\n`;
 
 test('changes of a zone from a file last, with their journal, and are told', async () => {
   await withFile(async (path, write) => {
@@ -588,88 +539,4 @@ test('views: the first zone that a client is let to see (longest name first)', a
   assert.equal(names.zoneOf(nameFrom('y.sub.example.')!, 0, '10.1.1.1', false)!.name, 'sub.example');
   assert.equal(names.zoneOf(sub, 0, '10.1.1.1', true)!.name, 'example');
   assert.equal(names.zoneOf(nameFrom('other.')!, 0, '10.1.1.1', false), null);
-});
-
-// ---- signed zones ----------------------------------------------------------------------------------------------------
-
-const DAY = 86_400_000;
-
-/** Data of all records of a type at the apex. */
-function apexData(contents: ZoneContents, type: number): string[] {
-  const found: string[] = [];
-  contents.eachAt(APEX, (_name, each, _ttl, at, end) => {
-    if (each === type) found.push(rdataText(type, contents.arena, at, end));
-  });
-  return found;
-}
-
-test('a signed zone keeps its keys, renews its signatures, and rolls its signing key over without a gap', async () => {
-  await withFile(async (path, write) => {
-    write(SMALL(5));
-    const folder = mkdtempSync(join(tmpdir(), 'portico-names-signed-'));
-    let now = 1_700_000_000_000;
-    const open = async () => {
-      const engine = await SqliteEngine.open(folder, { onFatal: assert.fail });
-      const { names, close } = await openNames({
-        engine,
-        permissions: OPEN_PERMISSIONS,
-        zones: [plan({ kind: 'file', file: path, signing: { algorithm: 15, nsec3: false } })],
-        told: () => {},
-        warn: () => {},
-        wall: () => now,
-      });
-      return { zone: names.zones()[0]!, engine, close };
-    };
-    try {
-      let { zone, engine, close } = await open();
-      const keys = apexData(zone.contents, TYPE.DNSKEY).sort();
-      assert.equal(keys.length, 2);
-      assert.equal(apexData(zone.contents, TYPE.NSEC).length, 1);
-      const expiry = () =>
-        apexData(zone.contents, TYPE.RRSIG)
-          .map((text) => text.split(' ')[4]!)
-          .sort();
-      const [first] = expiry();
-      const { serial } = zone;
-      assert.equal(await change(zone, address(ADDED, 1)), OK);
-      // The signatures of what came and of the SOA are in the journal: secondaries are told of them.
-      assert.equal(zone.since(serial)!.length, 1);
-      const node = zone.contents.find(HOST, 0);
-      assert.ok(zone.contents.setOf(node, TYPE.RRSIG) !== 0 && zone.contents.setOf(node, TYPE.NSEC) !== 0);
-      close();
-      await engine.close();
-
-      now += DAY;
-      ({ zone, engine, close } = await open());
-      assert.deepEqual(apexData(zone.contents, TYPE.DNSKEY).sort(), keys);
-      assert.ok(zone.serial > serial);
-      now += 9 * DAY;
-      await zone.resign();
-      await change(zone, () => {});
-      assert.ok(expiry()[0]! > first!);
-      // The next signing key is published first, and signs once every cache has it.
-      const states: number[] = [];
-      for (let day = 0; day < 95; day++) {
-        now += DAY;
-        await zone.resign();
-        await change(zone, () => {});
-        states.push(apexData(zone.contents, TYPE.DNSKEY).length);
-        const ends = expiry().map((text) =>
-          Date.UTC(Number(text.slice(0, 4)), Number(text.slice(4, 6)) - 1, Number(text.slice(6, 8))),
-        );
-        assert.ok(
-          ends.every((end) => end > now),
-          `day ${day}`,
-        );
-      }
-      assert.ok(states.includes(3));
-      const after = apexData(zone.contents, TYPE.DNSKEY).sort();
-      assert.equal(after.length, 2);
-      assert.equal(after.filter((key) => keys.includes(key)).length, 1);
-      close();
-      await engine.close();
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  });
 });
