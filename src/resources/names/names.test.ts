@@ -489,7 +489,7 @@ test('a state is written whole now and then, and the changes behind it go', asyn
     assert.equal(outcome, OK);
   }
   assert.ok(first.zone.state.generation > 1);
-  assert.equal(first.zone.contents.records, 4_801);
+  assert.equal(first.zone.contents.records, 4_802);
 });
 
 test('changes are made one after the other, and past the bound they are refused', async () => {
@@ -523,6 +523,14 @@ test('a file that cannot be read says where', async () => {
     write('$TTL 1\n@ SOA a b 1 1 1 1 1\n@ NS a\n$INCLUDE ../../etc/hostname\n');
     assert.throws(() => contentsOf(path, ORIGIN), /\$INCLUDE .*: (?:is not in the folder|cannot be read)/);
   });
+});
+
+test('a zone that is made by updates alone begins with an SOA and a server', async () => {
+  const { zone } = await opened(new MemoryEngine());
+  assert.equal(zone.serial, 1);
+  assert.deepEqual(ask(zone.contents, 'example.', 'NS').sections[0], ['example. NS ns.example.']);
+  assert.equal(await change(zone, address(ADDED, 1)), OK);
+  assert.equal(zone.serial, 2);
 });
 
 test('views: the first zone that a client is let to see (longest name first)', async () => {
