@@ -42,6 +42,13 @@ const SERVICES: Readonly<Record<string, string>> = {
   'ssh/tcp': 'sftp-ssh',
   'ftp/tcp': 'ftp',
   'ftp/tls': 'ftps',
+  'smtp/tcp': 'smtp',
+  'submission/tcp': 'submission',
+  'submission/tls': 'submissions',
+  'pop3/tcp': 'pop3',
+  'pop3/tls': 'pop3s',
+  'imap/tcp': 'imap',
+  'imap/tls': 'imaps',
   'dns/udp': 'domain',
   'dns/tcp': 'domain',
   'dns/tls': 'domain-s',
@@ -94,7 +101,7 @@ export class Naming {
       https: httpsOf(standing),
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
-      mail: null,
+      mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);

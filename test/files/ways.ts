@@ -82,6 +82,8 @@ export function openSftp(portico: Urls): Promise<{ sftp: SFTPWrapper; end(): voi
   return new Promise((resolve, reject) => {
     // A server that is killed is an error of every call that waits.
     client.on('error', reject);
+    // Without it each small request behind another waits for an acknowledgement.
+    client.on('connect', () => client.setNoDelay(true));
     client.on('ready', () =>
       client.sftp((error, sftp) => (error === undefined ? resolve({ sftp, end: () => client.end() }) : reject(error))),
     );

@@ -6,6 +6,7 @@ import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { serveDatagrams, serveStream } from './server.ts';
 import { serveHttps } from './server-https.ts';
+import { serveZones } from './server-zones.ts';
 
 /** The largest message and its length. */
 const inputMax = () => 65_537;
@@ -21,6 +22,7 @@ export const dns: Protocol<Resources> = {
     { on: 'tcp', port: 5300, standardPort: 53, inputMax, pipe: serveStream },
     { on: 'tls', port: 8853, standardPort: 853, alpn: 'dot', inputMax, pipe: serveStream },
     { on: 'http', path: '/dns-query', anyone: true, exchange: serveHttps },
+    { on: 'http', path: '/names/', exchange: serveZones },
   ],
   dissector: dnsDissector,
 };

@@ -118,6 +118,11 @@ export class Incoming implements IncomingFile {
 
   suspend(): void {
     if (this.isOver) return;
+    if (this.trouble !== OK) {
+      // What has no room does not keep the room that it has.
+      this.abort();
+      return;
+    }
     this.isOver = true;
     this.release();
     this.writer.suspend();
