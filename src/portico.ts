@@ -21,6 +21,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
+import type { Names } from './resources/names/contract.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -215,6 +216,11 @@ export class Portico implements AsyncDisposable {
    */
   order(order: Order): Promise<Answer> {
     return this.desk.order(order, 'program');
+  }
+
+  /** Its zones: what they hold, and changes to them that last. */
+  get names(): Names {
+    return this.opened.naming.names;
   }
 
   /** The services that this server has, by name. */
