@@ -179,7 +179,7 @@ export class Portico implements AsyncDisposable {
       routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
-      certified?.begin();
+      certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       const desk = new Desk(accounts);
