@@ -146,6 +146,7 @@ export function serveFile(
   else
     exchange.on = {
       writable: (clock) => on.writable(clock),
+      gather: (clock) => on.gather?.(clock),
       tick: (clock) => on.tick(clock),
       leave: (why, clock) => on.leave(why, clock),
       lost(cause, wire, clock) {

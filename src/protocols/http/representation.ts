@@ -242,7 +242,7 @@ function sentByKernel(exchange: Exchange, content: Uint8Array, start: number, en
 }
 
 /** Sent by the kernel in one turn: others wait meanwhile. */
-const KERNEL_MOST = 262_144;
+const KERNEL_MOST = 4_194_304;
 /** What is read and written where the network took no more from the kernel. */
 const SLICE = 65_536;
 /** Given to a coder at once, and in one turn: others wait meanwhile. */
@@ -277,6 +277,8 @@ class Delivery implements ExchangeEvents, Sink {
   private running = false;
   /** Until it is known that the kernel does not send on this connection. */
   private byKernel = true;
+  /** The kernel is asked for more in the next turn. */
+  private goesOn = false;
   /** Where the reading under way ends. */
   private readTo = 0;
   /** What the coder may still be given in this turn. */
@@ -340,7 +342,7 @@ class Delivery implements ExchangeEvents, Sink {
     { kernelFd = -1 }: FileSource,
     end: number,
   ): typeof WHOLE | typeof LATER | typeof SOME | typeof NONE_SENT {
-    const { exchange, at, clock } = this;
+    const { exchange, at } = this;
     if (
       !this.byKernel ||
       kernelFd < 0 ||
@@ -356,8 +358,9 @@ class Delivery implements ExchangeEvents, Sink {
       this.next();
       return WHOLE;
     }
-    if (this.at === upTo && clock !== null) {
-      exchange.deadline = clock.now;
+    if (this.at === upTo) {
+      this.goesOn = true;
+      exchange.flush();
       return LATER;
     }
     if (sent === 0) this.byKernel = false;
@@ -450,6 +453,12 @@ class Delivery implements ExchangeEvents, Sink {
   // ExchangeEvents
 
   writable(clock: Clock): void {
+    this.run(clock);
+  }
+
+  gather(clock: Clock): void {
+    if (!this.goesOn) return;
+    this.goesOn = false;
     this.run(clock);
   }
 
