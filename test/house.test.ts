@@ -82,6 +82,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'resources/services/',
     ],
   ],
+  ['transfer/', ['bytes/', 'core/', 'formats/', 'transports/', 'protocols/', 'exports/', 'transfer/']],
   [
     'cli/',
     [
@@ -97,6 +98,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'inspector/',
       'control/',
       'security/',
+      'transfer/',
       'cli/',
       'portico.ts',
       'secured.ts',

@@ -1,15 +1,18 @@
-// `portico get`: prints what is retained at a topic, or any resource of an HTTP server.
+// `portico get`: prints what is retained at a topic, or any resource of an HTTP server; fetches files by every protocol of files.
 import type { Command } from 'commander';
 import { HttpClient } from '../exports/http.ts';
 import { type Place, Refusal, type Shown } from './channel.ts';
 import { refusalOf } from './channel-http.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
+import { isFileUrl } from './file-server.ts';
+import { getFiles } from './get-files.ts';
 import { complain, EXIT, fail } from './output.ts';
-import { addSignIn, authorizationFor, type SignInFlags, signedIn } from './sign-in.ts';
+import { authorizationFor, signedIn } from './sign-in.ts';
 import { asJson, textOf } from './sub.ts';
-import { addTls, tlsFor } from './tls-flags.ts';
+import { tlsFor } from './tls-flags.ts';
+import { addTransfer, type TransferFlags } from './transfer.ts';
 
-interface GetFlags extends SignInFlags {
+interface GetFlags extends TransferFlags {
   readonly head?: boolean;
   readonly json?: boolean;
 }
@@ -17,14 +20,19 @@ interface GetFlags extends SignInFlags {
 export function addGet(program: Command): void {
   const command = program
     .command('get')
-    .description('print what is retained: portico get http://127.0.0.1:8080/topics/sensors/a')
-    .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, or any http: URL')
+    .description('print what is retained, or fetch files: portico get http://127.0.0.1:8080/topics/sensors/a')
+    .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, any http: URL, or files: dav:, ftp:, sftp:')
+    .argument('[to]', 'a file or folder here that what is fetched goes to; a folder ends with /')
     .option('--head', 'print the status and the fields of the answer (http: only)')
     .option('--json', 'print one JSON line');
-  addTls(addSignIn(command)).action((url: string, flags: GetFlags) => get(url, flags));
+  addTransfer(command).action((url: string, to: string | undefined, flags: GetFlags) => get(url, to, flags));
 }
 
-async function get(url: string, flags: GetFlags): Promise<void> {
+async function get(url: string, to: string | undefined, flags: GetFlags): Promise<void> {
+  if (to !== undefined || (isFileUrl(url) && !/^https?:/i.test(url))) {
+    if (flags.head === true) fail('--head needs http:', EXIT.usage);
+    await getFiles(url, to, flags);
+  }
   try {
     if (/^https?:\/\/[^/]*(?:$|\/(?!topics\/))/i.test(url) || (flags.head === true && /^https?:/i.test(url)))
       await getResource(url, flags);

@@ -15,7 +15,19 @@ export interface TlsFlags {
 }
 
 /** Schemes with TLS from the first byte. */
-const SECURE = new Set(['https', 'wss', 'sses', 'mqtts', 'tls', 'grpcs', 'connects', 'graphqls', 'soaps']);
+const SECURE = new Set([
+  'https',
+  'wss',
+  'sses',
+  'mqtts',
+  'tls',
+  'grpcs',
+  'connects',
+  'graphqls',
+  'soaps',
+  'davs',
+  'ftps',
+]);
 
 export function isSecure(scheme: string): boolean {
   return SECURE.has(scheme);

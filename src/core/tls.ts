@@ -47,6 +47,8 @@ export interface TlsPolicy {
   readonly keyLog?: (line: Buffer) => void;
   /** A server's: 48 random bytes that its tickets are sealed with; those of the process when absent. */
   readonly ticketKeys?: Uint8Array;
+  /** A client's: the session that the server gave last, which later connections of the same policy go on with. */
+  readonly kept?: { session: Buffer | null };
   /** The oldest version that is spoken; 1.2 when absent. */
   readonly least?: 'TLSv1.2' | 'TLSv1.3';
 }

@@ -100,7 +100,8 @@ function contextOf(policy: TlsPolicy, name: string, local: Address | null): Secu
 }
 
 export function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {
-  return connectOver({
+  const { kept } = policy;
+  const secured = connectOver({
     socket: plain,
     secureContext: createSecureContext({
       ...(policy.certificate === undefined ? {} : { cert: policy.certificate }),
@@ -111,7 +112,13 @@ export function connectTls(plain: Socket, policy: TlsPolicy): TLSSocket {
     ...(policy.verify === false ? { rejectUnauthorized: false } : {}),
     ...namedBy(policy.serverName),
     ...(policy.alpn === undefined ? {} : { ALPNProtocols: [...policy.alpn] }),
+    ...(kept?.session == null ? {} : { session: kept.session }),
   });
+  if (kept !== undefined)
+    secured.on('session', (session) => {
+      kept.session = session;
+    });
+  return secured;
 }
 
 /** An address is checked against the certificate, but is no name to ask for (RFC 6066 §3). */

@@ -4,7 +4,7 @@ import { OK } from '../../core/outcome.ts';
 import { type Part, partAt, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
 import { type Step, WAIT } from '../text/session.ts';
-import { writeEnvelope, writeStructure } from './envelope.ts';
+import { termsOf, writeEnvelope, writeStructure } from './envelope.ts';
 import { type FetchItem, type FetchWish, INDEX, MODSEQ_ITEM, readItems, UID_ITEM, wishOf, withItem } from './items.ts';
 import { readPartialRange } from './keys.ts';
 import { type Load, Loads } from './loads.ts';
@@ -13,6 +13,8 @@ import type { ImapSession } from './session.ts';
 import { countOf, type Places, setText } from './sets.ts';
 import type { View } from './view.ts';
 import { dateTimeText } from './writer.ts';
+
+const SHARE_LEAST = 16_384;
 
 export interface FetchTerms {
   /** Only those that were changed after this. */
@@ -94,7 +96,7 @@ export class FetchCommand {
     const { session } = this;
     session.store!.expungedSince(view.folder, terms.changedSince!, (uids) => {
       if (session.view === view && uids !== null && uids.length > 0)
-        session.say(`* VANISHED (EARLIER) ${setText(uids)}`);
+        session.sayLong(`* VANISHED (EARLIER) ${setText(uids)}`);
       this.start(view, places, items, terms);
     });
   }
@@ -265,12 +267,12 @@ export class FetchCommand {
         break;
       case 'ENVELOPE':
         out.ascii('ENVELOPE ');
-        writeEnvelope(out, message!.bytes, 0, message!.bytes.length, utf8);
+        writeEnvelope(out, message!.bytes, 0, message!.bytes.length, termsOf(utf8));
         break;
       case 'BODY':
       case 'BODYSTRUCTURE':
         out.ascii(`${item.kind} `);
-        writeStructure(out, message!.bytes, message!.root, item.kind === 'BODYSTRUCTURE', utf8);
+        writeStructure(out, message!.bytes, message!.root, item.kind === 'BODYSTRUCTURE', termsOf(utf8));
         break;
       default:
         this.section(job, item, message!);
@@ -299,16 +301,27 @@ export class FetchCommand {
       pipe.out.ascii('""');
       return;
     }
-    pipe.out.ascii(`{${cut.size}}\r\n`);
     const { stretches } = cut;
-    for (let at = 0; at < stretches.length; at += 2) pipe.share(bytes, stretches[at]!, stretches[at + 1]!);
+    if (stretches.length > 2 && cut.size >= SHARE_LEAST) {
+      this.shared(bytesOf(bytes, cut), '');
+      return;
+    }
+    pipe.out.ascii(`{${cut.size}}\r\n`);
+    for (let at = 0; at < stretches.length; at += 2) this.put(bytes, stretches[at]!, stretches[at + 1]!);
     if (cut.closes) pipe.out.ascii('\r\n');
   }
 
   private shared(bytes: Buffer, sign: string): void {
     const { pipe } = this.session;
     pipe.out.ascii(`${sign}{${bytes.length}}\r\n`);
-    pipe.share(bytes, 0, bytes.length);
+    this.put(bytes, 0, bytes.length);
+  }
+
+  /** Short pieces are copied: that costs less than one more piece for the network. */
+  private put(bytes: Buffer, start: number, stop: number): void {
+    const { pipe } = this.session;
+    if (stop - start < SHARE_LEAST) pipe.out.copy(bytes, start, stop);
+    else pipe.share(bytes, start, stop);
   }
 
   /** BINARY: without its transfer encoding (RFC 3516 §4.2). */

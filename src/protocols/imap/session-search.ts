@@ -10,7 +10,6 @@ import { has, type Places, setText } from './sets.ts';
 import { readCriteria, readsHeaders, type SortBy, type Sorted, sorted, sortedOf } from './sort.ts';
 import { type Threaded, threadedOf, threads } from './thread.ts';
 import type { View } from './view.ts';
-import { writeString } from './writer.ts';
 
 /** Messages that are looked at in one turn. */
 const SLICE = 20_000;
@@ -179,7 +178,7 @@ export class SearchCommand {
     const number = (place: number) => (byUid ? view.uids[place]! : place + 1);
     if (kind === 'THREAD') {
       const text = threads(job.threading, job.byReferences, number);
-      session.say(`* THREAD${text === '' ? '' : ` ${text}`}`);
+      session.sayLong(`* THREAD${text === '' ? '' : ` ${text}`}`);
       return;
     }
     const places =
@@ -196,32 +195,29 @@ export class SearchCommand {
     const modseq = job.hasModseq ? highest(view, places) : 0;
     if (returns === null && !(kind === 'SEARCH' && session.isRev2)) {
       const end = modseq > 0 ? ` (MODSEQ ${modseq})` : '';
-      session.say(`* ${kind}${numbers.length === 0 ? '' : ` ${numbers.join(' ')}`}${end}`);
+      session.sayLong(`* ${kind}${numbers.length === 0 ? '' : ` ${numbers.join(' ')}`}${end}`);
     } else this.tellExtended(job, numbers, modseq);
   }
 
   /** RFC 4731 §3.1; IMAP4rev2 has no other (RFC 9051 §7.3.4). */
   private tellExtended(job: Job, numbers: readonly number[], modseq: number): void {
-    const { out } = this.session.pipe;
     const returns = job.returns ?? { min: false, max: false, all: true, count: false, save: false, partial: null };
     if (returns.save && !returns.min && !returns.max && !returns.all && !returns.count && returns.partial === null)
       return;
-    out.ascii('* ESEARCH (TAG ');
-    writeString(out, job.tag, false);
-    out.ascii(`)${job.byUid ? ' UID' : ''}`);
+    let text = `* ESEARCH (TAG "${job.tag}")${job.byUid ? ' UID' : ''}`;
     const count = numbers.length;
-    if (returns.min && count > 0) out.ascii(` MIN ${numbers[0]}`);
-    if (returns.max && count > 0) out.ascii(` MAX ${numbers[count - 1]}`);
-    if (returns.all && count > 0) out.ascii(` ALL ${setText(numbers)}`);
-    if (returns.count) out.ascii(` COUNT ${count}`);
+    if (returns.min && count > 0) text += ` MIN ${numbers[0]}`;
+    if (returns.max && count > 0) text += ` MAX ${numbers[count - 1]}`;
+    if (returns.all && count > 0) text += ` ALL ${setText(numbers)}`;
+    if (returns.count) text += ` COUNT ${count}`;
     if (returns.partial !== null) {
       const [first, last] = returns.partial;
       const part =
         first > 0 ? numbers.slice(first - 1, last) : numbers.slice(Math.max(0, count + last), count + first + 1);
-      out.ascii(` PARTIAL (${first}:${last} ${part.length === 0 ? 'NIL' : setText(part)})`);
+      text += ` PARTIAL (${first}:${last} ${part.length === 0 ? 'NIL' : setText(part)})`;
     }
-    if (modseq > 0) out.ascii(` MODSEQ ${modseq}`);
-    out.ascii('\r\n');
+    if (modseq > 0) text += ` MODSEQ ${modseq}`;
+    this.session.sayLong(text);
   }
 }
 

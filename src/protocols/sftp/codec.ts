@@ -170,6 +170,11 @@ export class RequestReader {
     return BAD;
   }
 
+  /** Every field was taken. */
+  get isSpent(): boolean {
+    return this.broken || this.at >= this.stop;
+  }
+
   u32(): number {
     if (this.stop - this.at < 4) return this.lacks(0);
     this.at += 4;
@@ -302,7 +307,8 @@ export function writeNumbers(out: ByteWriter, id: number, numbers: readonly numb
   for (const each of numbers) out.u64(each);
 }
 
-function begin(out: ByteWriter, type: number, id: number): number {
+/** Leaves room for the length, which `finish` puts there. */
+export function begin(out: ByteWriter, type: number, id: number): number {
   const at = out.length;
   out.u32(0);
   out.u8(type);
@@ -310,7 +316,7 @@ function begin(out: ByteWriter, type: number, id: number): number {
   return at;
 }
 
-function finish(out: ByteWriter, at: number): void {
+export function finish(out: ByteWriter, at: number): void {
   const length = out.length - at - 4;
   out.bytes[at] = length >>> 24;
   out.bytes[at + 1] = length >>> 16;
@@ -323,7 +329,7 @@ function putText(out: ByteWriter, text: string): void {
   out.utf8(text);
 }
 
-function putAttributes(out: ByteWriter, { size, uid, gid, mode, accessed, modified }: Attributes): void {
+export function putAttributes(out: ByteWriter, { size, uid, gid, mode, accessed, modified }: Attributes): void {
   const owned = uid !== undefined && gid !== undefined;
   const timed = accessed !== undefined && modified !== undefined;
   out.u32(

@@ -11,4 +11,9 @@ export const faults = faultTable('sftp', {
     text: 'the packet has no request in it',
   },
   notFirst: { wire: BAD_MESSAGE, spec: 'draft-ietf-secsh-filexfer-02 §4', text: 'INIT comes first, and once' },
+  badAnswer: {
+    wire: BAD_MESSAGE,
+    spec: 'draft-ietf-secsh-filexfer-02 §7',
+    text: 'the answer is to no request, or is none',
+  },
 });
