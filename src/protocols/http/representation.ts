@@ -28,7 +28,11 @@ import { type ByteRange, contentRange, multipart, parseRanges, UNSATISFIABLE, un
 export type Content = Uint8Array | { readonly source: FileSource; readonly length: number };
 
 /** With a descriptor, a file that stays open for as long as the exchange: the kernel may send from it; -1 for none. */
-export type FileSource = Source & { readonly kernelFd?: number };
+export type FileSource = Source & {
+  readonly kernelFd?: number;
+  /** Once it has been given to an answer: that is over, however it ended. */
+  done?(): void;
+};
 
 /** The open files of bytes in memory that came from one, so that the kernel may send them. */
 export const FILES = new WeakMap<Uint8Array, number>();
@@ -474,5 +478,6 @@ class Delivery implements ExchangeEvents, Sink {
 
   lost(): void {
     this.stop();
+    for (const { content } of this.stretches) if (!(content instanceof Uint8Array)) content.source.done?.();
   }
 }
