@@ -320,7 +320,8 @@ class Fetch implements PoolEvents, BodyReader {
   receive(input: Uint8Array, start: number, end: number): number {
     const { controller } = this;
     if (controller === null) return end;
-    controller.enqueue(input.slice(start, end));
+    // A Buffer's own `slice` would share what is only lent.
+    controller.enqueue(Uint8Array.prototype.slice.call(input, start, end));
     if ((controller.desiredSize ?? 0) <= 0) this.exchange!.pause();
     return end;
   }

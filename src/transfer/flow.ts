@@ -19,7 +19,8 @@ export class Flow implements AsyncIterable<Uint8Array> {
   /** Copies what is given; answers how many. */
   take(input: Uint8Array, start: number, end: number): number {
     if (this.held >= HELD) return 0;
-    this.pieces.push(input.slice(start, end));
+    // A Buffer's own `slice` would share what is only lent.
+    this.pieces.push(Uint8Array.prototype.slice.call(input, start, end));
     this.held += end - start;
     this.stir();
     return end - start;
