@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
+import type { DnsProofs } from './dns-proofs.ts';
 import { certificateRoutes, Issuing, proofPolicy } from './issuing.ts';
 import type { Route } from './protocols/http/router.ts';
 import { Renewal } from './renewal.ts';
@@ -41,8 +42,8 @@ export class Certified {
   }
 
   /** Once the server listens: begins to obtain what is due. */
-  begin(): void {
-    this.renewal.begin();
+  begin(dns: DnsProofs | null): void {
+    this.renewal.begin(dns);
   }
 
   close(): void {

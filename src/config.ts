@@ -185,7 +185,21 @@ export const certificates = z.strictObject({
         contact: z.array(z.string().min(1)).default([]),
         /** That you agree to the terms of the authority. */
         termsAgreed: z.literal(true, 'is true: the authority has terms, and they are yours to agree to'),
-        proof: z.enum(['http-01', 'tls-alpn-01'], 'is `http-01` or `tls-alpn-01`').default('http-01'),
+        proof: z
+          .enum(['http-01', 'tls-alpn-01', 'dns-01'], 'is `http-01`, `tls-alpn-01` or `dns-01`')
+          .default('http-01'),
+        /** For `dns-01`, where the zone is not this server's: which is changed by RFC 2136, and where. */
+        update: z
+          .strictObject({
+            zone: z.string().min(1, 'is a domain name'),
+            server: z.string().min(1, 'is an address'),
+            port: port.default(53),
+            /** Of `dns.keys`. */
+            key: z.string().min(1).optional(),
+            /** Until all servers of the zone have it. */
+            waitSeconds: z.number().min(0).max(3_600).default(10),
+          })
+          .optional(),
         /** What the authority gave to bind the account (RFC 8555 §7.3.4). */
         external: z.strictObject({ kid: z.string().min(1), key: z.string().min(1) }).optional(),
         /** A file in PEM of whoever issued the ACME server's own certificate. */

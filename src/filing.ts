@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { type Config, ConfigError } from './config.ts';
 import type { Turn } from './core/turn.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import type { FileEvent } from './resources/files/contract.ts';
 import { type OpenFiles, openFiles } from './resources/files/open.ts';
 import { topicOf } from './resources/files/topics.ts';
 import type { Mount } from './resources/files/trees.ts';
@@ -37,7 +38,7 @@ export async function openServerFiles(config: Config, options: FilingOptions): P
     keep,
     notice,
     bytesPerSecond: bytesPerSecond ?? 0,
-    told: (event) => announceEvent(topics, topicOf(event.path), event),
+    told: (event) => tell(topics, event),
     wall: () => turn.clock.wall,
   });
   if (!passing) return files;
@@ -57,4 +58,11 @@ function mountsOf(mounts: Config['files']['mounts']): Map<string, Mount> {
     made.set(name, { tree: new DiskTree(resolve(folder), readOnly), readOnly });
   }
   return made;
+}
+
+/** Who listens where it was hears that it is gone, and nothing of where it is: that may be none of his. */
+function tell(topics: Announcer, event: FileEvent): void {
+  const { from, by } = event;
+  if (from !== undefined) announceEvent(topics, topicOf(from), { event: 'gone', path: from, by });
+  announceEvent(topics, topicOf(event.path), event);
 }

@@ -8,10 +8,11 @@ import { OK } from './core/outcome.ts';
 import { isLoopback } from './core/peer.ts';
 import type { Identities } from './core/tls.ts';
 import type { Turn } from './core/turn.ts';
+import { DnsProofs } from './dns-proofs.ts';
 import { Following } from './following.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
 import type { RunningSettings } from './protocols/dns/server.ts';
-import type { DnsSettings } from './protocols/dns/settings.ts';
+import { type DnsSettings, keysOf as tsigKeysOf } from './protocols/dns/settings.ts';
 import { Resolving } from './resolving.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import type { Grants, OtherServer } from './resources/names/contract.ts';
@@ -59,6 +60,8 @@ export class Naming {
   readonly resolving: Resolving | null;
   /** Zones that others have as well. */
   readonly following: Following;
+  /** Shows that names are ours, for who certifies them. */
+  readonly proofs: DnsProofs;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
@@ -66,6 +69,7 @@ export class Naming {
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
+    this.proofs = new DnsProofs({ names: opened.names, keys: tsigKeysOf(config.dns), turn: options.turn });
     this.following = new Following(config, opened.names, options);
     this.config = config;
     this.opened = opened;

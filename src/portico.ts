@@ -21,6 +21,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
+import type { Names } from './resources/names/contract.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -178,7 +179,7 @@ export class Portico implements AsyncDisposable {
       routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
-      certified?.begin();
+      certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       const desk = new Desk(accounts);
@@ -215,6 +216,11 @@ export class Portico implements AsyncDisposable {
    */
   order(order: Order): Promise<Answer> {
     return this.desk.order(order, 'program');
+  }
+
+  /** Its zones: what they hold, and changes to them that last. */
+  get names(): Names {
+    return this.opened.naming.names;
   }
 
   /** The services that this server has, by name. */

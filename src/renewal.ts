@@ -6,10 +6,10 @@ import { Asker } from './asking.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import type { Clock } from './core/time.ts';
+import type { DnsProofs, UpdatePlan } from './dns-proofs.ts';
 import { jsonObject } from './protocols/acme/codec.ts';
-import { AcmeError, type ObtainMeans, type ObtainPlan, obtain } from './protocols/acme/obtaining.ts';
+import { AcmeError, type ObtainMeans, type ObtainPlan, obtain, type ShownProof } from './protocols/acme/obtaining.ts';
 import { accountKey } from './protocols/acme/signing.ts';
-import type { ProofKind } from './resources/certificates/contract.ts';
 import { renewalOf } from './security/authority.ts';
 import { keyPem, makeRequest, newKey } from './security/certificate.ts';
 import type { Certificates } from './security/certificates.ts';
@@ -19,6 +19,8 @@ import type { Known } from './security/own-files.ts';
 export interface RenewalPlan extends ObtainPlan {
   /** A file in PEM of whoever issued the ACME server's own certificate; the platform's when absent. */
   readonly authorities?: string | undefined;
+  /** Where records in DNS are shown, if not in a zone of ours. */
+  readonly update?: UpdatePlan | undefined;
 }
 
 export interface RenewalOptions {
@@ -43,6 +45,7 @@ export class Renewal {
   private readonly options: RenewalOptions;
   private readonly timers = new Map<RenewalPlan, NodeJS.Timeout>();
   private asker: Asker | null = null;
+  private dns: Pick<DnsProofs, 'show'> | null = null;
   private over = false;
 
   constructor(options: RenewalOptions) {
@@ -50,7 +53,8 @@ export class Renewal {
   }
 
   /** Shows what was obtained before, and begins to obtain what is due. Called once what proves names is listening. */
-  begin(): void {
+  begin(dns: Pick<DnsProofs, 'show'> | null): void {
+    this.dns = dns;
     const { plans, certificates } = this.options;
     const kept = new Map<RenewalPlan, Known | null>(
       plans.map((plan) => [plan, certificates.obtainedBefore(keyOf(plan))]),
@@ -116,12 +120,22 @@ export class Renewal {
       isAddress,
       request: (names) => makeRequest(names, key),
       pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-      show: (kind, name, token, authorization) => this.show(kind, name, token, authorization),
+      show: (kind, name, token, authorization) => this.show(plan, kind, name, token, authorization),
     };
   }
 
-  private show(kind: ProofKind, name: string, token: string, authorization: string): () => void {
+  private show(
+    plan: RenewalPlan,
+    kind: ShownProof,
+    name: string,
+    token: string,
+    authorization: string,
+  ): (() => void) | Promise<() => void> {
     const { certificates } = this.options;
+    if (kind === 'dns-01') {
+      if (this.dns === null) throw new AcmeError('this server has no DNS to prove names by');
+      return this.dns.show(name, authorization, plan.update);
+    }
     if (kind === 'tls-alpn-01') {
       certificates.challenge(name, authorization);
       return () => certificates.unchallenge(name);

@@ -134,7 +134,7 @@ const TRIES: Readonly<Record<string, (host: string, port: string, root: string) 
   'pop3/tcp': (host, port) => `curl pop3://${host}:${port} -u you@localhost:any`,
   'smtp/tcp': (host, port) =>
     `printf 'Subject: Hello\\r\\n\\r\\nA line.\\r\\n' | curl smtp://${host}:${port} --mail-rcpt you@localhost -T -`,
-  'dns/udp': (host, port) => `dig @${host} -p ${port} portico.test ANY +noall +answer +tcp`,
+  'dns/udp': (host, port) => `dig @${host} -p ${port} portico.test HTTPS`,
   'dns/tcp': (host, port) => `dig @${host} -p ${port} +tcp portico.test AXFR`,
   'dns/tls': (host, port, root) => `kdig @${host} -p ${port} +tls-ca=${root} +tls-hostname=localhost portico.test`,
   'lines/udp': (host, port) => `echo 'PUB sensors/a 21.5' | nc -u -w1 ${host} ${port}`,

@@ -293,7 +293,7 @@ export class NativeDatagrams {
     setTimeout(() => {
       library.unregisterCallback(this.callback);
       CLOSING.delete(this);
-    }, 100);
+    }, 100).unref();
   }
 }
 

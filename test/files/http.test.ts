@@ -2,7 +2,16 @@
 // that are coded beforehand, and large ones to clients that read slowly, on a running server.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -234,4 +243,30 @@ test('a file that is sent stays as it was, though another takes its name meanwhi
   await end;
   const all = Buffer.concat(parts);
   assert.ok(all.subarray(all.indexOf('\r\n\r\n') + 4).equals(old));
+});
+
+test('files that were sent are closed', { ...TIMEOUT, skip: process.platform !== 'linux' }, async () => {
+  for (const [name, size] of [
+    ['small', 10],
+    ['middle', 300_000],
+    ['big', 9_000_000],
+  ] as const)
+    writeFileSync(join(shared, name), Buffer.alloc(size));
+  const openHere = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${shared}/`);
+      } catch {
+        return false;
+      }
+    }).length;
+  for (let round = 0; round < 5; round++)
+    for (const name of ['small', 'middle', 'big', 'page.txt']) {
+      await ask('GET', `/files/shared/${name}`, { 'accept-encoding': 'gzip' });
+      await ask('HEAD', `/files/shared/${name}`);
+      const { headers } = await ask('GET', `/files/shared/${name}`, { range: 'bytes=0-4,6-8' });
+      await ask('GET', `/files/shared/${name}`, { 'if-none-match': headers.etag! });
+      await ask('GET', `/files/shared/${name}`, { 'want-repr-digest': 'sha-512=1', range: 'bytes=99999999-' });
+    }
+  await until(() => openHere() === 0, 'closing');
 });

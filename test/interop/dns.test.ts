@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Portico } from '../../src/portico.ts';
-import type { Names } from '../../src/resources/names/contract.ts';
 import { writeMaster } from '../../src/resources/names/master-file.ts';
 
 const isCi = process.env.CI === 'true';
@@ -92,8 +91,7 @@ async function until(what: string, holds: () => Promise<boolean> | boolean): Pro
 const dig = (at: number, ...parameters: readonly string[]) =>
   run('dig', ['@127.0.0.1', '-p', String(at), '+tries=2', '+time=5', ...parameters]);
 const short = async (at: number, ...parameters: readonly string[]) => (await dig(at, '+short', ...parameters)).trim();
-const names = () =>
-  (portico as unknown as { readonly opened: { readonly resources: { readonly names: Names } } }).opened.resources.names;
+const names = () => portico.names;
 
 function start(program: string, parameters: readonly string[]): void {
   const child = spawn(program, parameters, { stdio: 'ignore' });
@@ -388,6 +386,8 @@ for (const zone of ['signed.example', 'hashed.example'])
       `zone ${zone}`,
       `update add n.deep.${zone} 60 A 192.0.2.77`,
       `update delete text.${zone}`,
+      `update delete ${zone}`,
+      `update delete www.${zone} AAAA`,
       'send',
       '',
     ];

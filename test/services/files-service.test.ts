@@ -185,15 +185,20 @@ test('gRPC, grpc-js: changes by other protocols are heard', async () => {
   await rest('Delete', { path: 'shared/watched/b' });
   await put('shared/elsewhere', 'not heard');
   await rest('MakeDirectory', { path: 'shared/watched/c' });
-  await until(5);
+  await rest('Move', { from: 'shared/elsewhere', to: 'shared/watched/d' });
+  await rest('Move', { from: 'shared/watched/d', to: 'shared/elsewhere' });
+  await until(8);
   assert.deepEqual(
     heard.map(({ kind, path, from, size }) => [kind, path, from, size]),
     [
       ['BEGUN', 'shared/watched', '', '0'],
       ['COMPLETE', 'shared/watched/a', '', '7'],
+      ['GONE', 'shared/watched/a', '', '0'],
       ['MOVED', 'shared/watched/b', 'shared/watched/a', '0'],
       ['GONE', 'shared/watched/b', '', '0'],
       ['FOLDER', 'shared/watched/c', '', '0'],
+      ['MOVED', 'shared/watched/d', 'shared/elsewhere', '0'],
+      ['GONE', 'shared/watched/d', '', '0'],
     ],
   );
   call.cancel();

@@ -5,13 +5,16 @@ import type { ProofKind } from '../../resources/certificates/contract.ts';
 import { JOSE_TYPE, jsonObject } from './codec.ts';
 import { type AccountKey, bindExternally, signRequest } from './signing.ts';
 
+/** Proofs that a client shows: those that this server looks at itself, and records in DNS (RFC 8555 §8.4). */
+export type ShownProof = ProofKind | 'dns-01';
+
 export interface ObtainPlan {
   /** The URL of the server's directory. */
   readonly directory: string;
   readonly names: readonly string[];
   /** URLs, as `mailto:ann@example.com`. */
   readonly contact: readonly string[];
-  readonly proof: ProofKind;
+  readonly proof: ShownProof;
   /** Of an account that the authority knows otherwise; `key` is base64url. */
   readonly external?: { readonly kid: string; readonly key: string } | undefined;
 }
@@ -28,7 +31,7 @@ export interface ObtainMeans {
   send(url: string, method: 'GET' | 'HEAD' | 'POST', body: Buffer | null, type: string): Promise<Told>;
   isAddress(name: string): boolean;
   /** Shows a proof; answers how to take it back. */
-  show(kind: ProofKind, name: string, token: string, authorization: string): () => void;
+  show(kind: ShownProof, name: string, token: string, authorization: string): (() => void) | Promise<() => void>;
   /** A request for a certificate in DER. */
   request(names: readonly string[]): Buffer;
   pause(ms: number): Promise<void>;
@@ -109,7 +112,7 @@ class Talk {
     this.kid = locationOf(await this.post(url, { termsOfServiceAgreed: true, contact, ...binding }));
   }
 
-  async prove(url: string, kind: ProofKind): Promise<void> {
+  async prove(url: string, kind: ShownProof): Promise<void> {
     const authorization = bodyOf(await this.post(url, null));
     if (authorization.status === 'valid') return;
     const { value } = authorization.identifier as { value: string };
@@ -120,7 +123,7 @@ class Talk {
         `${value} cannot be proven by ${kind}, only by ${challenges.map(({ type }) => type).join(', ') || 'nothing'}`,
       );
     const { token } = challenge;
-    const takeBack = this.means.show(kind, value, token, `${token}.${this.means.account.thumbprint}`);
+    const takeBack = await this.means.show(kind, value, token, `${token}.${this.means.account.thumbprint}`);
     try {
       await this.post(challenge.url, {});
       const state = await this.poll(url, (status) => status !== 'pending');

@@ -5,6 +5,7 @@ import { LOWER, NameBuffer, within } from '../../formats/dns/name.ts';
 import { CLASS, compareSerials, expandRdata, isMetaType, serialAt, TYPE } from '../../formats/dns/records.ts';
 import { ADDED, Changes, difference, REMOVED } from '../../resources/names/changes.ts';
 import { ZoneContents } from '../../resources/names/contents.ts';
+import type { Zone } from '../../resources/names/contract.ts';
 import { Message } from './codec.ts';
 import { RCODE } from './wire.ts';
 
@@ -15,6 +16,7 @@ const TOUCHED_MAX = 100_000;
 export class Update {
   private readonly message = new Message();
   private readonly origin: Uint8Array;
+  private readonly isSigned: boolean;
   private readonly name = new NameBuffer();
   private readonly data = new ByteWriter(70_000);
   private before: ZoneContents;
@@ -25,9 +27,10 @@ export class Update {
   rcode: number = RCODE.NOERROR;
 
   /** The message is kept: its bytes are the update's own. */
-  constructor(bytes: Uint8Array, origin: Uint8Array) {
+  constructor(bytes: Uint8Array, { origin, isSigned }: Pick<Zone, 'origin' | 'isSigned'>) {
     this.message.read(bytes, 0, bytes.length);
     this.origin = origin;
+    this.isSigned = isSigned;
     this.before = new ZoneContents(origin);
     this.after = new ZoneContents(origin);
   }
@@ -156,6 +159,7 @@ export class Update {
   private carryOut(index: number): void {
     const { message } = this;
     const type = message.type[index]!;
+    if (this.isKept(type)) return;
     switch (message.class[index]) {
       case CLASS.IN:
         this.readData(index);
@@ -168,6 +172,11 @@ export class Update {
         this.readData(index);
         this.removeRecord(type);
     }
+  }
+
+  /** What the signer makes stays as it makes it (RFC 3007 §4). */
+  private isKept(type: number): boolean {
+    return this.isSigned && SIGNERS.has(type);
   }
 
   private add(type: number, ttl: number): void {
@@ -208,7 +217,11 @@ export class Update {
     }
     const types: number[] = [];
     for (let set = after.firstSet(node); set !== 0; set = after.nextSet(set)) types.push(after.typeOf(set));
-    for (const each of types) if (node !== APEX || (each !== TYPE.SOA && each !== TYPE.NS)) this.removeAll(node, each);
+    for (const each of types) {
+      const stays =
+        node === APEX && (each === TYPE.SOA || each === TYPE.NS || (this.isSigned && APEX_SIGNERS.has(each)));
+      if (!stays && !this.isKept(each)) this.removeAll(node, each);
+    }
   }
 
   private removeAll(node: number, type: number): void {
@@ -230,6 +243,10 @@ export class Update {
     after.remove(name.bytes, 0, type, data.bytes, 0, data.length);
   }
 }
+
+/** Those of them that a signer has at the apex alone. */
+const APEX_SIGNERS: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.NSEC3PARAM, TYPE.CDS, TYPE.CDNSKEY]);
+const SIGNERS: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3]);
 
 const BESIDE_ALIAS: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.KEY, TYPE.NSEC3]);
 

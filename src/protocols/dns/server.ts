@@ -117,7 +117,7 @@ export class DnsServer implements Beyond {
     if (zone === null || zone.origin.length !== message.qname.length || message.qclass !== 1)
       return responder.simple(W.RCODE.NOTAUTH);
     if (!this.may('write', zone, asker)) return responder.refuse(W.EDE.PROHIBITED);
-    const update = new Update(message.bytes.slice(message.start, message.end), zone.origin);
+    const update = new Update(message.bytes.slice(message.start, message.end), zone);
     const rcode = update.prescan();
     if (rcode !== W.RCODE.NOERROR) return responder.simple(rcode);
     const late = new LateAnswer(responder, asker, token);

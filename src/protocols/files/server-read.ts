@@ -126,10 +126,14 @@ export function serveFile(
   if (query.get('download') !== null)
     fields.append('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(facts.name)}`);
   if (digest !== undefined) fields.append('repr-digest', digest);
-  const content = contentOf(file);
-  const coded: Partial<Record<ContentCoding, Content>> = {};
-  for (const [coding, each] of Object.entries(beside)) coded[coding as ContentCoding] = contentOf(each);
   const open = [file, ...Object.values(beside)];
+  // The reading under way holds its file beyond that.
+  const done = () => {
+    for (const each of open.splice(0)) each.close();
+  };
+  const content = contentOf(file, done);
+  const coded: Partial<Record<ContentCoding, Content>> = {};
+  for (const [coding, each] of Object.entries(beside)) coded[coding as ContentCoding] = contentOf(each, done);
   const before = exchange.on;
   answerRepresentation(exchange, host, {
     type,
@@ -140,23 +144,12 @@ export function serveFile(
     // The digest is of the bytes as they are.
     ...(digest === undefined && open.length === 1 ? {} : { coded }),
   });
-  // Open for as long as it is sent; the reading under way holds it beyond that.
-  const { on } = exchange;
-  if (on === before) for (const each of open) each.close();
-  else
-    exchange.on = {
-      writable: (clock) => on.writable(clock),
-      tick: (clock) => on.tick(clock),
-      leave: (why, clock) => on.leave(why, clock),
-      lost(cause, wire, clock) {
-        for (const each of open) each.close();
-        on.lost(cause, wire, clock);
-      },
-    };
+  // Nothing of it is sent.
+  if (exchange.on === before) done();
 }
 
-function contentOf(file: OpenFile): Content {
-  return { source: { read: file.read.bind(file), kernelFd: file.fd }, length: file.size };
+function contentOf(file: OpenFile, done: () => void): Content {
+  return { source: { read: file.read.bind(file), kernelFd: file.fd, done }, length: file.size };
 }
 
 function toFolder(exchange: Exchange): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as zlib from 'node:zlib';
+import fc from 'fast-check';
 import { Fields } from '../../core/fields.ts';
 import { FAILED, OK } from '../../core/outcome.ts';
 import { REVOKED } from '../../core/pipe.ts';
@@ -346,4 +347,53 @@ test('whoever may no longer see it gets no more of it', () => {
   world.pass(20);
   assert.notEqual(client.failed, null);
   assert.equal(source.stopped, 1);
+});
+
+test('however much the kernel takes at a time, the bytes are the same, and the file is done with once', () => {
+  const length = 300_000;
+  const whole = Counted.bytes(0, length);
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 200_000 }), { maxLength: 12 }), fc.boolean(), (takes, isRange) => {
+      const world = new World(5);
+      let done = 0;
+      const source = Object.assign(new Counted(world), { kernelFd: 7, done: () => void done++ });
+      let isEmpty = true;
+      const client = simulateRequest(
+        world,
+        (exchange) => {
+          exchange.sendFile = (fd, start, end) => {
+            assert.equal(fd, 7);
+            // What was written before is still on its way.
+            const taken = isEmpty ? Math.min(takes.shift() ?? end - start, end - start) : 0;
+            if (taken > 0) exchange.share(whole, start, start + taken);
+            exchange.flush();
+            if (taken === 0 || taken === end - start) return taken;
+            isEmpty = false;
+            world.after(20, () => {
+              isEmpty = true;
+              exchange.on.writable(world.turn.clock);
+            });
+            return taken;
+          };
+          const surroundings = { clock: world.turn.clock, entropy: world.random };
+          const content = { source, length };
+          answerRepresentation(exchange, surroundings, {
+            type: 'video/mp4',
+            etag: '"v1"',
+            lastModified: null,
+            content,
+          });
+        },
+        { fields: Fields.of(isRange ? { range: 'bytes=1000-249999' } : {}) },
+      );
+      client.end();
+      for (let ms = 0; ms < 20_000 && !client.ended && client.failed === null; ms++) world.pass(1);
+      world.pass(1);
+      assert.deepEqual(world.bugs, []);
+      assert.equal(client.failed, null);
+      assert.ok(client.body.equals(isRange ? whole.subarray(1_000, 250_000) : whole));
+      assert.equal(done, 1);
+    }),
+    { numRuns: 60 },
+  );
 });

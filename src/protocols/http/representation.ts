@@ -28,7 +28,11 @@ import { type ByteRange, contentRange, multipart, parseRanges, UNSATISFIABLE, un
 export type Content = Uint8Array | { readonly source: FileSource; readonly length: number };
 
 /** With a descriptor, a file that stays open for as long as the exchange: the kernel may send from it; -1 for none. */
-export type FileSource = Source & { readonly kernelFd?: number };
+export type FileSource = Source & {
+  readonly kernelFd?: number;
+  /** Once it has been given to an answer: that is over, however it ended. */
+  done?(): void;
+};
 
 /** The open files of bytes in memory that came from one, so that the kernel may send them. */
 export const FILES = new WeakMap<Uint8Array, number>();
@@ -242,7 +246,7 @@ function sentByKernel(exchange: Exchange, content: Uint8Array, start: number, en
 }
 
 /** Sent by the kernel in one turn: others wait meanwhile. */
-const KERNEL_MOST = 262_144;
+const KERNEL_MOST = 4_194_304;
 /** What is read and written where the network took no more from the kernel. */
 const SLICE = 65_536;
 /** Given to a coder at once, and in one turn: others wait meanwhile. */
@@ -277,6 +281,8 @@ class Delivery implements ExchangeEvents, Sink {
   private running = false;
   /** Until it is known that the kernel does not send on this connection. */
   private byKernel = true;
+  /** The kernel is asked for more in the next turn. */
+  private goesOn = false;
   /** Where the reading under way ends. */
   private readTo = 0;
   /** What the coder may still be given in this turn. */
@@ -340,7 +346,7 @@ class Delivery implements ExchangeEvents, Sink {
     { kernelFd = -1 }: FileSource,
     end: number,
   ): typeof WHOLE | typeof LATER | typeof SOME | typeof NONE_SENT {
-    const { exchange, at, clock } = this;
+    const { exchange, at } = this;
     if (
       !this.byKernel ||
       kernelFd < 0 ||
@@ -356,8 +362,9 @@ class Delivery implements ExchangeEvents, Sink {
       this.next();
       return WHOLE;
     }
-    if (this.at === upTo && clock !== null) {
-      exchange.deadline = clock.now;
+    if (this.at === upTo) {
+      this.goesOn = true;
+      exchange.flush();
       return LATER;
     }
     if (sent === 0) this.byKernel = false;
@@ -453,6 +460,12 @@ class Delivery implements ExchangeEvents, Sink {
     this.run(clock);
   }
 
+  gather(clock: Clock): void {
+    if (!this.goesOn) return;
+    this.goesOn = false;
+    this.run(clock);
+  }
+
   tick(clock: Clock): void {
     this.exchange.deadline = NEVER;
     this.run(clock);
@@ -465,5 +478,6 @@ class Delivery implements ExchangeEvents, Sink {
 
   lost(): void {
     this.stop();
+    for (const { content } of this.stretches) if (!(content instanceof Uint8Array)) content.source.done?.();
   }
 }

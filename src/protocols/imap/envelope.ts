@@ -5,14 +5,40 @@ import { HeaderReader } from '../../formats/mime/header.ts';
 import { linesOf, type Part } from '../../formats/mime/structure.ts';
 import { writeNstring, writeString } from './writer.ts';
 
+/** How texts are written, and how much of them may still be: what is beyond is left empty. */
+export interface Terms {
+  readonly utf8: boolean;
+  left: number;
+}
+
+/** Of one message. A mail with more in what is told of it means harm. */
+const TEXT_MAX = 262_144;
+const ADDRESS_COST = 24;
+/** What is farther into a header is not looked at. */
+const HEADER_BYTES_MAX = 1_048_576;
+
+export function termsOf(utf8: boolean): Terms {
+  return { utf8, left: TEXT_MAX };
+}
+
+function text(out: ByteWriter, value: string, terms: Terms): void {
+  terms.left -= value.length;
+  writeString(out, terms.left < 0 ? '' : value, terms.utf8);
+}
+
+function textOrNil(out: ByteWriter, value: string | null, terms: Terms): void {
+  if (value === null) writeNstring(out, null, terms.utf8);
+  else text(out, value, terms);
+}
+
 /** Fields of an envelope in their order; the lists of addresses are at 2 to 7. */
 const FIELDS = ['date', 'subject', 'from', 'sender', 'reply-to', 'to', 'cc', 'bcc', 'in-reply-to', 'message-id'];
 const FIRST_ADDRESSES = 2;
 const LAST_ADDRESSES = 7;
 
-export function writeEnvelope(out: ByteWriter, bytes: Uint8Array, start: number, stop: number, utf8: boolean): void {
+export function writeEnvelope(out: ByteWriter, bytes: Uint8Array, start: number, stop: number, terms: Terms): void {
   const values: (string | null)[] = new Array<string | null>(FIELDS.length).fill(null);
-  const reader = new HeaderReader(bytes, start, stop);
+  const reader = new HeaderReader(bytes, start, Math.min(stop, start + HEADER_BYTES_MAX));
   while (reader.next()) {
     const at = FIELDS.indexOf(reader.name);
     if (at < 0) continue;
@@ -25,53 +51,58 @@ export function writeEnvelope(out: ByteWriter, bytes: Uint8Array, start: number,
   const from = values[FIRST_ADDRESSES]!;
   for (let at = 0; at < values.length; at++) {
     if (at > 0) out.u8(0x20);
-    if (at < FIRST_ADDRESSES || at > LAST_ADDRESSES) writeNstring(out, values[at]!, utf8);
+    if (at < FIRST_ADDRESSES || at > LAST_ADDRESSES) textOrNil(out, values[at]!, terms);
     else {
       // Whoever sent it is who it is from, unless said (RFC 9051 §7.5.2).
       const own = values[at]!;
-      writeAddresses(out, (own ?? '').trim() === '' && (at === 3 || at === 4) ? from : own, utf8);
+      writeAddresses(out, (own ?? '').trim() === '' && (at === 3 || at === 4) ? from : own, terms);
     }
   }
   out.u8(0x29);
 }
 
-function writeAddresses(out: ByteWriter, text: string | null, utf8: boolean): void {
-  const listed = text === null ? [] : readAddresses(text);
+function writeAddresses(out: ByteWriter, list: string | null, terms: Terms): void {
+  const listed = list === null || terms.left < 0 ? [] : readAddresses(list);
   if (listed.length === 0) {
     out.ascii('NIL');
     return;
   }
+  // At least one: the list must not be empty.
+  terms.left = Math.max(terms.left, ADDRESS_COST);
   out.u8(0x28);
-  for (const item of listed) writeListed(out, item, utf8);
+  for (const item of listed) writeListed(out, item, terms);
   out.u8(0x29);
 }
 
-function writeListed(out: ByteWriter, item: Listed, utf8: boolean): void {
+function writeListed(out: ByteWriter, item: Listed, terms: Terms): void {
   if (!('group' in item)) {
-    writeAddress(out, item, utf8);
+    writeAddress(out, item, terms);
     return;
   }
+  if (terms.left < 0) return;
   out.ascii('(NIL NIL ');
-  writeString(out, item.group, utf8);
+  text(out, item.group, terms);
   out.ascii(' NIL)');
-  for (const member of item.members) writeAddress(out, member, utf8);
+  for (const member of item.members) writeAddress(out, member, terms);
   out.ascii('(NIL NIL NIL NIL)');
 }
 
-function writeAddress(out: ByteWriter, { name, local, domain }: Address, utf8: boolean): void {
+function writeAddress(out: ByteWriter, { name, local, domain }: Address, terms: Terms): void {
+  terms.left -= ADDRESS_COST;
+  if (terms.left < 0) return;
   out.u8(0x28);
-  writeNstring(out, name === '' ? null : name, utf8);
+  textOrNil(out, name === '' ? null : name, terms);
   out.ascii(' NIL ');
-  writeString(out, local, utf8);
+  text(out, local, terms);
   out.u8(0x20);
   // NIL would make a group of it.
-  writeString(out, domain, utf8);
+  text(out, domain, terms);
   out.u8(0x29);
 }
 
 type Parameters = readonly (readonly [name: string, value: string])[];
 
-function writeParameters(out: ByteWriter, parameters: Parameters, utf8: boolean): void {
+function writeParameters(out: ByteWriter, parameters: Parameters, terms: Terms): void {
   if (parameters.length === 0) {
     out.ascii('NIL');
     return;
@@ -79,78 +110,78 @@ function writeParameters(out: ByteWriter, parameters: Parameters, utf8: boolean)
   out.u8(0x28);
   for (let at = 0; at < parameters.length; at++) {
     if (at > 0) out.u8(0x20);
-    writeString(out, parameters[at]![0], utf8);
+    text(out, parameters[at]![0], terms);
     out.u8(0x20);
-    writeString(out, parameters[at]![1], utf8);
+    text(out, parameters[at]![1], terms);
   }
   out.u8(0x29);
 }
 
 /** @param extended with what BODYSTRUCTURE has over BODY */
-export function writeStructure(out: ByteWriter, bytes: Buffer, part: Part, extended: boolean, utf8: boolean): void {
+export function writeStructure(out: ByteWriter, bytes: Buffer, part: Part, extended: boolean, terms: Terms): void {
   out.u8(0x28);
   if (part.parts.length > 0) {
-    for (const child of part.parts) writeStructure(out, bytes, child, extended, utf8);
+    for (const child of part.parts) writeStructure(out, bytes, child, extended, terms);
     out.u8(0x20);
-    writeString(out, part.subtype, utf8);
+    text(out, part.subtype, terms);
     if (extended) {
       out.u8(0x20);
-      writeParameters(out, part.parameters, utf8);
-      writeRest(out, part, utf8);
+      writeParameters(out, part.parameters, terms);
+      writeRest(out, part, terms);
     }
-  } else writeSingle(out, bytes, part, extended, utf8);
+  } else writeSingle(out, bytes, part, extended, terms);
   out.u8(0x29);
 }
 
-function writeSingle(out: ByteWriter, bytes: Buffer, part: Part, extended: boolean, utf8: boolean): void {
+function writeSingle(out: ByteWriter, bytes: Buffer, part: Part, extended: boolean, terms: Terms): void {
   const { type, subtype, message } = part;
-  writeString(out, type, utf8);
+  text(out, type, terms);
   out.u8(0x20);
-  writeString(out, subtype, utf8);
+  text(out, subtype, terms);
   out.u8(0x20);
-  writeParameters(out, part.parameters, utf8);
+  writeParameters(out, part.parameters, terms);
   out.u8(0x20);
-  writeNstring(out, part.id, utf8);
+  textOrNil(out, part.id, terms);
   out.u8(0x20);
-  writeNstring(out, part.description, utf8);
+  textOrNil(out, part.description, terms);
   out.u8(0x20);
-  writeString(out, part.encoding === '' ? '7bit' : part.encoding, utf8);
+  text(out, part.encoding === '' ? '7bit' : part.encoding, terms);
   out.ascii(` ${part.end - part.body}`);
   if (message !== null) {
     out.u8(0x20);
-    writeEnvelope(out, bytes, message.start, message.body, utf8);
+    writeEnvelope(out, bytes, message.start, message.body, terms);
     out.u8(0x20);
-    writeStructure(out, bytes, message, extended, utf8);
+    writeStructure(out, bytes, message, extended, terms);
   }
   if (message !== null || type === 'text') out.ascii(` ${linesOf(bytes, part.body, part.end)}`);
   if (!extended) return;
   out.u8(0x20);
-  writeNstring(out, part.md5, utf8);
-  writeRest(out, part, utf8);
+  textOrNil(out, part.md5, terms);
+  writeRest(out, part, terms);
 }
 
 /** Disposition, language and location. */
-function writeRest(out: ByteWriter, { disposition, languages, location }: Part, utf8: boolean): void {
+function writeRest(out: ByteWriter, { disposition, languages, location }: Part, terms: Terms): void {
   out.u8(0x20);
   if (disposition === null) out.ascii('NIL');
   else {
     out.u8(0x28);
-    writeString(out, disposition.kind, utf8);
+    text(out, disposition.kind, terms);
     out.u8(0x20);
-    writeParameters(out, disposition.parameters, utf8);
+    writeParameters(out, disposition.parameters, terms);
     out.u8(0x29);
   }
   out.u8(0x20);
   if (languages.length === 0) out.ascii('NIL');
-  else if (languages.length === 1) writeString(out, languages[0]!, utf8);
+  else if (languages.length === 1) text(out, languages[0]!, terms);
   else {
     out.u8(0x28);
     for (let at = 0; at < languages.length; at++) {
       if (at > 0) out.u8(0x20);
-      writeString(out, languages[at]!, utf8);
+      text(out, languages[at]!, terms);
     }
     out.u8(0x29);
   }
   out.u8(0x20);
-  writeNstring(out, location, utf8);
+  textOrNil(out, location, terms);
 }

@@ -87,8 +87,9 @@ function readItem(reader: CommandReader, items: FetchItem[]): readonly PlainKind
     readSection(reader, name, items);
     return null;
   }
-  if (PLAIN.has(name)) items.push({ kind: name as PlainKind });
-  else if (name === 'RFC822') items.push(whole('RFC822', '', true));
+  if (PLAIN.has(name)) {
+    if (!items.some(({ kind }) => kind === name)) items.push({ kind: name as PlainKind });
+  } else if (name === 'RFC822') items.push(whole('RFC822', '', true));
   else if (name === 'RFC822.HEADER') items.push(whole('RFC822.HEADER', 'HEADER', false));
   else if (name === 'RFC822.TEXT') items.push(whole('RFC822.TEXT', 'TEXT', true));
   else reader.bad('FETCH does not know what is asked for.');

@@ -32,6 +32,9 @@ export interface Returns {
   partial: readonly [number, number] | null;
 }
 
+/** Keys of one search that look into bodies. */
+const TEXTS_MAX = 32;
+
 const ADDRESSES: ReadonlySet<string> = new Set(['BCC', 'CC', 'FROM', 'SUBJECT', 'TO']);
 
 /** `RETURN (MIN MAX)`, if it comes; null for the answer of old. */
@@ -107,12 +110,17 @@ export function readCharset(reader: CommandReader): string {
 export class KeyReader {
   /** The mod-sequence is looked for: from then on it is told (RFC 7162 §3.1.5). */
   hasModseq = false;
+  /** How many keys were read, and how many of them look into bodies. */
+  count = 0;
+  private texts = 0;
   private readonly reader: CommandReader;
   private readonly deepest: number;
+  private readonly most: number;
 
-  constructor(reader: CommandReader, deepest: number) {
+  constructor(reader: CommandReader, deepest: number, most: number) {
     this.reader = reader;
     this.deepest = deepest;
+    this.most = most;
   }
 
   /** Keys to the end of the command, all of which are to match. */
@@ -132,6 +140,7 @@ export class KeyReader {
   private one(depth: number): SearchKey {
     const { reader } = this;
     if (depth > this.deepest) reader.bad('It is nested too deep.');
+    if (++this.count > this.most) reader.bad('Too much is looked for at once.');
     if (!reader.ok) return { key: 'all' };
     if (reader.opens()) return this.keys(depth + 1, true);
     if (reader.dollar()) return { key: 'saved' };
@@ -205,6 +214,7 @@ export class KeyReader {
       }
       case 'BODY':
       case 'TEXT':
+        if (++this.texts > TEXTS_MAX) reader.bad('Too much is looked for at once.');
         return { key: name === 'BODY' ? 'body' : 'text', text: reader.astring().toLowerCase() };
       case 'MODSEQ':
         return this.modseq();

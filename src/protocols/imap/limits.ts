@@ -34,6 +34,15 @@ export const limits = {
     fault: faults.nestedTooDeep,
     spec,
   },
+  searchKeysMax: {
+    what: 'keys of one search; of those, at most 32 that look into bodies',
+    default: 1_000,
+    least: 10,
+    most: 10_000,
+    unit: 'count',
+    fault: faults.commandTooLong,
+    spec,
+  },
   unknownMax: {
     what: 'unknown commands that a connection may send and stay',
     default: 20,

@@ -30,8 +30,8 @@ export interface ListWish {
 }
 
 /** Patterns of one command, and characters of one. */
-const PATTERNS_MAX = 50;
-const PATTERN_MAX = 1_000;
+const PATTERNS_MAX = 20;
+const PATTERN_MAX = 255;
 
 export function readListWish(said: CommandReader): ListWish {
   const wish: ListWish = {

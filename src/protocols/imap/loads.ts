@@ -6,7 +6,7 @@ import type { Reading, Sink } from '../../core/sink.ts';
 import type { Folder } from '../../resources/mail/contract.ts';
 import { HEADER, type Need } from './items.ts';
 
-const AT_ONCE = 32;
+const AT_ONCE = 128;
 const NONE = Buffer.alloc(0);
 
 export class Load {

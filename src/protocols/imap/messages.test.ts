@@ -489,3 +489,79 @@ test('dates, numbers and strings of the grammar (RFC 9051 §9)', () => {
       wrong,
     );
 });
+
+test('what a mail says of itself is bounded in what is told of it', async () => {
+  const huge = `Subject: ${'x'.repeat(900_000)}\r\nTo: ${'a,'.repeat(400_000)}a\r\n`;
+  const nested = `Content-Type: multipart/mixed; boundary=b\r\n\r\n${`--b\r\nContent-Type: message/rfc822\r\nContent-Description: ${'d'.repeat(2_000)}\r\n\r\nTo: ${'a,'.repeat(2_000)}a\r\n\r\nx\r\n`.repeat(1_500)}--b--\r\n`;
+  const stage = await Stage.open();
+  await stage.deliver(`${huge}\r\nx`);
+  await stage.deliver(nested);
+  await stage.deliver(`${'A: 1\r\nB: 2\r\n'.repeat(200_000)}\r\nx`);
+  const talk = await stage.selected();
+  for (const items of ['ENVELOPE', '(BODY BODYSTRUCTURE ENVELOPE BODYSTRUCTURE)', 'BODY.PEEK[HEADER.FIELDS (A)]']) {
+    const told = await talk.hears(`a FETCH 1:3 ${items}\r\n`);
+    assert.match(told.slice(-200), /\r\na OK Done\.\r\n$/);
+  }
+  assert.deepEqual(stage.world.bugs, []);
+});
+
+test('no more of one message is decoded at once than may be', async () => {
+  const encoded = Buffer.alloc(6_000_000).toString('base64').replace(/.{76}/g, '$&\r\n');
+  const talk = await holding(`Content-Transfer-Encoding: base64\r\n\r\n${encoded}`);
+  const items = Array.from({ length: 20 }, (_, at) => `BINARY.PEEK[1]<${at}.1>`).join(' ');
+  const told = await talk.hears(`a FETCH 1 (${items})\r\n`);
+  assert.match(told, /BINARY\[1\]<0> ~\{1\}\r\n\0 .*BINARY\[1\]<19> NIL\)\r\na NO \[LIMIT\]/s);
+});
+
+test('a client that reads slowly gets all that it asked for, in bounded memory', async () => {
+  const stage = await Stage.open({ highMark: 4_096 });
+  for (let at = 0; at < 60; at++) await stage.deliver(`Subject: ${at}\r\n\r\n${'line\r\n'.repeat(200)}`);
+  const talk = await stage.selected();
+  let most = 0;
+  talk.peer.onReceive = () => {
+    most = Math.max(most, talk.server.queued);
+  };
+  for (let at = 0; at < 300; at++) await talk.does(`CREATE "folder ${at}"`);
+  assert.equal((await talk.does('LIST "" folder*')).match(/\r\n/g)!.length, 300);
+  assert.equal((await talk.does('LIST "" folder* RETURN (STATUS (MESSAGES))')).match(/STATUS/g)!.length, 300);
+  assert.equal((await talk.does('FETCH 1:* BODY.PEEK[]')).match(/BODY\[\] \{/g)!.length, 60);
+  assert.equal((await talk.does('FETCH 1:* (FLAGS ENVELOPE)')).match(/ENVELOPE/g)!.length, 60);
+  assert.ok(most < 16_384, `${most} bytes were queued`);
+  assert.deepEqual(stage.world.bugs, []);
+});
+
+test('more changes than are held one by one are all told', async () => {
+  const stage = await Stage.open();
+  const talk = await stage.selected();
+  const mailbox = await stage.mail.open({ account: 'ann', scopes: null, origin: 'local', epoch: 1 }, 'ann@example.org');
+  assert.ok(typeof mailbox !== 'number');
+  const bytes = Buffer.from('x: y\r\n\r\n');
+  const count = 21_000;
+  for (let at = 0; at < count; at += 1_000)
+    await Promise.all(
+      Array.from({ length: 1_000 }, async () => {
+        const mail = await mailbox.append('INBOX', bytes.length, { flags: 0, keywords: [] });
+        assert.ok(typeof mail !== 'number');
+        mail.write(bytes, 0, bytes.length);
+        await mail.commit();
+      }),
+    );
+  await talk.does('NOOP');
+  assert.equal(await talk.does('SEARCH RETURN (COUNT) ALL'), `* ESEARCH (TAG "t") COUNT ${count}\r\n`);
+  assert.equal(
+    await talk.does(`SEARCH RETURN (ALL) NOT 2:20999 ${'UNSEEN '.repeat(900)}ALL`),
+    '* ESEARCH (TAG "t") ALL 1,21000\r\n',
+  );
+  assert.match(await talk.hears(`a SEARCH ${'SEEN '.repeat(1_000)}ALL\r\n`), /^a BAD/);
+  const folder = await mailbox.open('INBOX');
+  assert.ok(typeof folder !== 'number');
+  await mailbox.flag(folder, [...folder.uids.subarray(0, folder.count)], { how: 'add', flags: 1, keywords: [] });
+  let told = 0;
+  for (let round = 0; round < 10 && told < count; round++)
+    told += ((await talk.does('NOOP')).match(/ FETCH \(UID/g) ?? []).length;
+  assert.equal(told, count);
+  assert.equal(await talk.does('NOOP'), '');
+  await mailbox.expunge(folder, [...folder.uids.subarray(0, folder.count)], true);
+  assert.equal((await talk.does('NOOP')).match(/ EXPUNGE/g)!.length, count);
+  assert.deepEqual(stage.world.bugs, []);
+});

@@ -4,7 +4,7 @@ import { OK } from '../../core/outcome.ts';
 import { type Part, partAt, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
 import { type Step, WAIT } from '../text/session.ts';
-import { writeEnvelope, writeStructure } from './envelope.ts';
+import { termsOf, writeEnvelope, writeStructure } from './envelope.ts';
 import { type FetchItem, type FetchWish, INDEX, MODSEQ_ITEM, readItems, UID_ITEM, wishOf, withItem } from './items.ts';
 import { readPartialRange } from './keys.ts';
 import { type Load, Loads } from './loads.ts';
@@ -13,6 +13,10 @@ import type { ImapSession } from './session.ts';
 import { countOf, type Places, setText } from './sets.ts';
 import type { View } from './view.ts';
 import { dateTimeText } from './writer.ts';
+
+const SHARE_LEAST = 16_384;
+/** Bytes of one message that are copied or decoded for one response. */
+const MADE_MAX = 134_217_728;
 
 export interface FetchTerms {
   /** Only those that were changed after this. */
@@ -35,6 +39,7 @@ interface Job {
   missing: boolean;
   failed: boolean;
   unknownEncoding: boolean;
+  tooMuch: boolean;
 }
 
 export class FetchCommand {
@@ -94,7 +99,7 @@ export class FetchCommand {
     const { session } = this;
     session.store!.expungedSince(view.folder, terms.changedSince!, (uids) => {
       if (session.view === view && uids !== null && uids.length > 0)
-        session.say(`* VANISHED (EARLIER) ${setText(uids)}`);
+        session.sayLong(`* VANISHED (EARLIER) ${setText(uids)}`);
       this.start(view, places, items, terms);
     });
   }
@@ -134,6 +139,7 @@ export class FetchCommand {
       missing: false,
       failed: false,
       unknownEncoding: false,
+      tooMuch: false,
     };
     this.pump();
   }
@@ -162,8 +168,9 @@ export class FetchCommand {
     job.terms.done(this.ending(job));
   }
 
-  private ending({ failed, missing, unknownEncoding, terms }: Job): string {
+  private ending({ failed, missing, unknownEncoding, tooMuch, terms }: Job): string {
     if (failed) return 'NO [SERVERBUG] Some messages could not be read.';
+    if (tooMuch) return 'NO [LIMIT] Too much was asked for of one message at once.';
     if (unknownEncoding) return 'NO [UNKNOWN-CTE] Some parts are encoded as nobody knows.';
     return missing && terms.quiet !== true ? 'NO [EXPUNGEISSUED] Some messages are not there any more.' : 'OK Done.';
   }
@@ -265,12 +272,12 @@ export class FetchCommand {
         break;
       case 'ENVELOPE':
         out.ascii('ENVELOPE ');
-        writeEnvelope(out, message!.bytes, 0, message!.bytes.length, utf8);
+        writeEnvelope(out, message!.bytes, 0, message!.bytes.length, termsOf(utf8));
         break;
       case 'BODY':
       case 'BODYSTRUCTURE':
         out.ascii(`${item.kind} `);
-        writeStructure(out, message!.bytes, message!.root, item.kind === 'BODYSTRUCTURE', utf8);
+        writeStructure(out, message!.bytes, message!.root, item.kind === 'BODYSTRUCTURE', termsOf(utf8));
         break;
       default:
         this.section(job, item, message!);
@@ -284,31 +291,52 @@ export class FetchCommand {
     const { bytes } = message;
     const cut = cutTop(bytes, section) ?? cutPart(bytes, message.root, section);
     if (cut === null) out.ascii(form === 'size' ? '0' : 'NIL');
-    else if (form === 'bytes') this.literal(bytes, partial === null ? cut : cutPartial(cut, partial), cut, partial);
+    else if (form === 'bytes')
+      this.literal(job, message, partial === null ? cut : cutPartial(cut, partial), cut, partial);
     else this.decoded(job, item, message, cut);
   }
 
-  private literal(bytes: Buffer, cut: Cut, whole: Cut, partial: readonly [number, number] | null): void {
+  private literal(job: Job, message: Message, cut: Cut, whole: Cut, partial: readonly [number, number] | null): void {
     const { pipe } = this.session;
+    const { bytes } = message;
     if (cut.size < 0 && partial !== null) {
       const [offset, count] = partial;
-      this.shared(bytesOf(bytes, whole).subarray(offset, offset + count), '');
+      if (!message.may(whole.size)) this.over(job, 'NIL');
+      else this.shared(bytesOf(bytes, whole).subarray(offset, offset + count), '');
       return;
     }
     if (cut.size === 0) {
       pipe.out.ascii('""');
       return;
     }
-    pipe.out.ascii(`{${cut.size}}\r\n`);
     const { stretches } = cut;
-    for (let at = 0; at < stretches.length; at += 2) pipe.share(bytes, stretches[at]!, stretches[at + 1]!);
+    if (stretches.length > 2 && cut.size >= SHARE_LEAST) {
+      if (!message.may(cut.size)) this.over(job, 'NIL');
+      else this.shared(bytesOf(bytes, cut), '');
+      return;
+    }
+    pipe.out.ascii(`{${cut.size}}\r\n`);
+    for (let at = 0; at < stretches.length; at += 2) this.put(bytes, stretches[at]!, stretches[at + 1]!);
     if (cut.closes) pipe.out.ascii('\r\n');
+  }
+
+  /** Too much was asked for of one message. */
+  private over(job: Job, instead: string): void {
+    job.tooMuch = true;
+    this.session.pipe.out.ascii(instead);
   }
 
   private shared(bytes: Buffer, sign: string): void {
     const { pipe } = this.session;
     pipe.out.ascii(`${sign}{${bytes.length}}\r\n`);
-    pipe.share(bytes, 0, bytes.length);
+    this.put(bytes, 0, bytes.length);
+  }
+
+  /** Short pieces are copied: that costs less than one more piece for the network. */
+  private put(bytes: Buffer, start: number, stop: number): void {
+    const { pipe } = this.session;
+    if (stop - start < SHARE_LEAST) pipe.out.copy(bytes, start, stop);
+    else pipe.share(bytes, start, stop);
   }
 
   /** BINARY: without its transfer encoding (RFC 3516 §4.2). */
@@ -321,6 +349,10 @@ export class FetchCommand {
     if (transfer === null) {
       job.unknownEncoding = true;
       out.ascii(item.form === 'size' ? '0' : 'NIL');
+      return;
+    }
+    if (!message.may(cut.size)) {
+      this.over(job, item.form === 'size' ? '0' : 'NIL');
       return;
     }
     const isWhole = transfer === 'identity' || (part?.parts.length ?? 0) > 0;
@@ -341,9 +373,16 @@ export class FetchCommand {
 class Message {
   readonly bytes: Buffer;
   private structure: Part | null = null;
+  private left = MADE_MAX;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
+  }
+
+  /** Whether so much may still be copied of it. */
+  may(size: number): boolean {
+    this.left -= size;
+    return this.left >= 0;
   }
 
   get root(): Part {

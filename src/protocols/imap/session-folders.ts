@@ -20,14 +20,24 @@ interface Resync {
   readonly known: SequenceSet | null;
 }
 
+interface Line {
+  readonly before: string;
+  readonly name: string;
+  readonly behind: string;
+}
+
 /** UIDs of a set that is written for what is not remembered. */
 const RANGES_MAX = 20_000;
 
 export class Folders {
   private readonly session: ImapSession;
+  /** What a LIST or LSUB has still to tell, and how much of it was told. */
+  private lines: readonly Line[] | null = null;
+  private toldLines = 0;
   /** Names whose STATUS is still to be told behind a LIST. */
   private statusOf: string[] = [];
   private statusItems: readonly string[] = [];
+  private isOpening = false;
 
   constructor(session: ImapSession) {
     this.session = session;
@@ -137,23 +147,45 @@ export class Folders {
     const { said, session } = this;
     const wish = readListWish(said);
     if (!said.done()) return this.misread();
-    const { out } = session.pipe;
     if (wish.patterns.length === 1 && wish.patterns[0] === '') {
       // Asks for the separator (RFC 9051 §6.3.9).
       session.say('* LIST (\\Noselect) "/" ""');
       return session.close('OK Done.');
     }
     const found = listed(wish, this.folders);
-    for (const { name, attributes, childInfo } of found) {
-      out.ascii(`* LIST (${attributes.join(' ')}) "/" `);
-      this.writeMailbox(name);
-      out.ascii(childInfo ? ' ("CHILDINFO" ("SUBSCRIBED"))\r\n' : '\r\n');
-    }
-    if (wish.status.length === 0) return session.close('OK Done.');
     this.statusItems = wish.status;
-    this.statusOf = found.filter(({ exists }) => exists).map(({ name }) => name);
-    this.nextStatus();
+    this.statusOf = wish.status.length === 0 ? [] : found.filter(({ exists }) => exists).map(({ name }) => name);
+    return this.tellLines(
+      found.map(({ name, attributes, childInfo }) => ({
+        before: `* LIST (${attributes.join(' ')}) "/" `,
+        name,
+        behind: childInfo ? ' ("CHILDINFO" ("SUBSCRIBED"))' : '',
+      })),
+    );
+  }
+
+  private tellLines(lines: readonly Line[]): Step {
+    this.lines = lines;
+    this.toldLines = 0;
+    this.nextLines();
     return WAIT;
+  }
+
+  /** As many as the client has read on for. */
+  private nextLines(): void {
+    const { session, lines } = this;
+    if (lines === null) return;
+    const { out } = session.pipe;
+    while (this.toldLines < lines.length) {
+      if (session.pipe.room === 0) return;
+      const { before, name, behind } = lines[this.toldLines++]!;
+      out.ascii(before);
+      this.writeMailbox(name);
+      out.ascii(`${behind}\r\n`);
+      session.pipe.flush();
+    }
+    this.lines = null;
+    this.nextStatus();
   }
 
   private get folders() {
@@ -164,13 +196,15 @@ export class Folders {
   /** One mailbox after the other, while the client reads. */
   private nextStatus(): void {
     const { session } = this;
-    if (session.pipe.room === 0) return;
     const name = this.statusOf[0];
     if (name === undefined) {
       session.answer('OK Done.');
       return;
     }
+    if (this.isOpening || session.pipe.room === 0) return;
+    this.isOpening = true;
     this.store.open(name, (outcome, folder) => {
+      this.isOpening = false;
       this.statusOf.shift();
       if (folder !== null) {
         this.writeStatus(name, folder, this.statusItems);
@@ -183,21 +217,24 @@ export class Folders {
 
   /** The client has read on. */
   more(): boolean {
-    if (this.statusOf.length === 0) return false;
-    this.nextStatus();
+    if (this.lines === null && this.statusOf.length === 0) return false;
+    if (this.lines !== null) this.nextLines();
+    else this.nextStatus();
     return true;
   }
 
   private listSubscribed(): Step {
-    const { said, session } = this;
+    const { said } = this;
     const wish: ListWish = readListWish(said);
     if (!said.done()) return this.misread();
-    for (const { name, isLevel } of subscribedNames(wish, this.folders)) {
-      session.pipe.out.ascii(`* LSUB (${isLevel ? '\\Noselect' : ''}) "/" `);
-      this.writeMailbox(name);
-      session.pipe.out.ascii('\r\n');
-    }
-    return session.close('OK Done.');
+    this.statusOf = [];
+    return this.tellLines(
+      subscribedNames(wish, this.folders).map(({ name, isLevel }) => ({
+        before: `* LSUB (${isLevel ? '\\Noselect' : ''}) "/" `,
+        name,
+        behind: '',
+      })),
+    );
   }
 
   // ---- STATUS and quotas ---------------------------------------------------------------------------------------------
@@ -364,7 +401,7 @@ export class Folders {
     this.store.expungedSince(view.folder, modseq, (uids) => {
       const gone =
         uids === null ? absent(view, known) : uids.filter((uid) => known === null || setHas(known, uid, uid));
-      if (gone.length > 0) session.say(`* VANISHED (EARLIER) ${typeof gone === 'string' ? gone : setText(gone)}`);
+      if (gone.length > 0) session.sayLong(`* VANISHED (EARLIER) ${typeof gone === 'string' ? gone : setText(gone)}`);
       const places = known === null ? [0, view.count] : view.byUids(known);
       session.fetches.begin(places, [UID_ITEM, FLAGS_ITEM, MODSEQ_ITEM], {
         changedSince: modseq,

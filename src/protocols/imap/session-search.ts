@@ -10,10 +10,9 @@ import { has, type Places, setText } from './sets.ts';
 import { readCriteria, readsHeaders, type SortBy, type Sorted, sorted, sortedOf } from './sort.ts';
 import { type Threaded, threadedOf, threads } from './thread.ts';
 import type { View } from './view.ts';
-import { writeString } from './writer.ts';
 
-/** Messages that are looked at in one turn. */
-const SLICE = 20_000;
+/** Keys of messages that are looked at in one turn. */
+const SLICE = 100_000;
 
 type Kind = 'SEARCH' | 'SORT' | 'THREAD';
 
@@ -32,6 +31,8 @@ interface Job {
   readonly need: Need;
   readonly places: Places | null;
   readonly loads: Loads;
+  /** Messages that are looked at in one turn. */
+  readonly slice: number;
   next: number;
   failed: boolean;
   readonly matched: number[];
@@ -72,13 +73,14 @@ export class SearchCommand {
       charset = said.astring().toUpperCase();
       said.space();
     }
-    const keys = new KeyReader(said, session.limits.nestingMax);
+    const keys = new KeyReader(said, session.limits.nestingMax, session.limits.searchKeysMax);
     const key = keys.all();
     if (!said.done()) return session.misread(said.fault);
     if (charset !== 'UTF-8' && charset !== 'US-ASCII')
       return session.close('NO [BADCHARSET (UTF-8 US-ASCII)] Only UTF-8 is read.');
     if (keys.hasModseq) session.condstore = true;
-    const by = { byUid, returns, criteria, byReferences: algorithm === 'REFERENCES', hasModseq: keys.hasModseq };
+    const slice = Math.max(50, Math.floor(SLICE / (keys.count + 4)));
+    const by = { slice, byUid, returns, criteria, byReferences: algorithm === 'REFERENCES', hasModseq: keys.hasModseq };
     this.begin(kind as Kind, found(key, session.view!), by);
     return WAIT;
   }
@@ -86,7 +88,7 @@ export class SearchCommand {
   private begin(
     kind: Kind,
     key: FoundKey,
-    by: Pick<Job, 'byUid' | 'returns' | 'criteria' | 'byReferences' | 'hasModseq'>,
+    by: Pick<Job, 'slice' | 'byUid' | 'returns' | 'criteria' | 'byReferences' | 'hasModseq'>,
   ): void {
     const { session } = this;
     const view = session.view!;
@@ -150,7 +152,7 @@ export class SearchCommand {
       }
       if (loads.isFull) return false;
       if (job.next >= view.count) return loads.isEmpty;
-      if (looked >= SLICE) {
+      if (looked >= job.slice) {
         this.wantsSlice = true;
         return false;
       }
@@ -179,7 +181,7 @@ export class SearchCommand {
     const number = (place: number) => (byUid ? view.uids[place]! : place + 1);
     if (kind === 'THREAD') {
       const text = threads(job.threading, job.byReferences, number);
-      session.say(`* THREAD${text === '' ? '' : ` ${text}`}`);
+      session.sayLong(`* THREAD${text === '' ? '' : ` ${text}`}`);
       return;
     }
     const places =
@@ -196,32 +198,29 @@ export class SearchCommand {
     const modseq = job.hasModseq ? highest(view, places) : 0;
     if (returns === null && !(kind === 'SEARCH' && session.isRev2)) {
       const end = modseq > 0 ? ` (MODSEQ ${modseq})` : '';
-      session.say(`* ${kind}${numbers.length === 0 ? '' : ` ${numbers.join(' ')}`}${end}`);
+      session.sayLong(`* ${kind}${numbers.length === 0 ? '' : ` ${numbers.join(' ')}`}${end}`);
     } else this.tellExtended(job, numbers, modseq);
   }
 
   /** RFC 4731 §3.1; IMAP4rev2 has no other (RFC 9051 §7.3.4). */
   private tellExtended(job: Job, numbers: readonly number[], modseq: number): void {
-    const { out } = this.session.pipe;
     const returns = job.returns ?? { min: false, max: false, all: true, count: false, save: false, partial: null };
     if (returns.save && !returns.min && !returns.max && !returns.all && !returns.count && returns.partial === null)
       return;
-    out.ascii('* ESEARCH (TAG ');
-    writeString(out, job.tag, false);
-    out.ascii(`)${job.byUid ? ' UID' : ''}`);
+    let text = `* ESEARCH (TAG "${job.tag}")${job.byUid ? ' UID' : ''}`;
     const count = numbers.length;
-    if (returns.min && count > 0) out.ascii(` MIN ${numbers[0]}`);
-    if (returns.max && count > 0) out.ascii(` MAX ${numbers[count - 1]}`);
-    if (returns.all && count > 0) out.ascii(` ALL ${setText(numbers)}`);
-    if (returns.count) out.ascii(` COUNT ${count}`);
+    if (returns.min && count > 0) text += ` MIN ${numbers[0]}`;
+    if (returns.max && count > 0) text += ` MAX ${numbers[count - 1]}`;
+    if (returns.all && count > 0) text += ` ALL ${setText(numbers)}`;
+    if (returns.count) text += ` COUNT ${count}`;
     if (returns.partial !== null) {
       const [first, last] = returns.partial;
       const part =
         first > 0 ? numbers.slice(first - 1, last) : numbers.slice(Math.max(0, count + last), count + first + 1);
-      out.ascii(` PARTIAL (${first}:${last} ${part.length === 0 ? 'NIL' : setText(part)})`);
+      text += ` PARTIAL (${first}:${last} ${part.length === 0 ? 'NIL' : setText(part)})`;
     }
-    if (modseq > 0) out.ascii(` MODSEQ ${modseq}`);
-    out.ascii('\r\n');
+    if (modseq > 0) text += ` MODSEQ ${modseq}`;
+    this.session.sayLong(text);
   }
 }
 

@@ -163,6 +163,31 @@ test('a long message is appended in pieces, and read back by them', async () => 
   assert.deepEqual(stage.world.bugs, []);
 });
 
+test('of an APPEND that breaks off nothing stays', async () => {
+  const stage = await filled();
+  const mail = letter('half');
+  for (const how of ['reset', 'end', 'revoked'] as const) {
+    const talk = await stage.selected();
+    await talk.hears(`a APPEND INBOX {${mail.length}+}\r\n${mail.slice(0, 20)}`);
+    if (how === 'reset') talk.peer.pipe.reset(0);
+    else if (how === 'end') talk.peer.pipe.end();
+    else talk.server.leave('revoked', 1_000);
+    await talk.hears();
+  }
+  const later = await stage.selected();
+  assert.deepEqual(await subjects(later), ['one', 'two', 'three']);
+  assert.deepEqual(stage.world.bugs, []);
+});
+
+test('a server that leaves says so, to who waits in IDLE as well', async () => {
+  const stage = await filled();
+  const talk = await stage.selected();
+  await talk.hears('a IDLE\r\n');
+  talk.server.leave('shutdown', 1_000);
+  assert.match(await talk.hears(), /^\* BYE \[UNAVAILABLE\]/);
+  assert.ok(talk.peer.heardEnd);
+});
+
 test('IDLE tells at once of what another session does (RFC 2177)', async () => {
   const stage = await filled();
   const one = await stage.selected();

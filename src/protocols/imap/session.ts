@@ -104,6 +104,13 @@ export class ImapSession extends TextSession implements RawBytes {
     this.pipe.out.ascii('\r\n');
   }
 
+  /** One line of ASCII that may be very long. */
+  sayLong(text: string): void {
+    if (this.over) return;
+    const bytes = Buffer.from(`${text}\r\n`, 'latin1');
+    this.pipe.share(bytes, 0, bytes.length);
+  }
+
   /** The end of a command: what is new, then its tagged response. */
   close(text: string): Step {
     this.tellNews();
@@ -205,6 +212,13 @@ export class ImapSession extends TextSession implements RawBytes {
 
   protected command(input: Uint8Array, start: number, stop: number, clock: Clock): Step {
     this.saidAt = clock.now;
+    const step = this.heard(input, start, stop);
+    // Nothing of what was read is held while the client says nothing.
+    this.said.begin(NOTHING, 0, 0);
+    return step;
+  }
+
+  private heard(input: Uint8Array, start: number, stop: number): Step {
     if (this.access.isAsking) return this.access.responded(latin1(input, start, stop));
     if (this.append.isUnderWay) return this.append.tail(input, start, stop);
     const { announced } = this;
@@ -481,3 +495,4 @@ export class ImapSession extends TextSession implements RawBytes {
 }
 
 const CRLF = Buffer.from('\r\n');
+const NOTHING = new Uint8Array(0);

@@ -9,6 +9,8 @@ import { flagsText } from './writer.ts';
 const TOLD_AT_ONCE = 50_000;
 /** Changes that are held one by one; of more, all that changed since the last telling is told. */
 const CHANGES_MAX = 20_000;
+/** Bytes that are written at once; what is beyond is told with the next response. */
+const TOLD_BYTES_MAX = 2_097_152;
 
 export interface Telling {
   /** Expunges may be told now (RFC 9051 §7.5.1). */
@@ -30,14 +32,14 @@ export class View implements FolderListener {
   saved: readonly number[] = [];
   isGone = false;
   private readonly changed = new Set<number>();
-  /** Too many changed to hold each. */
-  private allChanged = false;
+  /** Too many changed to hold each: all from this UID on are looked at; -1 for none. */
+  private allFrom = -1;
   /** Those whose own change is not told. */
   private silent: Set<number> | null = null;
   private toldModseq: number;
   private keywordsTold = 0;
   private recentFrom: number;
-  /** Somebody else's expunges wait to be told. */
+  /** Expunges wait to be told: until then the folder has the same at the same places, and arrivals behind. */
   private hasExpunged = false;
   private readonly woken: () => void;
   private readonly unlisten: () => void;
@@ -86,7 +88,7 @@ export class View implements FolderListener {
 
   /** Where the message at a place stands in the folder now; -1 when it was expunged. */
   at(place: number): number {
-    return this.uids === this.folder.uids ? place : this.folder.find(this.uids[place]!);
+    return this.hasExpunged ? this.folder.find(this.uids[place]!) : place;
   }
 
   /** Places of numbers; null when one of them is beyond the last. */
@@ -162,7 +164,7 @@ export class View implements FolderListener {
   /** The flags of a message are to be told. */
   change(uid: number): void {
     if (this.changed.size < CHANGES_MAX) this.changed.add(uid);
-    else this.allChanged = true;
+    else this.allFrom = 0;
   }
 
   isChanged(uid: number): boolean {
@@ -181,14 +183,16 @@ export class View implements FolderListener {
 
   get isTold(): boolean {
     const { folder } = this;
-    return !this.hasExpunged && !this.allChanged && this.changed.size === 0 && folder.count === this.count;
+    return !this.hasExpunged && this.allFrom < 0 && this.changed.size === 0 && folder.count === this.count;
   }
 
   // ---- telling -------------------------------------------------------------------------------------------------------
 
   tell(out: ByteWriter, how: Telling): void {
     if (this.hasExpunged && how.expunges) this.tellExpunged(out, how);
-    if (this.uids === this.folder.uids && this.folder.count !== this.count) {
+    if (!this.hasExpunged && this.folder.count !== this.count) {
+      // They stand behind those that were there, perhaps in columns that have grown.
+      this.uids = this.folder.uids;
       this.count = this.folder.count;
       out.ascii(`* ${this.count} EXISTS\r\n`);
       if (how.recent) out.ascii(`* ${this.recent} RECENT\r\n`);
@@ -233,14 +237,18 @@ export class View implements FolderListener {
 
   private tellFlags(out: ByteWriter, how: Telling): void {
     const { folder } = this;
-    if (this.allChanged) this.tellAll(out, how);
+    if (this.allFrom >= 0) this.tellAll(out, how);
+    if (this.allFrom >= 0) return;
     if (this.changed.size === 0) {
       this.toldModseq = Math.max(this.toldModseq, folder.modseq);
       return;
     }
     this.tellKeywords(out);
-    for (const uid of this.changed) this.tellOne(out, uid, how);
-    this.changed.clear();
+    for (const uid of this.changed) {
+      if (out.length > TOLD_BYTES_MAX) return;
+      this.tellOne(out, uid, how);
+      this.changed.delete(uid);
+    }
     this.toldModseq = folder.modseq;
   }
 
@@ -255,15 +263,18 @@ export class View implements FolderListener {
   /** Too many to have been held: all with a later mod-sequence than the last that was told. */
   private tellAll(out: ByteWriter, how: Telling): void {
     this.changed.clear();
-    this.allChanged = false;
     this.tellKeywords(out);
-    let told = 0;
-    for (let place = 0; place < this.count; place++) {
+    for (let place = this.lowerBound(this.allFrom); place < this.count; place++) {
       const at = this.at(place);
       if (at < 0 || this.folder.modseqAt(at) <= this.toldModseq) continue;
-      if (told++ >= TOLD_AT_ONCE) this.change(this.uids[place]!);
-      else this.tellOne(out, this.uids[place]!, how);
+      if (out.length > TOLD_BYTES_MAX) {
+        this.allFrom = this.uids[place]!;
+        return;
+      }
+      this.tellOne(out, this.uids[place]!, how);
     }
+    this.allFrom = -1;
+    this.toldModseq = this.folder.modseq;
   }
 
   flagsAt(at: number, uid: number, recent: boolean): string {

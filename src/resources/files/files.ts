@@ -60,6 +60,7 @@ export class TreeFiles implements C.Files {
       returned: (caller, place, folder) => this.returned(caller, place, folder),
       opened: (caller, place, file) => this.openFile(caller, place, file, { ...file.stat, path: place.inner }),
       counted: (path, bytes) => this.quotas.changed(path, bytes),
+      fits: (from, to, bytes) => this.quotas.fits(from, to, bytes),
     };
   }
 
@@ -491,8 +492,7 @@ export class TreeFiles implements C.Files {
       }
     } else if (!this.rights.may(caller, 'read', from)) return this.rights.refusal(caller);
     if (this.locks.blocks(from, options.locks, true) || this.locks.blocks(to, options.locks, true)) return BUSY;
-    const isWithin = this.quotas.of(from)?.folder === this.quotas.of(to)?.folder;
-    if (!isWithin && !stat.folder && stat.size > (await this.quotas.room(to))) return FULL;
+    if (!stat.folder && !(await this.quotas.fits(from, to, stat.size))) return FULL;
     const keep = this.former.keepFor(to);
     const outcome =
       source.tree === target.tree

@@ -269,3 +269,18 @@ test('a quota counts what is kept', () =>
     },
     [{ path: 'home/*', bytes: 10 }],
   ));
+
+test('nothing comes back into a quota that has no room for it, and its own always does', () =>
+  on(
+    TRASH,
+    async ({ files, put }) => {
+      await put(ANN, 'shared/a', 'x'.repeat(11));
+      await put(ANN, 'home/ann/b', 'x'.repeat(10));
+      await files.remove(ANN, 'shared/a');
+      await files.remove(ANN, 'home/ann/b');
+      const idOf = async (path: string) => object(await files.former.trash(ANN, path, 0, 10)).entries[0]!.id;
+      assert.equal(await files.former.restore(ANN, await idOf('shared'), 'home/ann/a'), FULL);
+      assert.equal(object(await files.former.restore(ANN, await idOf('home/ann'))).size, 10);
+    },
+    [{ path: 'home/*', bytes: 10 }],
+  ));

@@ -2,7 +2,7 @@
 // given back under the rights of the path where they were, and dropped when their time is over.
 import { randomBytes } from 'node:crypto';
 import type { Caller } from '../../core/caller.ts';
-import { INVALID, MISSING, OK, type Outcome } from '../../core/outcome.ts';
+import { FULL, INVALID, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { FileStat, TreeFile } from '../../storage/engine.ts';
 import type * as C from './contract.ts';
 import type { FormerRecords, KeepRule } from './former-records.ts';
@@ -36,6 +36,8 @@ export interface FormerHost {
   opened(caller: Caller, place: Place, file: TreeFile): C.OpenFile;
   /** How much lies beside a folder has changed. */
   counted(path: string, bytes: number): void;
+  /** Whether a quota has room for what lies beside another path. */
+  fits(from: string, to: string, bytes: number): Promise<boolean>;
 }
 
 export class Former implements C.FormerFiles {
@@ -160,6 +162,7 @@ export class Former implements C.FormerFiles {
     }
     const free = this.host.mayChange(caller, 'write', target);
     if (free !== OK) return free;
+    if (!(await this.host.fits(record.path, target, record.size))) return FULL;
     const made = await this.host.makeParents(caller, target);
     if (made !== OK) return made;
     const place = await this.host.reach(caller, 'write', target);

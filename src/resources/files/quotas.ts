@@ -74,6 +74,11 @@ export class Quotas {
     return quota.bytes - usage.used - usage.reserved;
   }
 
+  /** Whether bytes that were counted at one path may be at another. */
+  async fits(from: string, to: string, bytes: number): Promise<boolean> {
+    return this.of(from)?.folder === this.of(to)?.folder || bytes <= (await this.room(to));
+  }
+
   async used(folder: string): Promise<number> {
     return (await this.usage(folder)).used;
   }

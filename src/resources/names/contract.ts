@@ -38,6 +38,8 @@ export interface Zone {
   readonly serial: number;
   /** It has been read or transferred, and has not expired: what it says can be told. */
   readonly usable: boolean;
+  /** This server signs it: signatures and proofs are its own to make. */
+  readonly isSigned: boolean;
   /** Names below `topics.` of it are of topics. */
   readonly hasTopics: boolean;
   readonly transfer: Grants;

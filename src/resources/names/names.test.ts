@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Outcome } from '../../core/outcome.ts';
 import { BUSY, OK } from '../../core/outcome.ts';
 import { OPEN_PERMISSIONS } from '../../core/permissions.ts';
 import { nameFrom, nameText } from '../../formats/dns/name.ts';
@@ -12,16 +11,15 @@ import { rdataText, TYPE, typeFrom, typeName } from '../../formats/dns/records.t
 import type { Engine } from '../../storage/engine.ts';
 import { MemoryEngine } from '../../storage/memory/engine.ts';
 import { SqliteEngine } from '../../storage/sqlite/engine.ts';
-import { ADDED, applyChanges, Changes, difference, REMOVED } from './changes.ts';
+import { ADDED, applyChanges, type Changes, difference, REMOVED } from './changes.ts';
 import { APEX, ZoneContents } from './contents.ts';
 import { type AnswerSink, Lookup, NOERROR, NXDOMAIN, YXDOMAIN } from './lookup.ts';
 import { readMaster, writeMaster, zoneFromMaster } from './master-file.ts';
 import type { NameEvent } from './names.ts';
 import { isAmong, networkFrom } from './networks.ts';
 import { contentsOf, openNames, ZoneFileError, type ZonePlan } from './open.ts';
+import { address, change, HOST, ORIGIN, plan, SMALL, withFile } from './testing/zones.ts';
 import { serialOf } from './zone.ts';
-
-const ORIGIN = nameFrom('example.')!;
 
 const ZONE = `
 $TTL 300
@@ -412,21 +410,6 @@ test('networks hold their addresses', () => {
 
 // ---- zones that last -------------------------------------------------------------------------------------------------
 
-function plan(given: Partial<ZonePlan> = {}): ZonePlan {
-  const nobody = { networks: [], keys: [] };
-  return {
-    name: 'example',
-    origin: ORIGIN,
-    kind: 'kept',
-    clients: null,
-    transfer: nobody,
-    update: nobody,
-    notify: [],
-    primaries: [],
-    ...given,
-  };
-}
-
 async function opened(engine: Engine, plans: readonly ZonePlan[] = [plan()]) {
   const events: NameEvent[] = [];
   const warnings: string[] = [];
@@ -440,38 +423,6 @@ async function opened(engine: Engine, plans: readonly ZonePlan[] = [plan()]) {
   });
   return { names, zone: names.zones()[0]!, events, warnings };
 }
-
-type Zone = Awaited<ReturnType<typeof opened>>['zone'];
-
-function change(zone: Zone, fill: (changes: Changes) => void): Promise<Outcome> {
-  return new Promise((resolve) =>
-    zone.change(
-      () => {
-        const changes = new Changes();
-        fill(changes);
-        return changes;
-      },
-      { settled: (_token, outcome) => resolve(outcome) },
-      0,
-    ),
-  );
-}
-
-const A = (last: number) => Uint8Array.of(192, 0, 2, last);
-const HOST = nameFrom('h.example.')!;
-
-function address(direction: 0 | 1, last: number) {
-  return (changes: Changes) => changes.push(direction, HOST, 0, TYPE.A, 60, A(last), 0, 4);
-}
-
-function withFile(run: (path: string, write: (text: string) => void) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'portico-names-'));
-  const path = join(folder, 'example.zone');
-  const write = (text: string) => writeFileSync(path, text);
-  return run(path, write).finally(() => rmSync(folder, { recursive: true }));
-}
-
-const SMALL = (serial: number) => `$TTL 60\n@ SOA ns h ${serial} 1 1 1 1\n@ NS ns\nns A 192.0.2.53\n`;
 
 test('changes of a zone from a file last, with their journal, and are told', async () => {
   await withFile(async (path, write) => {
@@ -538,7 +489,7 @@ test('a state is written whole now and then, and the changes behind it go', asyn
     assert.equal(outcome, OK);
   }
   assert.ok(first.zone.state.generation > 1);
-  assert.equal(first.zone.contents.records, 4_801);
+  assert.equal(first.zone.contents.records, 4_802);
 });
 
 test('changes are made one after the other, and past the bound they are refused', async () => {
@@ -572,6 +523,14 @@ test('a file that cannot be read says where', async () => {
     write('$TTL 1\n@ SOA a b 1 1 1 1 1\n@ NS a\n$INCLUDE ../../etc/hostname\n');
     assert.throws(() => contentsOf(path, ORIGIN), /\$INCLUDE .*: (?:is not in the folder|cannot be read)/);
   });
+});
+
+test('a zone that is made by updates alone begins with an SOA and a server', async () => {
+  const { zone } = await opened(new MemoryEngine());
+  assert.equal(zone.serial, 1);
+  assert.deepEqual(ask(zone.contents, 'example.', 'NS').sections[0], ['example. NS ns.example.']);
+  assert.equal(await change(zone, address(ADDED, 1)), OK);
+  assert.equal(zone.serial, 2);
 });
 
 test('views: the first zone that a client is let to see (longest name first)', async () => {

@@ -53,6 +53,7 @@ export async function openNames(options: OpenNamesOptions): Promise<OpenNames> {
     const zone = new StoredZone(plan, idOf(id), space, wall, (...given) => names.changed(...given));
     const stored = await zone.load();
     if (plan.file !== undefined) await readFile(zone, plan.file, stored, options.warn);
+    else if (plan.kind === 'kept' && !stored) zone.adopt(freshZone(plan.origin), '');
     if (plan.signing !== undefined) {
       zone.signing = new ZoneSigning(plan.signing, space, zone.id, wall);
       await settled((waiter) => zone.sign(waiter, 0));
@@ -86,6 +87,13 @@ async function readFile(zone: StoredZone, path: string, stored: boolean, warn: (
       `${path} has changed, but its serial ${serialOf(contents)} is not above ${zone.serial}, which dynamic updates of ` +
         `${zone.name} have led to: the zone stays as it is until the file has a higher serial`,
     );
+}
+
+/** What a zone begins with that is made by updates alone: without an SOA there is nothing that could be updated. */
+function freshZone(origin: Uint8Array): ZoneContents {
+  const contents = new ZoneContents(origin);
+  zoneFromMaster('$TTL 300\n@ SOA ns hostmaster 1 3600 600 1209600 300\n@ NS ns\n', origin, contents);
+  return contents;
 }
 
 /** Reads a master file; throws a ZoneFileError that says where it is wrong. */

@@ -93,6 +93,10 @@ export class StoredZone implements Zone {
     this.contents = new ZoneContents(settings.origin);
   }
 
+  get isSigned(): boolean {
+    return this.signing !== null;
+  }
+
   get serial(): number {
     return serialOf(this.contents);
   }

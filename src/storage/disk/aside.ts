@@ -1,7 +1,7 @@
 // What a tree keeps beside itself, whole, under a name that its owner gave: what was deleted, and what was overwritten. It is
 // on the same disk, so that nothing is copied where the disk can rename and link.
 import { constants, mkdirSync, type Stats } from 'node:fs';
-import { link, lstat, opendir, rename, rm } from 'node:fs/promises';
+import { link, lstat, open, opendir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { INVALID, MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import { cloneFile } from './pending.ts';
@@ -29,7 +29,7 @@ export class Aside {
     const to = this.place(id);
     if (to === null) return INVALID;
     await rename(from, to);
-    return OK;
+    return this.sync();
   }
 
   /** What is at a place stays, and is kept also when another takes its name. */
@@ -41,8 +41,20 @@ export class Aside {
     } catch {
       // Disks without links: a copy, which is as good.
       await cloneFile(file, to);
+      await this.sync(to);
     }
-    return OK;
+    return this.sync();
+  }
+
+  /** Its names are on the disk, or what is in one of them. */
+  private async sync(place = this.folder): Promise<Outcome> {
+    const file = await open(place, constants.O_RDONLY);
+    try {
+      await file.sync();
+      return OK;
+    } finally {
+      await file.close();
+    }
   }
 
   async stats(id: string): Promise<Stats | null> {

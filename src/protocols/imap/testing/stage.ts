@@ -6,6 +6,7 @@ import { SILENT } from '../../../core/log.ts';
 import { OK } from '../../../core/outcome.ts';
 import { Recorder } from '../../../core/pipe-suite.ts';
 import { NO_EVENTS } from '../../../core/stream-pipe.ts';
+import type { Clock } from '../../../core/time.ts';
 import type { Accounts } from '../../../resources/accounts/contract.ts';
 import { OPEN_ACCOUNTS } from '../../../resources/accounts/open-accounts.ts';
 import { Rules } from '../../../resources/accounts/rules/rules.ts';
@@ -24,6 +25,16 @@ export interface StageOptions {
   /** The client is on another machine. */
   readonly remote?: boolean;
   readonly highMark?: number;
+}
+
+/** Keeps all that it hears, however much. */
+class Listener extends Recorder {
+  readonly pieces: Buffer[] = [];
+
+  override receive(input: Uint8Array, start: number, end: number, clock: Clock): number {
+    this.pieces.push(Buffer.from(input.subarray(start, end)));
+    return super.receive(input, start, end, clock);
+  }
 }
 
 export class Stage {
@@ -88,10 +99,10 @@ export class Stage {
 
   connect(): Talk {
     const { options, host, world } = this;
-    let peer!: Recorder;
+    let peer!: Listener;
     const link = linkPipes(
       world,
-      (pipe) => (peer = new Recorder(pipe)),
+      (pipe) => (peer = new Listener(pipe)),
       (pipe) => {
         if (options.remote === true) {
           const simulated = pipe as SimulatedPipe;
@@ -126,12 +137,11 @@ export class Stage {
 }
 
 export class Talk {
-  readonly peer: Recorder;
+  readonly peer: Listener;
   readonly server: SimulatedPipe;
   private readonly stage: Stage;
-  private heard = 0;
 
-  constructor(stage: Stage, peer: Recorder, server: SimulatedPipe) {
+  constructor(stage: Stage, peer: Listener, server: SimulatedPipe) {
     this.stage = stage;
     this.peer = peer;
     this.server = server;
@@ -147,14 +157,13 @@ export class Talk {
   async hears(text: string | Uint8Array = ''): Promise<string> {
     if (text.length > 0) this.says(text);
     for (let quiet = 0; quiet < 6; quiet++) {
-      const before = this.peer.received.length;
+      const before = this.peer.total;
       this.stage.world.pass(50);
       await new Promise((resolve) => setImmediate(resolve));
-      if (this.peer.received.length !== before) quiet = 0;
+      if (this.peer.total !== before) quiet = 0;
     }
-    const all = this.peer.received.toString('latin1');
-    const fresh = all.slice(this.heard);
-    this.heard = all.length;
+    const fresh = Buffer.concat(this.peer.pieces).toString('latin1');
+    this.peer.pieces.length = 0;
     return fresh;
   }
 
