@@ -146,8 +146,7 @@ test('a listing that lies writes nothing outside of the folder', TIMEOUT, async 
         `<response><href>${path}</href><propstat><prop><resourcetype>${type}</resourcetype><getcontentlength>4</getcontentlength></prop><status>HTTP/1.1 200 OK</status></propstat></response>`;
       const all = [one('/t/', '<collection/>')];
       if (request.headers.depth === '1')
-        for (const path of [...names.map(href), '/t/../evil', '/evil', '//evil/t/x', '/t/%2e%2e%2fevil'])
-          all.push(one(path, ''));
+        for (const path of [...names.map(href), '/t/../evil', '/evil', '/t/%2e%2e%2fevil']) all.push(one(path, ''));
       response.writeHead(207, { 'content-type': 'application/xml' });
       response.end(`<?xml version="1.0"?><multistatus xmlns="DAV:">${all.join('')}</multistatus>`);
     } else if (pathname === '/t') response.writeHead(308, { location: '/t/' }).end();
