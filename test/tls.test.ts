@@ -138,7 +138,11 @@ test('the certificate is that of the name that is asked for; a name that nobody 
     assert.equal(socket.getPeerCertificate().subject.CN, name);
     socket.destroy();
   }
-  assert.deepEqual(names.asked, ['one.test h2', 'two.test h2']);
+  // The server's own records ask as well, of no connection.
+  assert.deepEqual(
+    names.asked.filter((asked) => asked.endsWith(' h2')),
+    ['one.test h2', 'two.test h2'],
+  );
   assert.equal(await shake(port('https'), { servername: 'nobody.test' }), 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME');
 });
 

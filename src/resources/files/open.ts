@@ -60,11 +60,31 @@ export async function openFiles(options: FilesOptions): Promise<OpenFiles> {
   const timer = setInterval(() => void files.sweep().catch(() => {}), FILE_LIMITS.sweepMs);
   timer.unref();
   const close = files.close.bind(files);
-  if (outside !== null) files.noticing = outside.ready;
+  if (outside !== null) {
+    files.noticing = outside.ready;
+    holdDuring(files, outside);
+  }
   files.close = async () => {
     clearInterval(timer);
     outside?.stop();
     await close();
   };
   return files;
+}
+
+/** What the server changes by itself is not told of as another's. */
+function holdDuring(files: TreeFiles, outside: Outside): void {
+  const { makeFolder, remove, move, copy, setAttributes, write } = files;
+  files.makeFolder = (...given) => outside.during(() => makeFolder.apply(files, given));
+  files.remove = (...given) => outside.during(() => remove.apply(files, given));
+  files.move = (...given) => outside.during(() => move.apply(files, given));
+  files.copy = (...given) => outside.during(() => copy.apply(files, given));
+  files.setAttributes = (...given) => outside.during(() => setAttributes.apply(files, given));
+  files.write = async (...given) => {
+    const incoming = await outside.during(() => write.apply(files, given));
+    if (typeof incoming === 'number') return incoming;
+    const commit = incoming.commit.bind(incoming);
+    incoming.commit = () => outside.during(commit);
+    return incoming;
+  };
 }
