@@ -21,6 +21,7 @@ const BENCHES = [
   'rest',
   'soap',
   'ftp',
+  'files',
   'dns',
   'storage',
 ];

@@ -246,6 +246,13 @@ test('names and words that are not used here', () => {
   assert.deepEqual(wrong, []);
 });
 
+test('bytes are copied by copyOf: slice is a view where they are a Buffer', () => {
+  const wrong = SHIPPED.flatMap(({ path, code }) =>
+    [...code.matchAll(/\b(?:input|bytes|arena|packet)\.slice\(/g)].map(([call]) => `${path} calls ${call}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
 test('a shipped file opens with what it is', () => {
   const wrong = SHIPPED.filter(({ text }) => !/^(?:#![^\n]*\n)?(?:\/\/ \S|\/\*\*? ?\n? ?\*? ?\S)/.test(text)).map(
     ({ path }) => path,

@@ -85,11 +85,12 @@ export function publicFolder(scene: Scene): string {
 
 export const nginx = nginxWith('', () => `return 200 "${'x'.repeat(64)}"`);
 
-/** Its settings for files: sendfile, and what it opened is kept. */
-export const nginxFiles = nginxWith(
-  'sendfile on; tcp_nopush on; open_file_cache max=1000; ',
-  (scene) => `root ${publicFolder(scene)}`,
-);
+export const nginxFiles = nginxServing((scene) => `root ${publicFolder(scene)}`);
+
+/** nginx with its settings for files: sendfile, and what it opened is kept. */
+export function nginxServing(answer: (scene: Scene) => string): Entrant {
+  return nginxWith('sendfile on; tcp_nopush on; open_file_cache max=1000; ', answer);
+}
 
 function nginxWith(settings: string, answer: (scene: Scene) => string): Entrant {
   return {
@@ -143,7 +144,7 @@ const bunCommand = () => locate(process.env.BENCH_BUN ?? 'bun');
 
 const versionOfWs = () => versionOfPackage('ws');
 
-function versionOfPackage(name: string, from: string | URL = import.meta.url): string | null {
+export function versionOfPackage(name: string, from: string | URL = import.meta.url): string | null {
   try {
     return (createRequire(from)(`${name}/package.json`) as { version: string }).version;
   } catch {

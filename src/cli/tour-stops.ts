@@ -1,5 +1,6 @@
 // The protocols that the tour goes through, one entry each: how it is subscribed by, how it publishes, with the clients of
 // Portico's own.
+import { copyOf } from '../bytes/reader.ts';
 import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
 import type { Direction } from '../core/tap.ts';
 import { connect } from '../exports/websocket.ts';
@@ -113,7 +114,7 @@ function watched(
     },
     send(to, local, bytes, start, end, segment) {
       const isTaken = port.send(to, local, bytes, start, end, segment);
-      if (isTaken) sees('in', bytes.slice(start, end));
+      if (isTaken) sees('in', copyOf(bytes, start, end));
       return isTaken;
     },
     touch: () => port.touch(),
@@ -125,7 +126,7 @@ function watched(
       return session.deadline;
     },
     receive(input, start, end, ...rest) {
-      sees('out', input.slice(start, end));
+      sees('out', copyOf(input, start, end));
       session.receive(input, start, end, ...rest);
     },
     tick: (clock) => session.tick(clock),

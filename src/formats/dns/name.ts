@@ -74,7 +74,7 @@ export class NameBuffer {
 
   /** A copy that may be kept. */
   copy(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    return new Uint8Array(this.bytes.subarray(0, this.length));
   }
 }
 

@@ -1,6 +1,6 @@
 // The data of records in its three forms: wire form without pointers, as it is kept; as it stands in a message; and words, as
 // in master files. It knows no zones and no messages beyond their bytes.
-import { u16 } from '../../bytes/reader.ts';
+import { copyOf, u16 } from '../../bytes/reader.ts';
 import type { ByteWriter } from '../../bytes/writer.ts';
 import { writeHex } from './fields.ts';
 import { LOWER, NameBuffer, nameEnd } from './name.ts';
@@ -85,7 +85,7 @@ export function lowerRdata(type: number, bytes: Uint8Array, at: number, end: num
 
 /** As {@link lowerRdata}, all names, into a copy: for comparing data without regard to case (RFC 2136 §1.1.1 and RFC 4343). */
 export function foldedRdata(type: number, bytes: Uint8Array, at: number, end: number): Uint8Array {
-  const copy = bytes.slice(at, end);
+  const copy = copyOf(bytes, at, end);
   if (!holdsNames(type)) return copy;
   let index = 0;
   for (const field of formOf(type)!) {

@@ -1,5 +1,6 @@
 // DNS over UDP: one query a datagram, one answer to where it came from. What is no query is not answered at all: two servers
 // would talk for ever.
+import { copyOf } from '../../bytes/reader.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
 import { type Address, isLoopback, type Peer } from '../../core/peer.ts';
@@ -68,7 +69,7 @@ export class DnsDatagrams implements DatagramSession, Asker {
   answered(token: number, bytes: Uint8Array, start: number, end: number): void {
     const asked = this.open.get(token);
     if (asked === undefined) {
-      if (token === this.tokens && end > start) this.early = { token, bytes: bytes.slice(start, end) };
+      if (token === this.tokens && end > start) this.early = { token, bytes: copyOf(bytes, start, end) };
       return;
     }
     this.open.delete(token);

@@ -1,5 +1,6 @@
 // The resolver: questions in, answers out, by way of the cache, of what is proved, and of other servers. It has no socket and no clock:
 // it is handed the time, gives queries to whoever carries them, and is told what arrived (RFC 1034 §5.3.3, RFC 4035 §4).
+import { copyOf } from '../../bytes/reader.ts';
 import type { Clock, Entropy, Instant } from '../../core/time.ts';
 import { TYPE } from '../../formats/dns/records.ts';
 import { keyOf, ROOT_NAME } from '../../formats/dnssec/names.ts';
@@ -280,7 +281,7 @@ export class Resolver {
     ask.server.waiting++;
     this.asking.set(token, { token, ask, job });
     this.deadlines.add(ask.deadline, { token });
-    this.outside.send(token, ask.server.point, ask.carrier, this.query.slice(0, size));
+    this.outside.send(token, ask.server.point, ask.carrier, copyOf(this.query, 0, size));
   }
 
   // ---- one name and type -------------------------------------------------------------------------------------------

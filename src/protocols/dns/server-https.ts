@@ -1,6 +1,6 @@
 // DNS over HTTPS (RFC 8484): messages by GET and POST, and the JSON that scripts ask for, at /dns-query of every HTTP port. The
 // answers are the responder's.
-import { BAD } from '../../bytes/reader.ts';
+import { BAD, copyOf } from '../../bytes/reader.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
 import { type Caller, isLocal } from '../../core/caller.ts';
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
@@ -101,7 +101,7 @@ class HttpAsker implements Asker {
     this.over = true;
     // Nothing at all: the message was none.
     if (end <= start) answerProblem(this.exchange, 400, 'This is no DNS query.');
-    else answer(this.exchange, Buffer.from(bytes.slice(start, end)), this.asJson);
+    else answer(this.exchange, copyOf(bytes, start, end), this.asJson);
   }
 
   lost(): void {

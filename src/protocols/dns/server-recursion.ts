@@ -1,5 +1,6 @@
 // Stands behind the responder for names that are not of our zones: whoever may is given what the resolver finds, in the form and size
 // that his query asks for (RFC 1034 §4.3.1, RFC 4035 §3.2). It finds nothing itself.
+import { copyOf } from '../../bytes/reader.ts';
 import type { Clock } from '../../core/time.ts';
 import { nameText } from '../../formats/dns/name.ts';
 import { typeName } from '../../formats/dns/records.ts';
@@ -79,7 +80,7 @@ export class Recursion {
     // What tells of an asker is of the datagram that came last: it is kept as it is now.
     const { carrier, host, address, caller, isLocal } = asker;
     late = {
-      query: message.bytes.slice(message.start, message.end),
+      query: copyOf(message.bytes, message.start, message.end),
       asker: { carrier, host, address, caller, isLocal, answered() {} },
     };
     return LATER;

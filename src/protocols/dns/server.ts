@@ -1,6 +1,7 @@
 // What a server does with queries that are more than looked up: updates, transfers, topics as TXT, and who may. One for all
 // its listeners.
 
+import { copyOf } from '../../bytes/reader.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
 import { OK, type Outcome, type OutcomeTable } from '../../core/outcome.ts';
@@ -117,7 +118,7 @@ export class DnsServer implements Beyond {
     if (zone === null || zone.origin.length !== message.qname.length || message.qclass !== 1)
       return responder.simple(W.RCODE.NOTAUTH);
     if (!this.may('write', zone, asker)) return responder.refuse(W.EDE.PROHIBITED);
-    const update = new Update(message.bytes.slice(message.start, message.end), zone);
+    const update = new Update(copyOf(message.bytes, message.start, message.end), zone);
     const rcode = update.prescan();
     if (rcode !== W.RCODE.NOERROR) return responder.simple(rcode);
     const late = new LateAnswer(responder, asker, token);

@@ -1,7 +1,7 @@
 // Transaction signatures (RFC 8945): queries of those who share a key with this server are checked, and what answers them is
 // signed, the messages of a transfer in a chain.
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { u16, u32 } from '../../bytes/reader.ts';
+import { copyOf, u16, u32 } from '../../bytes/reader.ts';
 import { LOWER, NameBuffer, nameFrom, nameText } from '../../formats/dns/name.ts';
 import { TYPE } from '../../formats/dns/records.ts';
 import type { Message } from './codec.ts';
@@ -54,7 +54,7 @@ export function tsigKey(
 }
 
 function lowered(bytes: Uint8Array, at: number, end: number): Uint8Array {
-  const copy = bytes.slice(at, end);
+  const copy = copyOf(bytes, at, end);
   for (let index = 0; index < copy.length; index++) copy[index] = LOWER[copy[index]!]!;
   return copy;
 }
@@ -130,7 +130,7 @@ export class Signing {
     if (key === null) return true;
     const { bytes, start, end } = message;
     if (message.tsig < 0) {
-      this.pending.push(bytes.slice(start, end));
+      this.pending.push(copyOf(bytes, start, end));
       // At least each hundredth is signed (RFC 8945 §5.3.1).
       return this.messages > 0 && this.pending.length < 100;
     }
@@ -221,9 +221,9 @@ function parse(message: Message): Parsed | null {
   const macSize = u16(bytes, at + 8);
   at += 10;
   if (at + macSize + 6 > end) return null;
-  const mac = bytes.slice(at, at + macSize);
+  const mac = copyOf(bytes, at, at + macSize);
   at += macSize;
-  const other = bytes.slice(at + 6, end);
+  const other = copyOf(bytes, at + 6, end);
   if (u16(bytes, at + 4) !== other.length) return null;
   return { name, algorithm, time, fudge, mac, originalId: u16(bytes, at), error: u16(bytes, at + 2), other };
 }
@@ -231,7 +231,7 @@ function parse(message: Message): Parsed | null {
 /** The message as it was before it was signed. */
 function withoutTsig(message: Message, originalId: number): Uint8Array {
   const { bytes, start, tsig } = message;
-  const copy = bytes.slice(start, message.owner[tsig]!);
+  const copy = copyOf(bytes, start, message.owner[tsig]!);
   copy[0] = originalId >>> 8;
   copy[1] = originalId;
   const count = u16(copy, 10) - 1;

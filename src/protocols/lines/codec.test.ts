@@ -270,3 +270,14 @@ test('100,000 random and damaged inputs', { timeout: 20_000 }, () => {
   const took = performance.now() - began;
   assert.ok(took < 4_000 || process.env.CI === 'true', `took ${took} ms`);
 });
+
+test('a word that is known stays what it was when its bytes are overwritten by others', () => {
+  const words = new KnownWords();
+  const input = Buffer.alloc(16);
+  for (let round = 0; round < 2; round++)
+    for (let number = 0; number < 2_000; number++) {
+      const word = `t/${String(number).padStart(6, '0')}`;
+      input.write(word, 4);
+      assert.equal(words.read(input, 4, 4 + word.length), word);
+    }
+});

@@ -1,5 +1,5 @@
 // Topics and filters as one word of a line: what would end the word, or be taken for a line break, is written `%XX`.
-import { isUtf8, utf8 } from '../../bytes/reader.ts';
+import { copyOf, isUtf8, utf8 } from '../../bytes/reader.ts';
 import { isReservedWord } from './words.ts';
 
 const PERCENT = 0x25;
@@ -98,7 +98,7 @@ export class KnownWords {
     }
     const text = readToken(input, start, end);
     if (text === null) return null;
-    this.bytes[place] = input.slice(start, end);
+    this.bytes[place] = copyOf(input, start, end);
     this.texts[place] = text;
     return text;
   }

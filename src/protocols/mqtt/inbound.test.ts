@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { encodePublish } from './encode.ts';
-import { Copies } from './inbound.ts';
+import { Copies, TopicNames } from './inbound.ts';
 import { V5, V311 } from './packets.ts';
 
 const NOTHING_ELSE = {
@@ -40,4 +40,16 @@ test('a frame out of what came is the one that would be encoded, and nothing ove
   );
   assert.ok(made.length > 100);
   for (const { frame, expected } of made) assert.deepEqual(Buffer.from(frame), Buffer.from(expected));
+});
+
+test('a name that is known stays what it was when its bytes are overwritten by others', () => {
+  const names = new TopicNames(() => true);
+  const input = Buffer.alloc(16);
+  // Many more names than places: each place is met by several, all of them at one position of one buffer.
+  for (let round = 0; round < 2; round++)
+    for (let number = 0; number < 60_000; number++) {
+      const name = `t/${String(number).padStart(6, '0')}`;
+      input.write(name, 4);
+      assert.equal(names.read(input, 4, 4 + name.length), name);
+    }
 });

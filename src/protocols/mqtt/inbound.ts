@@ -1,6 +1,6 @@
 // What comes in from one client, as far as it has to be remembered: topic names and aliases, copies of payloads, and which
 // publishes are still to be acknowledged, in which order. It knows no packets and no pipe.
-import { utf8 } from '../../bytes/reader.ts';
+import { copyOf, utf8 } from '../../bytes/reader.ts';
 import { PUBLISH } from './packets.ts';
 
 /** Names longer than this are not worth a place: they are decoded each time. */
@@ -37,7 +37,7 @@ export class TopicNames {
     }
     const name = this.decode(input, start, end);
     if (name === null) return null;
-    this.bytes[place] = input.slice(start, end);
+    this.bytes[place] = copyOf(input, start, end);
     this.names[place] = name;
     return name;
   }

@@ -1,6 +1,6 @@
 // The records of one zone in memory: a few buffers and one hash table, so that a million records cost some eighty bytes each.
 // A node is a number; what stands at it is a chain of sets. It does not know what is answered with them.
-import { u16, u32 } from '../../bytes/reader.ts';
+import { copyOf, u16, u32 } from '../../bytes/reader.ts';
 import { compareNames, hashName, LOWER, nameEnd, sameName } from '../../formats/dns/name.ts';
 import { coveredType, TYPE } from '../../formats/dns/records.ts';
 
@@ -64,7 +64,7 @@ export class ZoneContents {
   clone(): ZoneContents {
     const copy = Object.create(ZoneContents.prototype) as ZoneContents;
     return Object.assign(copy, this, {
-      arena: this.arena.slice(),
+      arena: copyOf(this.arena, 0, this.arena.length),
       nameAt: this.nameAt.slice(),
       sets: this.sets.slice(),
       parents: this.parents.slice(),

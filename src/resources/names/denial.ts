@@ -1,7 +1,7 @@
 // Proofs that something is not there, out of the NSEC or NSEC3 records of a signed zone (RFC 4035 §3.1.3, RFC 5155 §7.2). The
 // records themselves are made elsewhere; a zone without them proves nothing.
 import { createHash } from 'node:crypto';
-import { u16 } from '../../bytes/reader.ts';
+import { copyOf, u16 } from '../../bytes/reader.ts';
 import { compareNames, joinNames, LOWER, nameEnd } from '../../formats/dns/name.ts';
 import { base32Text, TYPE } from '../../formats/dns/records.ts';
 import { APEX, type ZoneContents } from './contents.ts';
@@ -102,7 +102,7 @@ function isHashed(contents: ZoneContents): boolean {
 
 function wildcardOf(contents: ZoneContents, node: number): Uint8Array | null {
   const at = contents.name(node);
-  return joinNames(Uint8Array.of(1, 0x2a, 0), contents.arena.slice(at, nameEnd(contents.arena, at)));
+  return joinNames(Uint8Array.of(1, 0x2a, 0), copyOf(contents.arena, at, nameEnd(contents.arena, at)));
 }
 
 /** The last node with NSEC at or before a name. */

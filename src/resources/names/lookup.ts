@@ -1,6 +1,6 @@
 // What a zone answers to a question (RFC 1034 §4.3.2 as made exact by RFC 4592, RFC 6672, RFC 2308 and RFC 4035 §3.1): an
 // exact match, a wildcard, an alias, a referral, or that there is none. It writes nothing itself: sets go to a sink.
-import { u32 } from '../../bytes/reader.ts';
+import { copyOf, u32 } from '../../bytes/reader.ts';
 import { joinNames, nameEnd, within } from '../../formats/dns/name.ts';
 import { serialAt, TYPE, targetAt } from '../../formats/dns/records.ts';
 import { APEX, CUT, type ZoneContents } from './contents.ts';
@@ -189,7 +189,7 @@ export class Lookup {
     const owner = contents.name(node);
     this.sink.set(ANSWER, arena, owner, contents, set, contents.ttlOf(set), this.signaturesAt(node), true);
     const prefixEnd = within(this.name, this.nameAt, arena, owner);
-    const target = arena.slice(contents.firstRecord(set), nameEnd(arena, contents.firstRecord(set)));
+    const target = copyOf(arena, contents.firstRecord(set), nameEnd(arena, contents.firstRecord(set)));
     const prefix = new Uint8Array(prefixEnd - this.nameAt + 1);
     prefix.set(this.name.subarray(this.nameAt, prefixEnd));
     const name = joinNames(prefix, target);

@@ -1,5 +1,6 @@
 // A zone that this server signs: its keys, which last with it, and what the signer makes of each change before it is durable,
 // so that what is answered is always signed as it stands.
+import { copyOf } from '../../bytes/reader.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
 import { nameEnd, within } from '../../formats/dns/name.ts';
 import { TYPE } from '../../formats/dns/records.ts';
@@ -48,7 +49,7 @@ class ContentsSource implements ZoneSource {
       let record = contents.firstRecord(set);
       for (let left = contents.countOf(set); left > 0; left--) {
         const end = contents.recordEnd(record);
-        data.push(Buffer.from(contents.arena.slice(record, end)));
+        data.push(copyOf(contents.arena, record, end));
         record = end + 2;
       }
       yield { name, type: contents.typeOf(set), ttl: contents.ttlOf(set), data };
@@ -60,7 +61,7 @@ class ContentsSource implements ZoneSource {
     for (let node = 1; node < contents.nodesEnd; node++) {
       const at = contents.name(node);
       if (contents.firstSet(node) === 0 || within(contents.arena, at, name) < 0) continue;
-      yield Buffer.from(contents.arena.slice(at, nameEnd(contents.arena, at)));
+      yield copyOf(contents.arena, at, nameEnd(contents.arena, at));
     }
   }
 }
@@ -152,7 +153,7 @@ export class ZoneSigning {
   update(contents: ZoneContents, bytes: Uint8Array): Changes {
     const touched: Touched[] = [];
     eachChange(bytes, 0, bytes.length, (_direction, name, type) => {
-      if (!MADE.has(type)) touched.push({ name: Buffer.from(bytes.slice(name, nameEnd(bytes, name))), type });
+      if (!MADE.has(type)) touched.push({ name: copyOf(bytes, name, nameEnd(bytes, name)), type });
     });
     return changesOf(this.signer!.update(new ContentsSource(contents), touched, this.now));
   }

@@ -1,6 +1,6 @@
 // One zone that lasts: its contents, its serial, its journal, and what the store keeps of it: a snapshot in pieces and the
 // changes behind it. Changes are made one after the other, each seen once it is durable.
-import { u32 } from '../../bytes/reader.ts';
+import { copyOf, u32 } from '../../bytes/reader.ts';
 import { BUSY, FAILED, INVALID, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import { compareSerials, serialAt, TYPE } from '../../formats/dns/records.ts';
 import { Batch } from '../../storage/batch.ts';
@@ -383,7 +383,7 @@ export function soaOf(contents: ZoneContents): Soa | null {
   const set = contents.setOf(APEX, TYPE.SOA);
   if (set === 0) return null;
   const at = contents.firstRecord(set);
-  const data = contents.arena.slice(at, contents.recordEnd(at));
+  const data = copyOf(contents.arena, at, contents.recordEnd(at));
   return { data, ttl: contents.ttlOf(set), serial: u32(data, serialAt(data, 0)) };
 }
 
@@ -393,7 +393,7 @@ export function serialOf(contents: ZoneContents): number {
 
 /** SOA data with another serial. */
 export function withSoaSerial(data: Uint8Array, serial: number): Uint8Array {
-  const copy = data.slice();
+  const copy = copyOf(data, 0, data.length);
   const at = serialAt(copy, 0);
   copy.set([serial >>> 24, serial >>> 16, serial >>> 8, serial], at);
   return copy;
@@ -423,7 +423,7 @@ function withSerial(contents: ZoneContents, changes: Changes): WholeChange | nul
   changes.each((direction, name, type, ttl, data, end, bytes) => {
     if (type !== TYPE.SOA) rest.push(direction, bytes, name, type, ttl, bytes, data, end);
     else if (direction === ADDED) {
-      const soa = bytes.slice(data, end);
+      const soa = copyOf(bytes, data, end);
       after = { data: soa, ttl, serial: u32(soa, serialAt(soa, 0)) };
     }
   });
