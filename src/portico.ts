@@ -75,6 +75,8 @@ export const SOFTWARE = `Portico/${VERSION}`;
 
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
+/** Connections that bring mail to other servers. */
+const RELAYED_MAX = 2_048;
 
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
@@ -182,6 +184,7 @@ export class Portico implements AsyncDisposable {
       certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
+      opened.relay(config, server.wayOut(RELAYED_MAX));
       const desk = new Desk(accounts);
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
@@ -264,6 +267,7 @@ export class Portico implements AsyncDisposable {
     this.sys.stop();
     this.sites.leave();
     this.opened.serving.leave();
+    this.opened.mail.queue?.rest();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();

@@ -3,7 +3,7 @@
 import type { Caller } from '../../core/caller.ts';
 import type { Outcome, Waiter } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { Wishes } from './queue-contract.ts';
+import type { MailQueue, Wishes } from './queue-contract.ts';
 
 // A mailbox's name is an address in lower case, `ann@example.org`. An account's own is that of its name: `ann@` and the first
 // domain, or the name itself where it is an address.
@@ -231,6 +231,8 @@ export interface Mail {
   own(caller: Caller): string;
   /** Makes the caller's own when it is not there, and any while mail is caught. MISSING, DENIED, UNKNOWN. */
   open(caller: Caller, name: string): Promise<Mailbox | Outcome>;
+  /** Mail that leaves; null where none does. */
+  readonly queue: MailQueue | null;
   /** Those that the caller may read, by name, those behind `after`. */
   list(caller: Caller, after: string, most: number): readonly string[];
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 // Mail that leaves, between who keeps it and who carries it: one attempt at a time for the recipients of one destination. Nothing
 // here knows SMTP or DNS.
+import type { Outcome } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 
 /** What a sender wishes to be told of (RFC 3461); words as they were said. */
@@ -126,4 +127,21 @@ export interface QueueFigures {
   readonly deferred: number;
   readonly failed: number;
   readonly reports: number;
+}
+
+/** The queue, for who runs the server. */
+export interface MailQueue {
+  readonly figures: QueueFigures;
+  /** By number, those behind `after`. */
+  list(after: number, most: number): readonly QueuedMail[];
+  find(id: number): QueuedMail | null;
+  /** All of a mail; null when it is not there. Rejects when the store cannot be read. */
+  bytesOf(id: number): Promise<Buffer | null>;
+  // Of one mail, or of all; MISSING, or BUSY where it could not be written.
+  /** Tries it now. */
+  retry(id: number | null): Promise<Outcome>;
+  hold(id: number | null): Promise<Outcome>;
+  release(id: number | null): Promise<Outcome>;
+  /** Takes out what is not being sent at this moment; `tells`: the sender is told. */
+  remove(id: number | null, tells: boolean): Promise<Outcome>;
 }

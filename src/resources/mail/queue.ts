@@ -13,6 +13,7 @@ import type { Incoming } from './incoming.ts';
 import { readAddress } from './names.ts';
 import type {
   Carrier,
+  MailQueue,
   Origin,
   QueuedMail,
   QueuedRecipient,
@@ -69,7 +70,7 @@ interface Destination {
 /** What could not be written is written again after. */
 const SAVE_AGAIN_MS = 5_000;
 
-export class Queue extends Turned {
+export class Queue extends Turned implements MailQueue {
   readonly settings: QueueSettings;
   private readonly options: QueueOptions;
   private readonly store: MailStore;
@@ -519,9 +520,15 @@ export class Queue extends Turned {
     return mails.some((mail) => this.unsaved.has(mail)) ? BUSY : OK;
   }
 
+  /** Tries nothing more; what is under way may end. */
+  rest(): void {
+    this.isClosed = true;
+    this.options.turn.touch(this);
+  }
+
   /** Tries nothing more, and waits until what came of what was tried is written. */
   async close(): Promise<void> {
-    this.isClosed = true;
+    this.rest();
     this.options.turn.forget(this);
     for (const mail of [...this.unsaved]) this.save(mail);
     while (this.saves.size > 0) await Promise.all(this.saves);
