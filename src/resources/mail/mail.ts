@@ -16,7 +16,7 @@ import { CallersMailbox, type MailboxTerms, putMessage } from './mailbox.ts';
 import { folderName, INBOX, mailboxName, readAddress } from './names.ts';
 import { Queue, type QueueOptions } from './queue.ts';
 import type { Wishes } from './queue-contract.ts';
-import { reportOn } from './queue-reporting.ts';
+import { reportDelivered, reportOn } from './queue-reporting.ts';
 import { type RouteSettings, Routes } from './routes.ts';
 import { type KeptFolder, type KeptMailbox, MailStore } from './store.ts';
 
@@ -312,6 +312,7 @@ class Arrival implements IncomingMail {
       for (let at = 0; at < targets.length; at++) this.arrived(targets[at]!, uids[at]!);
       left();
       waiter.settled(token, OK, 0);
+      reportDelivered(mail, this.envelope, incoming.head.subarray(this.traceSize));
     };
     store.space.commit(batch, { settled }, 0);
   }
