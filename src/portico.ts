@@ -8,6 +8,7 @@ import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } f
 import type { Control } from './control/control.ts';
 import type { Caller } from './core/caller.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
+import { Fields } from './core/fields.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
@@ -429,7 +430,7 @@ function routesOf(
     carry: (messages, name, make) => server.carry(messages, name, make),
     guard: { accounts, hosts, origins },
     routes,
-    overTls: hsts === undefined ? null : hstsFields(hsts),
+    overTls: overTlsOf(hsts === undefined ? null : hstsFields(hsts), server),
     first: (exchange) => {
       const port = redirectToHttps ? httpsPort() : null;
       return port === null || !sentToHttps(exchange, port);
@@ -453,6 +454,26 @@ function routesOf(
     failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),
   });
 }
+
+/** What answers over TLS say beside their own: HSTS, and where HTTP/3 is spoken (RFC 7838 §3). */
+function overTlsOf(hsts: Fields | null, { standing }: Server<Resources>): () => Fields | null {
+  let known: Fields | null = null;
+  // Ports open one after the other, and the first are asked before the last.
+  let stood = -1;
+  return () => {
+    if (stood === standing.length) return known;
+    stood = standing.length;
+    const port = standing.find(({ protocol, on }) => protocol === 'http3' && on === 'quic')?.address?.port;
+    const fields = new Fields();
+    for (const [name, value] of hsts ?? []) fields.append(name, value);
+    if (port !== undefined) fields.append('alt-svc', `h3=":${port}"; ma=${ALT_SVC_SECONDS}`);
+    known = hsts === null && port === undefined ? null : fields;
+    return known;
+  };
+}
+
+/** How long clients may remember where HTTP/3 is spoken. */
+const ALT_SVC_SECONDS = 86_400;
 
 /** The listeners for tests that the configuration names, each called after what it does. */
 function wirePlansOf(config: Config): ListenerPlan<Resources>[] {

@@ -73,9 +73,9 @@ export interface TlsPlan<Resources> {
 
 /** A listener that stands. */
 export interface Standing {
-  /** The protocol; `shared` for a port on which the first bytes choose. */
+  /** The protocol; `shared` for a port on which the first bytes choose. With TLS, or over QUIC, the first of those that ALPN chooses. */
   readonly protocol: string;
-  readonly on: 'tcp' | 'tls' | 'udp' | 'unix';
+  readonly on: 'tcp' | 'tls' | 'udp' | 'quic' | 'unix';
   readonly address: Address | null;
   readonly path: string | null;
 }
@@ -259,7 +259,9 @@ export class Server<Resources> {
       this.options.batches,
     );
     this.ports.push(...opened);
-    for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
+    const inside = plan.beside?.find((each) => each.listens.on === 'quic')?.protocol.name;
+    const [protocolName, on] = inside === undefined ? [name, 'udp' as const] : [inside, 'quic' as const];
+    for (const { local } of opened) this.standing.push({ protocol: protocolName, on, address: local, path: null });
   }
 
   private stand(protocol: string, opened: readonly Listening[]): void {
