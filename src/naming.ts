@@ -52,6 +52,7 @@ const SERVICES: Readonly<Record<string, string>> = {
   'dns/udp': 'domain',
   'dns/tcp': 'domain',
   'dns/tls': 'domain-s',
+  'dns/quic': 'domain-s',
 };
 
 export class Naming {
@@ -244,7 +245,7 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
   for (const { protocol, on, address } of standing) {
     const service = SERVICES[`${protocol}/${on}`];
     if (service === undefined || address === null) continue;
-    const transport = on === 'udp' ? 'udp' : 'tcp';
+    const transport = on === 'udp' || on === 'quic' ? 'udp' : 'tcp';
     found.set(`${service}/${transport}/${address.port}`, { service, transport, port: address.port });
   }
   return [...found.values()];
@@ -253,7 +254,10 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
 function httpsOf(standing: readonly Standing[]) {
   const own = standing.filter(({ protocol, on }) => on === 'tls' && (protocol === 'http1' || protocol === 'http2'));
   const port = own[0]?.address?.port;
-  return port === undefined ? null : { port, alpn: ['h2', 'http/1.1'] };
+  const h3 = standing.some(
+    ({ protocol, on, address }) => protocol === 'http3' && on === 'quic' && address?.port === port,
+  );
+  return port === undefined ? null : { port, alpn: [...(h3 ? ['h3'] : []), 'h2', 'http/1.1'] };
 }
 
 /** SHA-256 of the public keys of what listens with TLS, for TLSA 3 1 1 (RFC 6698, RFC 7671 §5.1). */
