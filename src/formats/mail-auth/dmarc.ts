@@ -79,7 +79,9 @@ async function checkOne(
   for (const each of passed)
     if (await isAligned(each.domain.toLowerCase(), domain, home, each.strict, find))
       return { ...found, result: 'pass', policy: 'none', why: `${each.domain} is proved` };
-  const isUnknown = spf.result === 'temperror' || dkim.some(({ result }) => result === 'temperror');
+  // Only what could still prove it is waited for: a stranger's DNS that does not answer is no excuse.
+  const isKin = (other: string) => other === domain || other === home || other.toLowerCase().endsWith(`.${home}`);
+  const isUnknown = [spf, ...dkim].some((each) => each.result === 'temperror' && isKin(each.domain));
   if (isUnknown) return { ...found, result: 'temperror', policy: 'none', why: 'DNS does not answer' };
   const policy = await policyOf(record, domain, find);
   return { ...found, result: 'fail', policy, why: 'nothing is proved of the domain' };
@@ -123,7 +125,8 @@ async function walkUp(domain: string, find: DnsFind): Promise<Walk> {
   const records: Record[] = [];
   for (const name of names) {
     const { kind, values } = await find(`_dmarc.${name}`, 'TXT');
-    if (kind === 'failed') return { records, isKnown: false };
+    // What stands above a record could only make more of the same house.
+    if (kind === 'failed') return { records, isKnown: records.length > 0 };
     const those = values.flatMap((value) => {
       const tags = /^v\s*=\s*DMARC1\s*(?:;|$)/.test(value) ? readTags(value) : null;
       return tags === null ? [] : [tags];

@@ -453,6 +453,10 @@ test('DMARC: alignment, inheritance and the walk up the tree (RFC 7489 §3.1, §
   ];
   for (const [from, spfDomain, dkim, said] of cases)
     assert.equal(await check(from, spfDomain, dkim), said, `${from} ${spfDomain} ${dkim}`);
+  const unsure = (domain: string) =>
+    checkDmarc(['example.com'], { result: 'temperror', domain }, [], finding(zone)).then(({ result }) => result);
+  assert.equal(await unsure('example.com'), 'temperror');
+  assert.equal(await unsure('evil.test'), 'fail');
   // Of two senders, the one that asks for more.
   const two = await checkDmarc(['nothing.test', 'example.com'], { result: 'fail', domain: '' }, [], finding(zone));
   assert.deepEqual([two.result, two.policy, two.domain], ['fail', 'reject', 'example.com']);
