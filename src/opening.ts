@@ -4,9 +4,10 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
-import { openServerMail } from './mailing.ts';
+import { beginRelaying, openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import type { StoredMail } from './resources/mail/mail.ts';
 import type { Resources } from './resources/resources.ts';
 import { announceEvent } from './resources/topics/events.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
@@ -43,6 +44,9 @@ export interface Opened {
   readonly topics: OpenTopics;
   readonly naming: Naming;
   readonly serving: Serving;
+  readonly mail: StoredMail;
+  /** The listeners stand, and mail may leave. */
+  relay(config: Config, reach: Reach): void;
   close(): Promise<void>;
 }
 
@@ -75,7 +79,7 @@ async function openEach(
   if (!accounts.open) topics.endNameless();
   const files = await openServerFiles(config, { engine, turn, accounts, topics });
   closers.push(() => files.close());
-  const mail = await openServerMail(config, { engine, turn, accounts, topics });
+  const mail = await openServerMail(config, { engine, turn, accounts, topics, log });
   closers.push(() => mail.close());
   const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
   closers.push(() => serving.close());
@@ -92,7 +96,11 @@ async function openEach(
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
   };
-  return { resources, accounts, topics, naming, serving };
+  const relay = (settings: Config, way: Reach) => {
+    const relaying = beginRelaying(settings, mail, { turn, log, naming, reach: way });
+    closers.push(() => relaying?.close());
+  };
+  return { resources, accounts, topics, naming, serving, mail, relay };
 }
 
 /** The first key of the configuration that names an address beyond this machine, with that address. */

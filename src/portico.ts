@@ -22,6 +22,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
+import { queueOrders } from './resources/mail/queue-orders.ts';
 import type { Names } from './resources/names/contract.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
@@ -76,6 +77,8 @@ export const SOFTWARE = `Portico/${VERSION}`;
 
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
+/** Connections that bring mail to other servers. */
+const RELAYED_MAX = 2_048;
 
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
@@ -184,7 +187,8 @@ export class Portico implements AsyncDisposable {
       certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
-      const desk = new Desk(accounts);
+      opened.relay(config, server.wayOut(RELAYED_MAX));
+      const desk = new Desk(accounts, queueOrders(opened.mail.queue));
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
     } catch (error) {
@@ -266,6 +270,7 @@ export class Portico implements AsyncDisposable {
     this.sys.stop();
     this.sites.leave();
     this.opened.serving.leave();
+    this.opened.mail.queue?.rest();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
