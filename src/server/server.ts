@@ -257,6 +257,7 @@ export class Server<Resources> {
         return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
       },
       this.options.batches,
+      listens.carries !== undefined,
     );
     this.ports.push(...opened);
     const inside = plan.beside?.find((each) => each.listens.on === 'quic')?.protocol.name;
