@@ -31,6 +31,8 @@ export interface NamingOptions {
   readonly accounts: StoredAccounts;
   readonly topics: Announcer;
   readonly log: Log;
+  /** Of keys that mail is signed with: names without the last dot, and texts. */
+  readonly mailKeys: readonly { readonly name: string; readonly text: string }[];
 }
 
 /** What SRV calls a listener (RFC 6335's registry), by protocol and carrier. */
@@ -103,6 +105,7 @@ export class Naming {
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
       mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
+      mailKeys: this.options.mailKeys.filter(({ name }) => within(nameFrom(`${name}.`)!, 0, zone.origin) > 0),
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
