@@ -57,7 +57,8 @@ export class OwnLookup implements Lookup {
   }
 }
 
-function textOf(type: LookupType, data: Buffer): string {
+/** Record data as `Found` has it. */
+export function textOf(type: LookupType, data: Buffer): string {
   if (type !== 'TXT') return rdataText(TYPE[type], data, 0, data.length).replace(/\.$/, '');
   let text = '';
   for (let at = 0; at < data.length; at += data[at]! + 1) text += latin1(data, at + 1, at + 1 + data[at]!);

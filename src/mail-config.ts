@@ -70,6 +70,15 @@ export const mailSchema = z
     catchAll: z.record(z.union([domain, z.literal('*')]), target).default({}),
     /** Bytes of one mailbox. */
     quotaBytes: z.int().min(1, 'is at least 1').optional(),
+    /** What others are told of TLS on their way here (RFC 8461): with `enforce`, no mail comes without a certificate that all believe. */
+    mtaSts: z
+      .union([z.literal(false), z.enum(['enforce', 'testing', 'none'])], 'is `enforce`, `testing`, `none` or false')
+      .default('testing'),
+    /** Whom reports are sent to, of DMARC and of TLS. */
+    reports: z
+      .string()
+      .refine((text) => readAddress(text) !== null && text.includes('@'), 'is an address')
+      .optional(),
     /** How mail leaves, where nothing is caught; `false`: it does not. */
     relay: z
       .union([z.boolean(), relaySchema])

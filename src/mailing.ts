@@ -8,7 +8,6 @@ import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
 import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
 import { type Part, readStructure } from './formats/mime/structure.ts';
-import { SystemLookup } from './looking-up.ts';
 import type { Naming } from './naming.ts';
 import { Relaying } from './relaying.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -75,7 +74,7 @@ export function beginRelaying(
   const relaying = new Relaying({
     ...{ plan: relay, name, entropy: ENTROPY, reach, ...house },
     isOwn: (host) => own.has(host.toLowerCase()),
-    lookup: naming.resolving?.lookup ?? new SystemLookup(),
+    lookup: naming.lookup,
     sealed: async () => NOTHING,
     ...(relay.authorities === undefined ? {} : { authorities: authoritiesIn(relay.authorities) }),
   });
