@@ -12,6 +12,7 @@ import { Fields } from './core/fields.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
+import { policyHosts, policyRoutes } from './mta-sts.ts';
 import type { Naming } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { type Opened, openEngine, openResources } from './opening.ts';
@@ -425,7 +426,8 @@ function routesOf(
   { services }: Serving,
 ): ExchangeHandler {
   const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
-  const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
+  const named = config.http.sites.flatMap((site) => site.hosts ?? []);
+  const hosts = [...known, ...certifiedNames(config), ...named, ...policyHosts(config)];
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -443,6 +445,7 @@ function routesOf(
     own: [
       ...sites.routes,
       ...(certified?.routes ?? []),
+      ...policyRoutes(config),
       {
         path: '/metrics',
         handler: metricsHandler({
