@@ -11,6 +11,8 @@ import type { Turn } from './core/turn.ts';
 import { DnsProofs } from './dns-proofs.ts';
 import { Following } from './following.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
+import { type Lookup, SystemLookup } from './looking-up.ts';
+import { mailDomains, policyId, policyOf } from './mta-sts.ts';
 import type { RunningSettings } from './protocols/dns/server.ts';
 import { type DnsSettings, keysOf as tsigKeysOf } from './protocols/dns/settings.ts';
 import { Resolving } from './resolving.ts';
@@ -19,11 +21,12 @@ import type { Grants, OtherServer } from './resources/names/contract.ts';
 import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
-import { type OwnListener, ownRecords } from './resources/names/own-records.ts';
+import { type OwnListener, type OwnMail, ownRecords } from './resources/names/own-records.ts';
 import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
+import { ZoneLookup } from './zone-lookup.ts';
 
 export interface NamingOptions {
   readonly engine: Engine;
@@ -31,7 +34,12 @@ export interface NamingOptions {
   readonly accounts: StoredAccounts;
   readonly topics: Announcer;
   readonly log: Log;
+  /** Of keys that mail is signed with: names without the last dot, and texts. */
+  readonly mailKeys: readonly { readonly name: string; readonly text: string }[];
 }
+
+/** As long as their records live. */
+const KEYS_EVERY_MS = 60_000;
 
 /** What SRV calls a listener (RFC 6335's registry), by protocol and carrier. */
 const SERVICES: Readonly<Record<string, string>> = {
@@ -52,6 +60,7 @@ const SERVICES: Readonly<Record<string, string>> = {
   'dns/udp': 'domain',
   'dns/tcp': 'domain',
   'dns/tls': 'domain-s',
+  'dns/quic': 'domain-s',
 };
 
 export class Naming {
@@ -62,13 +71,20 @@ export class Naming {
   readonly following: Following;
   /** Shows that names are ours, for who certifies them. */
   readonly proofs: DnsProofs;
+  /** For what this server itself wants to know. */
+  readonly lookup: Lookup;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
+  /** The keys of TLSA, as they were published. */
+  private keys = '';
+  private looking: NodeJS.Timeout | undefined;
+  private published: readonly [readonly Standing[], Identities | null] | null = null;
 
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
+    this.lookup = new ZoneLookup(opened.names, this.resolving?.lookup ?? new SystemLookup());
     this.proofs = new DnsProofs({ names: opened.names, keys: tsigKeysOf(config.dns), turn: options.turn });
     this.following = new Following(config, opened.names, options);
     this.config = config;
@@ -83,6 +99,7 @@ export class Naming {
   }
 
   close(): void {
+    clearInterval(this.looking);
     this.resolving?.close();
     this.following.close();
     this.opened.close();
@@ -91,8 +108,29 @@ export class Naming {
   /** Publishes what listens in the server's own zone. */
   async publish(standing: readonly Standing[], identities: Identities | null): Promise<void> {
     this.following.begin();
+    this.published = [standing, identities];
+    await this.republish();
+    this.looking ??= setInterval(() => void this.refresh(), KEYS_EVERY_MS);
+    this.looking.unref();
+  }
+
+  /** Certificates are renewed while the server runs: their keys are published by the time that is noticed. */
+  async refresh(): Promise<void> {
     const zone = this.names.zones().find(({ kind }) => kind === 'own');
-    if (zone === undefined) return;
+    if (zone !== undefined && this.keysShown(zone.name) !== this.keys) await this.republish();
+  }
+
+  private keysShown(zone: string): string {
+    const [standing, identities] = this.published ?? [[], null];
+    return JSON.stringify(identities === null ? [] : keysOf(standing, identities, zone));
+  }
+
+  /** Publishes anew what listens, with what has changed of it since. */
+  async republish(): Promise<void> {
+    const zone = this.names.zones().find(({ kind }) => kind === 'own');
+    if (zone === undefined || this.published === null) return;
+    const [standing, identities] = this.published;
+    this.keys = this.keysShown(zone.name);
     const wanted = ownRecords({
       zone: zone.name,
       addresses: addressesOf(standing),
@@ -101,11 +139,22 @@ export class Naming {
       https: httpsOf(standing),
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
-      mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
+      mail: standing.some(({ protocol }) => protocol === 'smtp') ? this.ownMail(zone.name, identities) : null,
+      mailKeys: this.options.mailKeys.filter(({ name }) => within(nameFrom(`${name}.`)!, 0, zone.origin) > 0),
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
     if (outcome !== OK) this.options.log.error('its own records could not be published', { zone: zone.name, outcome });
+  }
+
+  private ownMail(zone: string, identities: Identities | null): OwnMail {
+    const domains = mailDomains(this.config).filter((domain) => domain.endsWith(`.${zone}`));
+    const policy = identities === null ? null : policyOf(this.config, zone);
+    return {
+      reports: this.config.mail.reports ?? null,
+      ...{ host: '@', domains: domains.map((domain) => `${domain}.`) },
+      policy: policy === null ? null : policyId(policy),
+    };
   }
 
   /** Names of this server, as certificates and HTTP have them, that lie in its own zone. */
@@ -244,7 +293,7 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
   for (const { protocol, on, address } of standing) {
     const service = SERVICES[`${protocol}/${on}`];
     if (service === undefined || address === null) continue;
-    const transport = on === 'udp' ? 'udp' : 'tcp';
+    const transport = on === 'udp' || on === 'quic' ? 'udp' : 'tcp';
     found.set(`${service}/${transport}/${address.port}`, { service, transport, port: address.port });
   }
   return [...found.values()];
@@ -253,7 +302,10 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
 function httpsOf(standing: readonly Standing[]) {
   const own = standing.filter(({ protocol, on }) => on === 'tls' && (protocol === 'http1' || protocol === 'http2'));
   const port = own[0]?.address?.port;
-  return port === undefined ? null : { port, alpn: ['h2', 'http/1.1'] };
+  const h3 = standing.some(
+    ({ protocol, on, address }) => protocol === 'http3' && on === 'quic' && address?.port === port,
+  );
+  return port === undefined ? null : { port, alpn: [...(h3 ? ['h3'] : []), 'h2', 'http/1.1'] };
 }
 
 /** SHA-256 of the public keys of what listens with TLS, for TLSA 3 1 1 (RFC 6698, RFC 7671 §5.1). */
@@ -263,7 +315,11 @@ function keysOf(standing: readonly Standing[], identities: Identities, name: str
   const key = new X509Certificate(identity.certificate).publicKey.export({ type: 'spki', format: 'der' });
   const digest = createHash('sha256').update(key).digest('hex');
   const ports = new Set(
-    standing.flatMap(({ on, address }) => (on === 'tls' && address !== null ? [address.port] : [])),
+    standing.flatMap(({ protocol, on, address }) => {
+      // Mail begins in the clear, and shows the same key once it turns to TLS (RFC 7672 §3.1.3).
+      const shows = on === 'tls' || (on === 'tcp' && protocol === 'smtp');
+      return shows && address !== null ? [address.port] : [];
+    }),
   );
   return [...ports].map((port) => ({ port, digest }));
 }
