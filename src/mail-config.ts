@@ -36,6 +36,8 @@ const relaySchema = z.strictObject({
   tls: z.enum(['offered', 'required', 'verified'], 'is `offered`, `required` or `verified`').optional(),
   /** A file with authorities, in place of those that all know. */
   authorities: z.string().min(1).optional(),
+  /** What leaves is signed in the name of its domain (DKIM), and sealed where it is only sent on (ARC). */
+  sign: z.boolean().default(true),
   /** Where servers of other domains listen. */
   port: count('is a port', 65_535).default(25),
   /** How long a mail is tried, in milliseconds. */
@@ -70,6 +72,11 @@ export const mailSchema = z
     catchAll: z.record(z.union([domain, z.literal('*')]), target).default({}),
     /** Bytes of one mailbox. */
     quotaBytes: z.int().min(1, 'is at least 1').optional(),
+    /**
+     * Mail of strangers is checked for who sent it (SPF, DKIM, DMARC, ARC), where nothing is caught: `mark` says in its header what was
+     * found, `honour` refuses besides, or puts with the junk, what the sender's domain wants so; `false`: it is taken as it comes.
+     */
+    checks: z.union([z.literal(false), z.enum(['mark', 'honour'])], 'is `mark`, `honour` or false').default('mark'),
     /** What others are told of TLS on their way here (RFC 8461): with `enforce`, no mail comes without a certificate that all believe. */
     mtaSts: z
       .union([z.literal(false), z.enum(['enforce', 'testing', 'none'])], 'is `enforce`, `testing`, `none` or false')

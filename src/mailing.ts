@@ -8,7 +8,8 @@ import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
 import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
 import { type Part, readStructure } from './formats/mime/structure.ts';
-import type { Naming } from './naming.ts';
+import type { Lookup } from './looking-up.ts';
+import type { MailProofs } from './mail-proofs.ts';
 import { Relaying } from './relaying.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { StoredMail } from './resources/mail/mail.ts';
@@ -23,20 +24,20 @@ export interface MailingOptions {
   readonly accounts: StoredAccounts;
   readonly topics: Topics & Announcer;
   readonly log: Log;
+  readonly proofs: MailProofs | null;
 }
 
 export interface RelayHouse {
   readonly turn: Turn;
   readonly log: Log;
   readonly reach: Reach;
-  readonly naming: Naming;
+  readonly lookup: Lookup;
+  readonly proofs: MailProofs | null;
 }
-
-const NOTHING = Buffer.alloc(0);
 
 /** Rejects when the store cannot be read. */
 export function openServerMail({ mail }: Config, options: MailingOptions): Promise<StoredMail> {
-  const { engine, turn, accounts, topics, log } = options;
+  const { engine, turn, accounts, topics, log, proofs } = options;
   return StoredMail.open({
     engine,
     permissions: accounts.permissions,
@@ -49,6 +50,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
     told: (event) => announceEvent(topics, `mail/${levelsOf(event.mailbox)}/${levelsOf(event.folder)}`, event),
     publish: (caller, topic, message) => publishMail(topics, caller, topic, message),
     wall: () => turn.clock.wall,
+    ...(proofs === null || mail.checks === false ? {} : { checks: proofs }),
     ...(mail.mode === 'catch' || mail.relay === false
       ? {}
       : {
@@ -64,7 +66,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
 export function beginRelaying(
   { mail: { mode, relay, domains }, dns }: Config,
   mail: StoredMail,
-  { reach, naming, ...house }: RelayHouse,
+  { reach, lookup, proofs, ...house }: RelayHouse,
 ): Relaying | null {
   if (mode === 'catch' || relay === false || mail.queue === null) return null;
   const name = relay.name ?? domains[0]!;
@@ -74,8 +76,8 @@ export function beginRelaying(
   const relaying = new Relaying({
     ...{ plan: relay, name, entropy: ENTROPY, reach, ...house },
     isOwn: (host) => own.has(host.toLowerCase()),
-    lookup: naming.lookup,
-    sealed: async () => NOTHING,
+    lookup,
+    sealed: (carriage) => proofs!.sealed(carriage),
     ...(relay.authorities === undefined ? {} : { authorities: authoritiesIn(relay.authorities) }),
   });
   mail.queue.begin(relaying);

@@ -21,7 +21,7 @@ import type { Grants, OtherServer } from './resources/names/contract.ts';
 import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
-import { type MailNames, type OwnListener, type OwnMail, ownRecords } from './resources/names/own-records.ts';
+import { type OwnListener, type OwnMail, ownRecords } from './resources/names/own-records.ts';
 import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
@@ -34,6 +34,8 @@ export interface NamingOptions {
   readonly accounts: StoredAccounts;
   readonly topics: Announcer;
   readonly log: Log;
+  /** Of keys that mail is signed with: names without the last dot, and texts. */
+  readonly mailKeys: readonly { readonly name: string; readonly text: string }[];
 }
 
 /** As long as their records live. */
@@ -72,8 +74,6 @@ export class Naming {
   readonly proofs: DnsProofs;
   /** For what this server itself wants to know. */
   readonly lookup: Lookup;
-  /** What mail says of its domains, beside what is known here; set before `publish`, or followed by `republish`. */
-  mail: MailNames = { keys: [], reports: null };
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
@@ -87,7 +87,6 @@ export class Naming {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
     this.lookup = new ZoneLookup(opened.names, this.resolving?.lookup ?? new SystemLookup());
-    this.mail = { ...this.mail, reports: config.mail.reports ?? null };
     this.proofs = new DnsProofs({ names: opened.names, keys: tsigKeysOf(config.dns), turn: options.turn });
     this.following = new Following(config, opened.names, options);
     this.config = config;
@@ -158,6 +157,7 @@ export class Naming {
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
       mail: standing.some(({ protocol }) => protocol === 'smtp') ? this.ownMail(zone.name, identities) : null,
+      mailKeys: this.options.mailKeys.filter(({ name }) => within(nameFrom(`${name}.`)!, 0, zone.origin) > 0),
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
@@ -168,7 +168,7 @@ export class Naming {
     const domains = mailDomains(this.config).filter((domain) => domain.endsWith(`.${zone}`));
     const policy = identities === null ? null : policyOf(this.config, zone);
     return {
-      ...this.mail,
+      reports: this.config.mail.reports ?? null,
       ...{ host: '@', domains: domains.map((domain) => `${domain}.`) },
       policy: policy === null ? null : policyId(policy),
     };

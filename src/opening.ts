@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
+import { MailProofs } from './mail-proofs.ts';
 import { beginRelaying, openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -79,11 +80,19 @@ async function openEach(
   if (!accounts.open) topics.endNameless();
   const files = await openServerFiles(config, { engine, turn, accounts, topics });
   closers.push(() => files.close());
-  const mail = await openServerMail(config, { engine, turn, accounts, topics, log });
+  const proofs = await MailProofs.open(config, () => turn.clock.wall, log);
+  const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs });
   closers.push(() => mail.close());
   const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
   closers.push(() => serving.close());
-  const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
+  const naming = await openServerNames(config, {
+    engine,
+    turn,
+    accounts,
+    topics,
+    log,
+    mailKeys: proofs?.records ?? [],
+  });
   closers.push(() => naming.close());
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   const resources: Resources = {
@@ -96,8 +105,10 @@ async function openEach(
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
   };
+  const lookup = naming.lookup;
+  proofs?.begin(lookup);
   const relay = (settings: Config, way: Reach) => {
-    const relaying = beginRelaying(settings, mail, { turn, log, naming, reach: way });
+    const relaying = beginRelaying(settings, mail, { turn, log, lookup, proofs, reach: way });
     closers.push(() => relaying?.close());
   };
   return { resources, accounts, topics, naming, serving, mail, relay };

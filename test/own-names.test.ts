@@ -69,12 +69,8 @@ const shownKey = async (portico: Portico) =>
 const namingOf = (portico: Portico) =>
   (portico as unknown as { readonly opened: { readonly naming: Naming } }).opened.naming;
 
-test('MX, SPF, DMARC, DKIM, MTA-STS, TLSRPT, TLSA, CAA and HTTPS stand in the own zone, for its domains too', async () => {
+test('MX, SPF, DMARC, MTA-STS, TLSRPT, TLSA, CAA and HTTPS stand in the own zone, for its domains too', async () => {
   await using portico = await start();
-  const naming = namingOf(portico);
-  const long = `v=DKIM1; k=rsa; p=${'A'.repeat(392)}`;
-  naming.mail = { ...naming.mail, keys: [{ selector: 's1', record: long }] };
-  await naming.republish();
   const dns = asking(portico);
   const text = async (name: string) => (await dns.resolveTxt(name)).map((parts) => parts.join(''));
   const mx = async (name: string) => (await dns.resolveMx(name)).map(({ priority, exchange }) => [priority, exchange]);
@@ -82,7 +78,6 @@ test('MX, SPF, DMARC, DKIM, MTA-STS, TLSRPT, TLSA, CAA and HTTPS stand in the ow
     assert.deepEqual(await mx(domain), [[10, 'home.test']]);
     assert.deepEqual(await text(domain), ['v=spf1 mx -all']);
     assert.deepEqual(await text(`_dmarc.${domain}`), ['v=DMARC1; p=reject; rua=mailto:reports@home.test']);
-    assert.deepEqual(await text(`s1._domainkey.${domain}`), [long]);
     assert.deepEqual(await text(`_smtp._tls.${domain}`), ['v=TLSRPTv1; rua=mailto:reports@home.test']);
     assert.match((await text(`_mta-sts.${domain}`))[0]!, /^v=STSv1; id=[a-z\d]{1,32}$/);
     assert.deepEqual(await dns.resolve4(`mta-sts.${domain}`), ['127.0.0.1']);
@@ -95,10 +90,6 @@ test('MX, SPF, DMARC, DKIM, MTA-STS, TLSRPT, TLSA, CAA and HTTPS stand in the ow
     (await dns.resolveCaa('home.test')).map(({ critical, issue }) => [critical, issue]),
     [[0, 'home.test']],
   );
-  // A key that is gone leaves its record behind nowhere.
-  naming.mail = { ...naming.mail, keys: [] };
-  await naming.republish();
-  await assert.rejects(dns.resolveTxt('s1._domainkey.home.test'), { code: 'ENOTFOUND' });
 });
 
 test('TLSA has the digest of the key that is shown on each port with TLS, of mail too (RFC 7671 §5.1)', async () => {

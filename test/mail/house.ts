@@ -1,5 +1,7 @@
 // Porticos that send mail to each other on this machine: for tests.
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { connectSmtp, type OutgoingRecipient, type RecipientOutcome } from '../../src/exports/smtp.ts';
 import { Portico, type PorticoConfig, type StartOptions } from '../../src/portico.ts';
 
@@ -100,4 +102,57 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     assert.ok(Date.now() < end, `it did not come to ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** A place to ask a server's DNS at that is known before that server is. */
+export async function lateDns(): Promise<{ readonly port: number; to(portico: Portico): void; close(): void }> {
+  const socket = createSocket('udp4');
+  const askers = new Map<string, number>();
+  let target = 0;
+  socket.on('message', (message, { port }) => {
+    const id = message.toString('hex', 0, 2);
+    if (port === target) {
+      socket.send(message, askers.get(id) ?? 9, '127.0.0.1');
+      return;
+    }
+    askers.set(id, port);
+    if (target > 0) socket.send(message, target, '127.0.0.1');
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  return {
+    port: socket.address().port,
+    to: (portico) => {
+      target = portOf(portico, 'dns', 'udp');
+    },
+    close: () => socket.close(),
+  };
+}
+
+/** A port that leads to a server's that is not there yet. */
+export async function latePort(): Promise<{ readonly port: number; to(port: number): void; close(): void }> {
+  let target = 0;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const other = connect(target, '127.0.0.1');
+    for (const [one, two] of [
+      [socket, other],
+      [other, socket],
+    ] as const) {
+      sockets.add(one);
+      one.on('error', () => two.destroy());
+      one.on('close', () => sockets.delete(one));
+      one.pipe(two);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    to: (port) => {
+      target = port;
+    },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }

@@ -33,6 +33,7 @@ export class SmtpServer implements Upper, SignInWaiter {
   private recipients: Recipient[] = [];
   private signing: ((refused: SignInRefusal | null) => void) | null = null;
   private signIns = 0;
+  private isSignedIn = false;
   private over = false;
 
   constructor(pipe: Pipe, host: SmtpHost, submits: boolean) {
@@ -77,6 +78,7 @@ export class SmtpServer implements Upper, SignInWaiter {
       return;
     }
     this.caller = answer;
+    this.isSignedIn = true;
     this.pipe.signedIn(answer);
     then(null);
   }
@@ -113,7 +115,10 @@ export class SmtpServer implements Upper, SignInWaiter {
     const there = remote === null ? 'a local socket' : addressText(remote);
     const by = mail.domains[0] ?? 'localhost';
     const trace = `Return-Path: <${from}>\r\nReceived: from ${helo} (${there})\r\n\tby ${by} with ${how} id ${id};\r\n\t${dateText(host.clock.wall)}\r\n`;
-    const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace, ...wishes });
+    // Who belongs here is known by his name.
+    const isStranger = !this.submits && !this.isSignedIn && remote !== null;
+    const check = isStranger ? { ip: remote.host, helo: helo.replace(/^\[(?:IPv6:)?|\]$/gi, '') } : undefined;
+    const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace, ...wishes, check });
     return new Counted(incoming);
   }
 

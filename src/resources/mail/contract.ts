@@ -65,6 +65,8 @@ export interface Envelope {
   readonly envid?: string | undefined;
   /** Its header has more than ASCII (RFC 6531 §3.4). */
   readonly isUtf8?: boolean;
+  /** A stranger's: it is checked who he is before it is taken. */
+  readonly check?: { readonly ip: string; readonly helo: string } | undefined;
 }
 
 /** A message on its way in. Nobody sees anything of it before it is committed. */

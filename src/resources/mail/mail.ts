@@ -1,6 +1,6 @@
 // Mail over a store: recipients, deliveries, and who opens what.
 import { type Caller, OPERATOR } from '../../core/caller.ts';
-import { DENIED, FULL, GONE, MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
+import { DENIED, FULL, GONE, INVALID, MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
 import type { Permissions } from '../../core/permissions.ts';
 import { flatAddresses, readAddresses } from '../../formats/mime/addresses.ts';
 import { fieldOf } from '../../formats/mime/header.ts';
@@ -9,6 +9,7 @@ import { decodeWords } from '../../formats/mime/words.ts';
 import { Batch } from '../../storage/batch.ts';
 import type { Engine } from '../../storage/engine.ts';
 import { Shares } from './bytes.ts';
+import { checkedMessage, type MailChecks } from './checks.ts';
 import type { Envelope, IncomingMail, Mail, Mailbox, MailEvent, Recipient, Route } from './contract.ts';
 import { Incoming } from './incoming.ts';
 import { MAIL_LIMITS } from './limits.ts';
@@ -33,6 +34,8 @@ export interface MailOptions
   readonly publish: (caller: Caller, topic: string, message: Buffer) => Promise<Outcome>;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
+  /** What mail of strangers is checked for; absent where it is taken as it comes. */
+  readonly checks?: MailChecks | undefined;
   /** How mail leaves; absent where none does. */
   readonly leaving?: QueueOptions | undefined;
 }
@@ -177,7 +180,9 @@ class Arrival implements IncomingMail {
   private readonly mail: StoredMail;
   private readonly envelope: Envelope;
   private readonly incoming: Incoming;
-  private readonly traceSize: number;
+  private traceSize: number;
+  /** Nobody is to find it with his other mail. */
+  private isJunk = false;
   private readonly also: Also | null;
   /** Who is elsewhere, each once. */
   private readonly leaving: readonly Leaving[];
@@ -238,6 +243,7 @@ class Arrival implements IncomingMail {
   }
 
   private asksMore(): boolean {
+    if (this.envelope.check !== undefined && this.mail.options.checks !== undefined) return true;
     return this.envelope.recipients.some(({ route }) => route.kind === 'here' && route.topics.length > 0);
   }
 
@@ -253,6 +259,8 @@ class Arrival implements IncomingMail {
     const { mail, incoming } = this;
     const finished = await incoming.finish();
     if (finished !== OK) return this.failed(waiter, token, finished);
+    const checked = await this.checked();
+    if (checked !== OK) return this.failed(waiter, token, checked);
     const made = await mail.ready(names);
     if (made !== OK) return this.failed(waiter, token, made);
     for (const name of names) {
@@ -264,6 +272,25 @@ class Arrival implements IncomingMail {
     const bytes = await this.published();
     if (bytes !== OK) return this.failed(waiter, token, bytes);
     this.store(names, waiter, token);
+  }
+
+  /** Finds out about a stranger's mail, and writes what was found into its header. */
+  private async checked(): Promise<Outcome> {
+    const { mail, incoming, traceSize, envelope } = this;
+    const { checks } = mail.options;
+    const { check, from } = envelope;
+    if (checks === undefined || check === undefined) return OK;
+    const message = checkedMessage(incoming, mail.store.blobs, traceSize);
+    if (message === null) return INVALID;
+    const { field, head, policy } = await checks.check({ ...check, from }, message);
+    if (policy === 'reject') return DENIED;
+    this.isJunk = policy === 'quarantine';
+    // A return path stays first: it is what does not leave.
+    const { trace } = envelope;
+    const path = /^Return-Path:[^\n]*\n/i.exec(trace)?.[0] ?? '';
+    const before = Buffer.from(`${path}${field}${trace.slice(path.length)}`);
+    this.traceSize = before.length;
+    return incoming.rehead(Buffer.concat([before, head]));
   }
 
   /** What is for topics is published before it is acknowledged. */
@@ -333,6 +360,8 @@ class Arrival implements IncomingMail {
 
   /** The folder that plus-addressing names where it is there, else the one that mail comes to. */
   private target(mailbox: KeptMailbox): Target {
+    const junk = this.isJunk ? [...mailbox.folders.values()].find(({ record }) => record.use === 'junk') : undefined;
+    if (junk !== undefined) return { mailbox, folder: junk };
     for (const { route } of this.envelope.recipients) {
       if (route.kind !== 'here' || route.detail === '' || !route.mailboxes.includes(mailbox.record.name)) continue;
       const wanted = folderName(route.detail)?.toLowerCase();

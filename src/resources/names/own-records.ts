@@ -13,14 +13,9 @@ export interface OwnListener {
 }
 
 /** What mail says of its domains. */
-export interface MailNames {
-  /** Keys of DKIM: `v=DKIM1; k=ed25519; p=…` below a selector. */
-  readonly keys: readonly { readonly selector: string; readonly record: string }[];
+export interface OwnMail {
   /** The address that reports of DMARC and of TLS are wanted at; null for none. */
   readonly reports: string | null;
-}
-
-export interface OwnMail extends MailNames {
   readonly host: string;
   /** Domains within the zone, beside the zone's own name. */
   readonly domains: readonly string[];
@@ -44,6 +39,8 @@ export interface OwnFacts {
   readonly issuers: readonly string[];
   /** Where its mail is taken, and what it says of itself; null where none is. */
   readonly mail: OwnMail | null;
+  /** Records of the keys that its mail is signed with, by their names without the last dot (RFC 6376 §3.6.2). */
+  readonly mailKeys?: readonly { readonly name: string; readonly text: string }[];
   readonly serial: number;
 }
 
@@ -79,6 +76,7 @@ export function ownRecords(facts: OwnFacts): ZoneContents {
   for (const { port, digest } of facts.keys) add(`_${port}._tcp`, 'TLSA', `3 1 1 ${digest}`);
   for (const issuer of facts.issuers) add('@', 'CAA', `0 issue "${issuer}"`);
   mailRecords(facts, add);
+  for (const { name, text } of facts.mailKeys ?? []) add(`${name}.`, 'TXT', textOf(text));
   data.clear();
   return contents;
 }
@@ -91,13 +89,12 @@ function mailRecords({ mail, addresses }: OwnFacts, add: (name: string, type: st
     add('_dmarc', 'TXT', '"v=DMARC1; p=reject"');
     return;
   }
-  const { host, keys, reports, policy } = mail;
+  const { host, reports, policy } = mail;
   for (const domain of ['@', ...mail.domains]) {
     const below = (label: string) => (domain === '@' ? label : `${label}.${domain}`);
     add(domain, 'MX', `10 ${host}`);
     add(domain, 'TXT', '"v=spf1 mx -all"');
     add(below('_dmarc'), 'TXT', `"v=DMARC1; p=reject${reports === null ? '' : `; rua=mailto:${reports}`}"`);
-    for (const { selector, record } of keys) add(below(`${selector}._domainkey`), 'TXT', textOf(record));
     // Who sends here may be sure of TLS (RFC 8461 §3.1), and tell when that failed (RFC 8460 §3).
     if (reports !== null) add(below('_smtp._tls'), 'TXT', `"v=TLSRPTv1; rua=mailto:${reports}"`);
     if (policy === null) continue;
