@@ -8,7 +8,7 @@ import { SECURE } from './protocols/dns/cache.ts';
 import type { Question } from './protocols/dns/resolver.ts';
 import { RCODE } from './protocols/dns/wire.ts';
 
-export type LookupType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
+export type LookupType = 'A' | 'AAAA' | 'CNAME' | 'DS' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
 
 export interface Found {
   /** `nothing`: the name is there, with no such record; `failed`: it is not known now. */
@@ -72,6 +72,7 @@ export class SystemLookup implements Lookup {
   private readonly resolver = new SystemResolver({ timeout: 5_000, tries: 2 });
 
   async find(name: string, type: LookupType): Promise<Found> {
+    if (type === 'DS') return FAILED_FINDING;
     if (type === 'TLSA') return { kind: 'nothing', values: [], isSecure: false };
     try {
       const values = await this.ask(name, type);
@@ -83,7 +84,7 @@ export class SystemLookup implements Lookup {
     }
   }
 
-  private async ask(name: string, type: Exclude<LookupType, 'TLSA'>): Promise<string[]> {
+  private async ask(name: string, type: Exclude<LookupType, 'TLSA' | 'DS'>): Promise<string[]> {
     const { resolver } = this;
     if (type === 'MX')
       return (await resolver.resolveMx(name)).map(({ priority, exchange }) => `${priority} ${exchange}`);

@@ -40,6 +40,7 @@ export interface NamingOptions {
 
 /** As long as their records live. */
 const KEYS_EVERY_MS = 60_000;
+const PARENTS_EVERY_MS = 600_000;
 
 /** What SRV calls a listener (RFC 6335's registry), by protocol and carrier. */
 const SERVICES: Readonly<Record<string, string>> = {
@@ -79,6 +80,7 @@ export class Naming {
   /** The keys of TLSA, as they were published. */
   private keys = '';
   private looking: NodeJS.Timeout | undefined;
+  private parents: NodeJS.Timeout | undefined;
   private published: readonly [readonly Standing[], Identities | null] | null = null;
 
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
@@ -100,6 +102,7 @@ export class Naming {
 
   close(): void {
     clearInterval(this.looking);
+    clearInterval(this.parents);
     this.resolving?.close();
     this.following.close();
     this.opened.close();
@@ -112,12 +115,26 @@ export class Naming {
     await this.republish();
     this.looking ??= setInterval(() => void this.refresh(), KEYS_EVERY_MS);
     this.looking.unref();
+    this.parents ??= setInterval(() => void this.lookAbove(), PARENTS_EVERY_MS);
+    this.parents.unref();
   }
 
   /** Certificates are renewed while the server runs: their keys are published by the time that is noticed. */
   async refresh(): Promise<void> {
     const zone = this.names.zones().find(({ kind }) => kind === 'own');
     if (zone !== undefined && this.keysShown(zone.name) !== this.keys) await this.republish();
+  }
+
+  /** Asks the zones above whether they have what CDS asks them for: keys of zones roll over by it (RFC 7344 §4, RFC 7583 §3.3). */
+  async lookAbove(): Promise<void> {
+    for (const zone of this.names.zones()) {
+      if (zone.signing?.waitsForParent !== true) continue;
+      const { kind, values, isSecure } = await this.lookup.find(`${zone.name}.`, 'DS');
+      // What anybody could have said ends no key.
+      if (!isSecure || kind === 'failed') continue;
+      await zone.signing.parentHas(new Set(values.map((text) => Number(text.split(' ')[0]))));
+      await zone.resign();
+    }
   }
 
   private keysShown(zone: string): string {

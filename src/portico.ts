@@ -25,6 +25,7 @@ import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
 import { queueOrders } from './resources/mail/queue-orders.ts';
 import type { Names } from './resources/names/contract.ts';
+import { zoneOrders } from './resources/names/zone-orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -189,7 +190,7 @@ export class Portico implements AsyncDisposable {
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
       opened.relay(config, server.wayOut(RELAYED_MAX));
-      const desk = new Desk(accounts, queueOrders(opened.mail.queue));
+      const desk = new Desk(accounts, { ...queueOrders(opened.mail.queue), ...zoneOrders(naming.names) });
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
     } catch (error) {

@@ -1,6 +1,6 @@
 // What the server itself wants to know of names: of its own zones from these, of all others from who resolves.
 import { copyOf } from './bytes/reader.ts';
-import { nameFrom } from './formats/dns/name.ts';
+import { nameFrom, sameName } from './formats/dns/name.ts';
 import { TYPE } from './formats/dns/records.ts';
 import { type Found, type Lookup, type LookupType, textOf } from './looking-up.ts';
 import { ANSWER, type AnswerSink, NXDOMAIN } from './resources/names/lookup.ts';
@@ -49,8 +49,10 @@ export class ZoneLookup implements Lookup {
   private own(name: string, type: LookupType): Found | null {
     const { names } = this;
     const wire = nameFrom(`${name.replace(/\.$/, '')}.`);
-    const zone = wire === null ? null : names.zoneOf(wire, 0, OURSELVES, false);
+    // What a zone has in the one above is that one's (RFC 4035 §3.1.4.1).
+    const zone = wire === null ? null : names.zoneOf(wire, 0, OURSELVES, type === 'DS');
     if (wire === null || zone === null || !zone.usable) return null;
+    if (type === 'DS' && sameName(zone.origin, 0, wire, 0)) return null;
     const last = new Last();
     const rcode = names.answer(zone, last, wire, 0, TYPE[type], false, true);
     if (names.referred) return null;

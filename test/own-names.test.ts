@@ -157,3 +157,31 @@ test('the server asks its own zones before any resolver', async () => {
   assert.equal((await lookup.find('home.test', 'TLSA')).kind, 'nothing');
   assert.equal((await lookup.find('nowhere.home.test', 'A')).kind, 'missing');
 });
+
+test('a zone of this server that is below another learns what that one has for its keys (RFC 7344 §4)', async () => {
+  await using portico = await start({
+    dns: {
+      zone: false,
+      zones: [
+        { name: 'above.test', dnssec: true },
+        { name: 'below.above.test', dnssec: true },
+      ],
+    },
+  });
+  const order = async (what: string, fields: object) => {
+    const answer = await portico.order({ do: what, ...fields });
+    assert.ok(answer.ok, JSON.stringify(answer));
+    return answer as unknown as {
+      readonly keys: { readonly role: string; readonly seen: number | null; readonly ds: string }[];
+    };
+  };
+  const ksk = async () =>
+    (await order('zone.keys', { zone: 'below.above.test' })).keys.find(({ role }) => role === 'ksk')!;
+  const naming = namingOf(portico);
+  await naming.lookAbove();
+  assert.equal((await ksk()).seen, null);
+  const records = `below NS ns.below\nns.below A 192.0.2.1\nbelow DS ${(await ksk()).ds}`;
+  await order('zone.add', { zone: 'above.test', records });
+  await naming.lookAbove();
+  assert.ok((await ksk()).seen! > 0);
+});
