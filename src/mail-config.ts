@@ -77,6 +77,15 @@ export const mailSchema = z
      * found, `honour` refuses besides, or puts with the junk, what the sender's domain wants so; `false`: it is taken as it comes.
      */
     checks: z.union([z.literal(false), z.enum(['mark', 'honour'])], 'is `mark`, `honour` or false').default('mark'),
+    /** What others are told of TLS on their way here (RFC 8461): with `enforce`, no mail comes without a certificate that all believe. */
+    mtaSts: z
+      .union([z.literal(false), z.enum(['enforce', 'testing', 'none'])], 'is `enforce`, `testing`, `none` or false')
+      .default('testing'),
+    /** Whom reports are sent to, of DMARC and of TLS. */
+    reports: z
+      .string()
+      .refine((text) => readAddress(text) !== null && text.includes('@'), 'is an address')
+      .optional(),
     /** How mail leaves, where nothing is caught; `false`: it does not. */
     relay: z
       .union([z.boolean(), relaySchema])

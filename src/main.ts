@@ -35,6 +35,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   can: async () => (await import('./cli/rule.ts')).addCan,
   audit: async () => (await import('./cli/audit.ts')).addAudit,
   queue: async () => (await import('./cli/queue.ts')).addQueue,
+  zone: async () => (await import('./cli/zone.ts')).addZone,
   services: async () => (await import('./cli/services.ts')).addServices,
 };
 

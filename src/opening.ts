@@ -4,7 +4,6 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
-import { SystemLookup, ZonesFirst } from './looking-up.ts';
 import { MailProofs } from './mail-proofs.ts';
 import { beginRelaying, openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
@@ -106,7 +105,7 @@ async function openEach(
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
   };
-  const lookup = new ZonesFirst(naming.names, naming.resolving?.lookup ?? new SystemLookup());
+  const lookup = naming.lookup;
   proofs?.begin(lookup);
   const relay = (settings: Config, way: Reach) => {
     const relaying = beginRelaying(settings, mail, { turn, log, lookup, proofs, reach: way });
