@@ -6,10 +6,12 @@ import type { Log } from './core/log.ts';
 import type { Outcome } from './core/outcome.ts';
 import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
+import { fieldOf } from './formats/mime/header.ts';
 import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
 import { type Part, readStructure } from './formats/mime/structure.ts';
 import type { Lookup } from './looking-up.ts';
 import type { MailProofs } from './mail-proofs.ts';
+import { HOPS_FIELD, HOPS_PROPERTY } from './mail-reactions.ts';
 import { Relaying } from './relaying.ts';
 import { StsPolicies, stsFetcher } from './relaying-policies.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -120,6 +122,8 @@ function publishMail(topics: Topics, caller: Caller, topic: string, message: Buf
     'message-id',
     messageId,
   ];
+  const hops = fieldOf(message, 0, message.length, HOPS_FIELD.toLowerCase());
+  if (hops !== null && /^\d{1,3}$/.test(hops)) properties.push(HOPS_PROPERTY, hops);
   const payload = Buffer.from(decodedPart(message, part));
   return new Promise((resolve) => {
     const publication = { topic, payload, contentType, properties, assurance: 1 as const };
