@@ -24,7 +24,7 @@ test('/metrics has the connections, the topics and the process', async () => {
 });
 
 test('/metrics has the queue of mail where mail leaves', async () => {
-  const mail = { mode: 'deliver', domains: ['here.test'] } as const;
+  const mail = { mode: 'deliver' as const, domains: ['here.test'] };
   await using portico = await Portico.start({ ports: 'ephemeral', storage: 'memory', mail });
   assert.match(await (await fetch(`${portico.urls.http}/metrics`)).text(), /^portico_mail_queue_mails 0$/m);
 });
