@@ -107,7 +107,7 @@ export class FetchCommand {
   /** Marks what is read as seen first, where it is to be. */
   private start(view: View, places: Places, items: readonly FetchItem[], terms: FetchTerms): void {
     const { session } = this;
-    const { marksSeen } = wishOf(items);
+    const { marksSeen } = wishOf(items, lists(view));
     const unseen = marksSeen && !view.readOnly ? view.uidsOf(places).filter((uid) => this.isUnseen(view, uid)) : [];
     if (unseen.length === 0) {
       this.begin(places, items, terms);
@@ -131,7 +131,7 @@ export class FetchCommand {
     this.job = {
       view,
       places,
-      wish: wishOf(items),
+      wish: wishOf(items, lists(view)),
       terms,
       loads,
       pair: 0,
@@ -367,6 +367,10 @@ export class FetchCommand {
     const piece = bytes.subarray(offset, offset + count);
     this.shared(piece, piece.includes(0) ? '~' : '');
   }
+}
+
+function lists({ folder }: View): (field: string) => boolean {
+  return (field) => folder.lists(field);
 }
 
 /** The bytes of a message, or of its header alone, with its structure once that is asked for. */
