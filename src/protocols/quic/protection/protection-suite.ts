@@ -118,7 +118,7 @@ export function protectionSuite(name: string, ciphers: Ciphers): void {
 
   for (const suite of SUITES) {
     const called = `${name}, ${suite.name}`;
-    test(`${called}: any payload and number come out as they went in; one bit changed and nothing does`, () => {
+    test(`${called}: whatever payload and number come out as they went in; one bit changed and nothing does`, () => {
       const { one, other } = pair(suite, ciphers);
       fc.assert(
         fc.property(
@@ -256,7 +256,7 @@ export function protectionSuite(name: string, ciphers: Ciphers): void {
     }
   });
 
-  test(`${name}: any bytes neither throw nor open`, () => {
+  test(`${name}: bytes of chance neither throw nor open`, () => {
     for (const suite of SUITES) {
       const { one } = pair(suite, ciphers);
       fc.assert(
