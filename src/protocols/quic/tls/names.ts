@@ -44,6 +44,11 @@ export function withinName(constraint: string, name: string): boolean {
   return base.startsWith('.') ? own.endsWith(base) : own === base || own.endsWith(`.${base}`);
 }
 
+/** Whether a name, or one that it stands for with `*`, is within a constraint that excludes. */
+export function touchesName(constraint: string, name: string): boolean {
+  return withinName(constraint, name) || (name.startsWith('*.') && withinName(name.slice(1), trimmed(constraint)));
+}
+
 /** Whether an address is within a range: its octets, and as many of a mask. */
 export function withinRange(range: Uint8Array, octets: Uint8Array): boolean {
   if (range.length !== 2 * octets.length) return false;
