@@ -1,14 +1,21 @@
 // The mail of a running server: its domains and aliases, its events as topics, and what is mailed to topics.
-import type { Config } from './config.ts';
+import { readFileSync } from 'node:fs';
+import { type Config, ConfigError } from './config.ts';
 import type { Caller } from './core/caller.ts';
+import type { Log } from './core/log.ts';
 import type { Outcome } from './core/outcome.ts';
+import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
 import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
 import { type Part, readStructure } from './formats/mime/structure.ts';
+import type { Lookup } from './looking-up.ts';
+import type { MailProofs } from './mail-proofs.ts';
+import { Relaying } from './relaying.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { StoredMail } from './resources/mail/mail.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
+import { ENTROPY } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
 
 export interface MailingOptions {
@@ -16,11 +23,21 @@ export interface MailingOptions {
   readonly turn: Turn;
   readonly accounts: StoredAccounts;
   readonly topics: Topics & Announcer;
+  readonly log: Log;
+  readonly proofs: MailProofs | null;
+}
+
+export interface RelayHouse {
+  readonly turn: Turn;
+  readonly log: Log;
+  readonly reach: Reach;
+  readonly lookup: Lookup;
+  readonly proofs: MailProofs | null;
 }
 
 /** Rejects when the store cannot be read. */
 export function openServerMail({ mail }: Config, options: MailingOptions): Promise<StoredMail> {
-  const { engine, turn, accounts, topics } = options;
+  const { engine, turn, accounts, topics, log, proofs } = options;
   return StoredMail.open({
     engine,
     permissions: accounts.permissions,
@@ -33,7 +50,46 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
     told: (event) => announceEvent(topics, `mail/${levelsOf(event.mailbox)}/${levelsOf(event.folder)}`, event),
     publish: (caller, topic, message) => publishMail(topics, caller, topic, message),
     wall: () => turn.clock.wall,
+    ...(proofs === null || mail.checks === false ? {} : { checks: proofs }),
+    ...(mail.mode === 'catch' || mail.relay === false
+      ? {}
+      : {
+          leaving: {
+            ...{ turn, log, entropy: ENTROPY, settings: mail.relay },
+            told: (event) => announceEvent(topics, `mail/queue/${event.id}`, event),
+          },
+        }),
   });
+}
+
+/** Begins to bring mail to other servers; null where none leaves. */
+export function beginRelaying(
+  { mail: { mode, relay, domains }, dns }: Config,
+  mail: StoredMail,
+  { reach, lookup, proofs, ...house }: RelayHouse,
+): Relaying | null {
+  if (mode === 'catch' || relay === false || mail.queue === null) return null;
+  const name = relay.name ?? domains[0]!;
+  const own = new Set(
+    [...domains, name, ...(dns.zone === false ? [] : [dns.zone])].map((each) => each.replace(/\.$/, '')),
+  );
+  const relaying = new Relaying({
+    ...{ plan: relay, name, entropy: ENTROPY, reach, ...house },
+    isOwn: (host) => own.has(host.toLowerCase()),
+    lookup,
+    sealed: (carriage) => proofs!.sealed(carriage),
+    ...(relay.authorities === undefined ? {} : { authorities: authoritiesIn(relay.authorities) }),
+  });
+  mail.queue.begin(relaying);
+  return relaying;
+}
+
+function authoritiesIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError([`mail.relay.authorities: ${(error as Error).message}`]);
+  }
 }
 
 /** A name as levels of a topic: what would be a wildcard there is written as an escape. */

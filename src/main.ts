@@ -33,6 +33,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   rule: async () => (await import('./cli/rule.ts')).addRule,
   can: async () => (await import('./cli/rule.ts')).addCan,
   audit: async () => (await import('./cli/audit.ts')).addAudit,
+  queue: async () => (await import('./cli/queue.ts')).addQueue,
   services: async () => (await import('./cli/services.ts')).addServices,
 };
 

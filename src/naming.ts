@@ -31,6 +31,8 @@ export interface NamingOptions {
   readonly accounts: StoredAccounts;
   readonly topics: Announcer;
   readonly log: Log;
+  /** Of keys that mail is signed with: names without the last dot, and texts. */
+  readonly mailKeys: readonly { readonly name: string; readonly text: string }[];
 }
 
 /** What SRV calls a listener (RFC 6335's registry), by protocol and carrier. */
@@ -52,6 +54,7 @@ const SERVICES: Readonly<Record<string, string>> = {
   'dns/udp': 'domain',
   'dns/tcp': 'domain',
   'dns/tls': 'domain-s',
+  'dns/quic': 'domain-s',
 };
 
 export class Naming {
@@ -102,6 +105,7 @@ export class Naming {
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
       mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
+      mailKeys: this.options.mailKeys.filter(({ name }) => within(nameFrom(`${name}.`)!, 0, zone.origin) > 0),
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
@@ -244,7 +248,7 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
   for (const { protocol, on, address } of standing) {
     const service = SERVICES[`${protocol}/${on}`];
     if (service === undefined || address === null) continue;
-    const transport = on === 'udp' ? 'udp' : 'tcp';
+    const transport = on === 'udp' || on === 'quic' ? 'udp' : 'tcp';
     found.set(`${service}/${transport}/${address.port}`, { service, transport, port: address.port });
   }
   return [...found.values()];
@@ -253,7 +257,10 @@ function listenersOf(standing: readonly Standing[]): OwnListener[] {
 function httpsOf(standing: readonly Standing[]) {
   const own = standing.filter(({ protocol, on }) => on === 'tls' && (protocol === 'http1' || protocol === 'http2'));
   const port = own[0]?.address?.port;
-  return port === undefined ? null : { port, alpn: ['h2', 'http/1.1'] };
+  const h3 = standing.some(
+    ({ protocol, on, address }) => protocol === 'http3' && on === 'quic' && address?.port === port,
+  );
+  return port === undefined ? null : { port, alpn: [...(h3 ? ['h3'] : []), 'h2', 'http/1.1'] };
 }
 
 /** SHA-256 of the public keys of what listens with TLS, for TLSA 3 1 1 (RFC 6698, RFC 7671 §5.1). */

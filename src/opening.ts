@@ -4,9 +4,12 @@ import type { Config } from './config.ts';
 import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
-import { openServerMail } from './mailing.ts';
+import { SystemLookup, ZonesFirst } from './looking-up.ts';
+import { MailProofs } from './mail-proofs.ts';
+import { beginRelaying, openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
+import type { StoredMail } from './resources/mail/mail.ts';
 import type { Resources } from './resources/resources.ts';
 import { announceEvent } from './resources/topics/events.ts';
 import { type OpenTopics, openTopics } from './resources/topics/topics.ts';
@@ -43,6 +46,9 @@ export interface Opened {
   readonly topics: OpenTopics;
   readonly naming: Naming;
   readonly serving: Serving;
+  readonly mail: StoredMail;
+  /** The listeners stand, and mail may leave. */
+  relay(config: Config, reach: Reach): void;
   close(): Promise<void>;
 }
 
@@ -75,11 +81,19 @@ async function openEach(
   if (!accounts.open) topics.endNameless();
   const files = await openServerFiles(config, { engine, turn, accounts, topics });
   closers.push(() => files.close());
-  const mail = await openServerMail(config, { engine, turn, accounts, topics });
+  const proofs = await MailProofs.open(config, () => turn.clock.wall, log);
+  const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs });
   closers.push(() => mail.close());
   const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
   closers.push(() => serving.close());
-  const naming = await openServerNames(config, { engine, turn, accounts, topics, log });
+  const naming = await openServerNames(config, {
+    engine,
+    turn,
+    accounts,
+    topics,
+    log,
+    mailKeys: proofs?.records ?? [],
+  });
   closers.push(() => naming.close());
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   const resources: Resources = {
@@ -92,7 +106,13 @@ async function openEach(
     ...(certified === null ? {} : { certificates: certified.issuing }),
     ...(speaksSsh ? { hostKeys: openHostKeys(config.storage === 'memory' ? null : config.data, log) } : {}),
   };
-  return { resources, accounts, topics, naming, serving };
+  const lookup = new ZonesFirst(naming.names, naming.resolving?.lookup ?? new SystemLookup());
+  proofs?.begin(lookup);
+  const relay = (settings: Config, way: Reach) => {
+    const relaying = beginRelaying(settings, mail, { turn, log, lookup, proofs, reach: way });
+    closers.push(() => relaying?.close());
+  };
+  return { resources, accounts, topics, naming, serving, mail, relay };
 }
 
 /** The first key of the configuration that names an address beyond this machine, with that address. */

@@ -8,6 +8,7 @@ import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } f
 import type { Control } from './control/control.ts';
 import type { Caller } from './core/caller.ts';
 import type { ExchangeHandler } from './core/exchange.ts';
+import { Fields } from './core/fields.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
@@ -21,6 +22,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { Desk } from './resources/accounts/desk.ts';
 import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
+import { queueOrders } from './resources/mail/queue-orders.ts';
 import type { Names } from './resources/names/contract.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
@@ -31,7 +33,7 @@ import { SysTopics } from './resources/topics/sys.ts';
 import type { OpenTopics } from './resources/topics/topics.ts';
 import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
 import { ServerAccessLog } from './server/access-log.ts';
-import { ConnectionEvents } from './server/connection-events.ts';
+import { ConnectionTopics } from './server/connection-topics.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
 import type { ConnectionFigures, ConnectionInfo, Registry } from './server/registry.ts';
 import {
@@ -75,6 +77,8 @@ export const SOFTWARE = `Portico/${VERSION}`;
 
 /** Connections to the upstreams of all sites together. */
 const UPSTREAMS_MAX = 4_096;
+/** Connections that bring mail to other servers. */
+const RELAYED_MAX = 2_048;
 
 export interface StartOptions extends PorticoConfig {
   /** Where it logs; nowhere when absent. */
@@ -170,7 +174,7 @@ export class Portico implements AsyncDisposable {
       const routed: ExchangeHandler = (exchange) => routes(exchange);
       server = serverOf(config, turn, log, native, { resources, startTls, routes: routed, naming });
       const { registry } = server;
-      registry.connectionEvents = new ConnectionEvents(topics);
+      registry.connectionEvents = new ConnectionTopics(topics);
       onBug = (error, where) => registry.bug(error, where);
       endRevoked(accounts, registry, topics);
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
@@ -178,11 +182,13 @@ export class Portico implements AsyncDisposable {
         server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
       routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
-      await server.listen(plansOf(config), sharedPlansOf(config, credentials), secured);
+      const muxes = credentials === null ? [] : muxPlansOf(config);
+      await server.listen([...plansOf(config), ...muxes], sharedPlansOf(config, credentials), secured);
       certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
-      const desk = new Desk(accounts);
+      opened.relay(config, server.wayOut(RELAYED_MAX));
+      const desk = new Desk(accounts, queueOrders(opened.mail.queue));
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
     } catch (error) {
@@ -264,6 +270,7 @@ export class Portico implements AsyncDisposable {
     this.sys.stop();
     this.sites.leave();
     this.opened.serving.leave();
+    this.opened.mail.queue?.rest();
     for (const bridge of this.bridges) bridge.close();
     await this.server.close();
     this.sites.close();
@@ -320,7 +327,7 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
     const limits = limitsOf(config, protocol.name);
     for (const listens of protocol.listens) {
       if (listens.on !== 'tcp' && listens.on !== 'udp') continue;
-      if ('beside' in listens) continue;
+      if ('beside' in listens || (listens.on === 'udp' && listens.carries !== undefined)) continue;
       const hosts = given.hosts ?? config.hosts;
       const beside = listens.on === 'tcp' ? besidesOf(config, protocol.name) : [];
       const proxies = proxiesOf(given.proxyProtocol);
@@ -330,6 +337,37 @@ function plansOf(config: Config): ListenerPlan<Resources>[] {
     }
   }
   return [...plans, ...wirePlansOf(config)];
+}
+
+/** Ports for connections of many streams: one for all protocols that are spoken on them, and those that some have besides. */
+function muxPlansOf(config: Config): ListenerPlan<Resources>[] {
+  const inside = PROTOCOLS.flatMap((protocol) => {
+    const given = config.protocols[protocol.name] ?? {};
+    if (given.enabled === false || given.tls?.enabled === false) return [];
+    const limits = limitsOf(config, protocol.name);
+    return protocol.listens.flatMap((listens) =>
+      listens.on === 'quic' ? [{ protocol, listens, hosts: given.hosts ?? config.hosts, port: 0, limits }] : [],
+    );
+  });
+  if (inside.length === 0) return [];
+  return PROTOCOLS.flatMap((protocol) => {
+    const given = config.protocols[protocol.name] ?? {};
+    if (given.enabled === false) return [];
+    return protocol.listens.flatMap((listens): ListenerPlan<Resources>[] => {
+      if (listens.on !== 'udp' || listens.carries === undefined) return [];
+      const plan = { protocol, listens, hosts: given.hosts ?? config.hosts, limits: limitsOf(config, protocol.name) };
+      const own = inside.filter((each) => each.listens.port !== undefined);
+      return [
+        { ...plan, port: portOf(config, protocol, listens), beside: inside },
+        ...own.map((each) => ({
+          ...plan,
+          hosts: each.hosts,
+          port: portOf(config, each.protocol, each.listens),
+          beside: [each],
+        })),
+      ];
+    });
+  });
 }
 
 function proxiesOf(entries: readonly string[] | undefined): TrustedProxies | undefined {
@@ -365,7 +403,7 @@ export interface PlannedPort {
 
 /** All ports that a configuration asks for. */
 export function plannedPorts(config: Config): PlannedPort[] {
-  const own = plansOf(config).filter(({ path }) => path === undefined);
+  const own = [...plansOf(config), ...muxPlansOf(config)].filter(({ path }) => path === undefined);
   const ports = own.map(({ protocol, listens, hosts, port }): PlannedPort => {
     return { name: protocol.name, on: listens.on === 'udp' ? 'udp' : 'tcp', hosts, port };
   });
@@ -397,7 +435,7 @@ function routesOf(
     carry: (messages, name, make) => server.carry(messages, name, make),
     guard: { accounts, hosts, origins },
     routes,
-    overTls: hsts === undefined ? null : hstsFields(hsts),
+    overTls: overTlsOf(hsts === undefined ? null : hstsFields(hsts), server),
     first: (exchange) => {
       const port = redirectToHttps ? httpsPort() : null;
       return port === null || !sentToHttps(exchange, port);
@@ -421,6 +459,26 @@ function routesOf(
     failed: (error, route, fields) => server.registry.handlerFailed(error, route, fields),
   });
 }
+
+/** What answers over TLS say beside their own: HSTS, and where HTTP/3 is spoken (RFC 7838 §3). */
+function overTlsOf(hsts: Fields | null, { standing }: Server<Resources>): () => Fields | null {
+  let known: Fields | null = null;
+  // Ports open one after the other, and the first are asked before the last.
+  let stood = -1;
+  return () => {
+    if (stood === standing.length) return known;
+    stood = standing.length;
+    const port = standing.find(({ protocol, on }) => protocol === 'http3' && on === 'quic')?.address?.port;
+    const fields = new Fields();
+    for (const [name, value] of hsts ?? []) fields.append(name, value);
+    if (port !== undefined) fields.append('alt-svc', `h3=":${port}"; ma=${ALT_SVC_SECONDS}`);
+    known = hsts === null && port === undefined ? null : fields;
+    return known;
+  };
+}
+
+/** How long clients may remember where HTTP/3 is spoken. */
+const ALT_SVC_SECONDS = 86_400;
 
 /** The listeners for tests that the configuration names, each called after what it does. */
 function wirePlansOf(config: Config): ListenerPlan<Resources>[] {
@@ -478,8 +536,13 @@ function limitsOf(config: Config, name: string): Readonly<Record<string, number>
 }
 
 function portOf(config: Config, { name }: Protocol<Resources>, listens: Listens<Resources>): number {
-  if (listens.on !== 'tcp' && listens.on !== 'udp') return 0;
   const given = config.protocols[name] ?? {};
+  if (listens.on === 'quic') {
+    if (given.tls?.port !== undefined) return given.tls.port;
+    const standing = config.ports === 'standard' ? listens.standardPort : listens.port;
+    return config.ports === 'ephemeral' ? 0 : (standing ?? 0);
+  }
+  if (listens.on !== 'tcp' && listens.on !== 'udp') return 0;
   const named = listens.on === 'udp' ? (given.udpPort ?? given.port) : given.port;
   if (named !== undefined) return named;
   if (config.ports === 'ephemeral') return 0;

@@ -8,6 +8,7 @@ import { NO_EVENTS, PIPE_BOUNDS } from './core/stream-pipe.ts';
 import type { Clock, Instant } from './core/time.ts';
 import { type Turn, Turned } from './core/turn.ts';
 import { DnsCarriers } from './exports/dns.ts';
+import { type Lookup, OwnLookup } from './looking-up.ts';
 import { type Outside, Resolver } from './protocols/dns/resolver.ts';
 import { BlockList } from './protocols/dns/resolver-blocks.ts';
 import type { Carrier, ServerPoint } from './protocols/dns/resolver-servers.ts';
@@ -34,6 +35,8 @@ const INPUT_MAX = 65_537;
 export class Resolving extends Turned implements Outside {
   readonly resolver: Resolver;
   readonly recursion: Recursion;
+  /** For what this server itself wants to know. */
+  readonly lookup: Lookup;
   private readonly turn: Turn;
   private readonly carriers: DnsCarriers;
   private readonly asker: Asker;
@@ -68,6 +71,7 @@ export class Resolving extends Turned implements Outside {
       idleMs: IDLE_MS,
     });
     this.resolver = new Resolver(settings, this, ENTROPY, (error) => turn.bug(error, 'resolver'));
+    this.lookup = new OwnLookup(this.resolver, turn, () => turn.touch(this));
     this.recursion = new Recursion({
       ask: (question) => {
         this.resolver.ask(question, turn.clock);

@@ -121,14 +121,28 @@ export function securedOf(
   return { plans: entries.map(({ plan }) => plan), policy: policyOf(entries, credentials) };
 }
 
-/** On which terms a protocol's sessions turn to TLS in the middle of a connection. */
+/** On which terms a protocol's sessions turn to TLS in the middle of a connection, or its connections begin with it. */
 export function startTlsOf(config: Config, name: string, credentials: Credentials): TlsPolicy | null {
   const given = config.protocols[name] ?? {};
   const protocol = PROTOCOLS.find((each) => each.name === name);
+  if (protocol?.listens.some((each) => each.on === 'udp' && each.carries !== undefined) === true)
+    return policyOf(muxEntries(config), credentials);
   const listens = protocol?.listens.find(({ on }) => on === 'tcp');
   if (protocol === undefined || listens === undefined || given.tls?.enabled === false) return null;
   const plan = { protocol, listens, hosts: [], port: 0 };
   return policyOf([{ plan, settings: given.tls ?? {}, alpn: null }], credentials);
+}
+
+/** What is spoken on connections of many streams. */
+function muxEntries(config: Config): Entry[] {
+  return PROTOCOLS.flatMap((protocol) => {
+    const given = config.protocols[protocol.name] ?? {};
+    return protocol.listens.flatMap((listens): Entry[] => {
+      if (listens.on !== 'quic') return [];
+      const plan = { protocol, listens, hosts: [], port: 0 };
+      return [{ plan, settings: given.tls ?? {}, alpn: listens.alpn }];
+    });
+  });
 }
 
 function policyOf(entries: readonly Entry[], { identities, clientCertificates, keyLog }: Credentials): TlsPolicy {

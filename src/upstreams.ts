@@ -12,6 +12,7 @@ import type { Turn } from './core/turn.ts';
 import { GrpcConnection } from './exports/grpc.ts';
 import { GraphqlUpstream } from './graphql-upstream.ts';
 import { graphqlUpstream } from './protocols/graphql/server-upstream.ts';
+import { baseOf, readDocument } from './protocols/openapi/read-document.ts';
 import { describeOpenapi, type RestCarrier } from './protocols/openapi/server-upstream.ts';
 import { describeSoap, type SoapCarrier } from './protocols/soap/server-upstream.ts';
 import { type LoadDocument, loadWsdl } from './protocols/soap/wsdl-documents.ts';
@@ -123,8 +124,8 @@ export class Upstreams {
     const forwarding = new Forwarding(metadata);
     const document = await asker.ask(at, { fields, bytesMax: DOCUMENT_BYTES_MAX, withinMs: ASK_MS, ...trust });
     if (document.status !== 200) throw new Error(`${at} answered with status ${document.status}`);
-    const text = document.body.toString();
-    const base = baseOf(text, at);
+    const read = await readDocument(document.body.toString());
+    const base = baseOf(read, at);
     const carrier: RestCarrier = {
       async ask(method, target, own, body, call) {
         const waitMs = Math.min(CALL_MS, msLeft(call));
@@ -144,7 +145,7 @@ export class Upstreams {
         return { status, text: answer.toString() };
       },
     };
-    return describeOpenapi(text, name, carrier);
+    return describeOpenapi(read, name, carrier);
   }
 
   private async soap(plan: UpstreamPlan, at: string, trust: Trust): Promise<Described> {
@@ -221,16 +222,4 @@ function describedOver(service: Service, { carrier }: GrpcConnection, forwarding
   for (const [name, method] of service.methods)
     (own.methods as Map<string, unknown>).set(name, { ...method, service: own });
   return { service: own, handlers };
-}
-
-/** Where the paths of a document lie: its first server, or where it came from. */
-function baseOf(text: string, at: string): string {
-  let given = '';
-  try {
-    const { servers } = JSON.parse(text) as { servers?: { url?: unknown }[] };
-    given = typeof servers?.[0]?.url === 'string' ? servers[0].url : '';
-  } catch {
-    // Whoever reads the document tells of it.
-  }
-  return new URL(given === '' ? '/' : given, at).href.replace(/\/$/, '');
 }

@@ -12,7 +12,7 @@ export function urlsOf(standing: readonly Standing[], config: Config): Record<st
   for (const { protocol, on, address, path } of standing) {
     // The datagrams of Lines are what `udp:` means; others go by both names.
     const name = NAMES[protocol] ?? protocol;
-    const scheme = on === 'tls' ? TLS_SCHEMES[protocol] : undefined;
+    const scheme = on === 'tls' ? TLS_SCHEMES[protocol] : on === 'quic' ? QUIC_SCHEMES[protocol] : undefined;
     const key =
       scheme !== undefined
         ? scheme
@@ -51,10 +51,14 @@ const TLS_SCHEMES: Readonly<Record<string, string>> = {
   dns: 'dot',
 };
 
+/** What a listener over QUIC goes by. */
+const QUIC_SCHEMES: Readonly<Record<string, string>> = { http3: 'http3', dns: 'doq' };
+
 /** The scheme that clients of a listener use: the protocol's own where it has one. */
 export function urlOf(protocol: string, on: Standing['on'], { host, port }: Address): string {
   const plain = protocol === 'lines' || protocol === 'shared' || protocol.startsWith('wire-');
-  const secured = on === 'tls' ? (TLS_SCHEMES[protocol] ?? 'tls') : null;
+  const secured =
+    on === 'tls' ? (TLS_SCHEMES[protocol] ?? 'tls') : on === 'quic' ? (protocol === 'dns' ? 'doq' : 'https') : null;
   const scheme = secured ?? (on === 'udp' ? 'udp' : plain ? 'tcp' : (NAMES[protocol] ?? protocol));
   return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -34,7 +34,7 @@ export interface WebOptions<Resources> {
   /** Asked before anything else of those who come under a name of this server: false when it has answered. */
   readonly first?: (exchange: Exchange) => boolean;
   /** Fields that answers over TLS have beside their own. */
-  readonly overTls?: Fields | null;
+  readonly overTls?: () => Fields | null;
 }
 
 /** All routes as one handler. Throws a RangeError when two are the same: a user's may not take a protocol's place. */
@@ -45,7 +45,7 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
     prefers,
     admit: (exchange, anyone, enter) => {
       if (options.first !== undefined && guard.check(exchange) === null && !options.first(exchange)) return false;
-      return admit(guard, exchange, anyone, options.overTls ?? null, enter);
+      return admit(guard, exchange, anyone, options.overTls?.() ?? null, enter);
     },
   });
   for (const protocol of protocols) {
@@ -102,9 +102,14 @@ function enters(exchange: Exchange, answer: Caller | Refusal): boolean {
   return true;
 }
 
+/** The last two that were put together: nearly all answers have the same. */
+let last = { one: new Fields(), other: new Fields(), all: new Fields() };
+
 function both(one: Fields, other: Fields): Fields {
+  if (last.one === one && last.other === other) return last.all;
   const all = new Fields();
   all.list.push(...one.list, ...other.list);
+  last = { one, other, all };
   return all;
 }
 

@@ -82,6 +82,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'resources/services/',
     ],
   ],
+  ['lab/', ['bytes/', 'core/', 'sim/', 'protocols/', 'lab/']],
   ['transfer/', ['bytes/', 'core/', 'formats/', 'transports/', 'protocols/', 'exports/', 'transfer/']],
   [
     'cli/',
@@ -99,6 +100,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'control/',
       'security/',
       'transfer/',
+      'lab/',
       'cli/',
       'portico.ts',
       'secured.ts',

@@ -41,10 +41,11 @@ export async function order(flags: PlaceFlags, what: string, fields: OrderFields
   return orders(flags, (give) => give(what, fields));
 }
 
-/** Gives orders one after another, to the same server or store. */
+/** Gives orders one after another, to the same server or store; `live`: only to a server that runs. */
 export async function orders<Value>(
   flags: PlaceFlags,
   steps: (give: (what: string, fields?: OrderFields) => Promise<OrderFields>) => Promise<Value>,
+  { live = false }: { readonly live?: boolean } = {},
 ): Promise<Value> {
   const config = await configOf(flags);
   const path = controlPath(config);
@@ -52,6 +53,7 @@ export async function orders<Value>(
     config.storage === 'sqlite' ? lockHolder(config.data) !== null : typeof path === 'string' && existsSync(path);
   if (!runs && config.storage === 'memory')
     fail('no server runs here, and what is in memory is gone with it; start one with portico up', EXIT.unavailable);
+  if (!runs && live) fail('no server runs here; start one with portico up', EXIT.unavailable);
   if (!runs) return atStore(config, steps);
   if (path instanceof Error) return fail(`a server runs on ${config.data}, but ${path.message}`, EXIT.unavailable);
   const turn = controlTurn();

@@ -123,7 +123,7 @@ export class Tour {
     const { status, own } = this.plan;
     const { portico, native } = status;
     yield { step: 'server', own, portico, native, filter: this.filter };
-    for (const stop of STOPS) yield await this.orRefused(stop, 'subscribe', this.subscribe(stop));
+    for (const stop of STOPS) if (stop.subscribes) yield await this.orRefused(stop, 'subscribe', this.subscribe(stop));
     for (const stop of this.publishers) yield await this.orRefused(stop, 'publish', this.publish(stop));
     const { published, missing, refused } = this;
     yield { step: 'end', published, missing, refused };

@@ -6,6 +6,7 @@ import type { Direction } from '../core/tap.ts';
 import { connect } from '../exports/websocket.ts';
 import type { TurnLoop } from '../server/turn.ts';
 import type { Channel, Place, Shown } from './channel.ts';
+import { callsChannel } from './channel-calls.ts';
 import { authorityOf, credentialsOf, httpChannel, pathOf } from './channel-http.ts';
 import { linesChannel } from './channel-lines.ts';
 import { mqttChannel } from './channel-mqtt.ts';
@@ -28,6 +29,8 @@ export interface Stop {
   readonly listener: { readonly protocol: string; readonly on: 'tcp' | 'udp' };
   readonly scheme: string;
   readonly publishes: boolean;
+  /** It can be told of what is published as that happens. */
+  readonly subscribes: boolean;
   /** How a publisher knows that the message is taken; false where the protocol does not tell. */
   readonly acknowledges: boolean;
   /** There is a connection that the server's inspector looks into. */
@@ -36,7 +39,7 @@ export interface Stop {
 }
 
 const HTTP = { protocol: 'http1', on: 'tcp' } as const;
-const COMMON = { publishes: true, acknowledges: true, isConnection: true } as const;
+const COMMON = { publishes: true, subscribes: true, acknowledges: true, isConnection: true } as const;
 
 export const STOPS: readonly Stop[] = [
   {
@@ -97,6 +100,31 @@ export const STOPS: readonly Stop[] = [
     scheme: 'udp',
     isConnection: false,
     open: (place, turn, sees) => udpChannel(place, turn, (port, make) => watched(port, make, sees)),
+  },
+  {
+    ...COMMON,
+    name: 'grpc',
+    title: 'gRPC over HTTP/2: a call to publish, a stream of answers to read',
+    listener: HTTP,
+    scheme: 'grpc',
+    open: callsChannel,
+  },
+  {
+    ...COMMON,
+    name: 'graphql',
+    title: 'GraphQL: a mutation to publish, a subscription over server-sent events',
+    listener: HTTP,
+    scheme: 'graphql',
+    open: callsChannel,
+  },
+  {
+    ...COMMON,
+    name: 'soap',
+    title: 'SOAP: an envelope to publish; it has no way to be told',
+    listener: HTTP,
+    scheme: 'soap',
+    subscribes: false,
+    open: callsChannel,
   },
 ];
 

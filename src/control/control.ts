@@ -138,7 +138,7 @@ class ControlHouse implements ControlHost {
     await empty;
   }
 
-  // ---- PipeEvents --------------------------------------------------------------------------------------------------
+  // ---- ConnectionEvents --------------------------------------------------------------------------------------------------
 
   faulted(_pipe: StreamPipe, _fault: Fault): void {}
 

@@ -11,13 +11,24 @@ export interface DatagramPort {
   /**
    * Sends `bytes[start..end)`, cut into datagrams of `segment` bytes (the last may be shorter); 0 sends one. `local` picks
    * the address that it leaves from where the port has several. The bytes are copied or sent before it returns.
-   * False when `room` does not suffice: nothing was sent then.
+   * False when `room` does not suffice: nothing was sent then. `ecn` is the codepoint that they are marked with where the port
+   * has `ecn`; none when absent.
    */
-  send(to: Address, local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean;
+  send(
+    to: Address,
+    local: Address | null,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segment: number,
+    ecn?: number,
+  ): boolean;
   /** How many more bytes may be sent in this turn. */
   readonly room: number;
   /** Whether ECN marks are seen and set. */
   readonly ecn: boolean;
+  /** Datagrams that are too long for the path are lost rather than sent in fragments. */
+  readonly isWhole?: boolean;
   /** On the turn's list, so that the session's deadline is read again. */
   touch(): void;
   /** Closes the port; `lost` follows. */

@@ -2,13 +2,15 @@
 // WebSocket. It knows no frames and no protocol above.
 //
 // Such a stream has no half-close: the peer's close ends both ways once what it sent before was consumed.
+
 import { giveBack } from '../bytes/pool.ts';
+import type { ConnectionEvents } from './connection.ts';
 import type { Fault } from './fault.ts';
 import { faultTable } from './fault.ts';
 import type { MessageSession, Messages } from './messages.ts';
 import type { Peer } from './peer.ts';
 import { type Cause, ENDED, HANDSHAKE, type Pipe, RESET, type Session, type Why } from './pipe.ts';
-import { type PipeBounds, type PipeEvents, StreamPipe } from './stream-pipe.ts';
+import { type PipeBounds, StreamPipe } from './stream-pipe.ts';
 import { type Clock, type Instant, NEVER } from './time.ts';
 import type { Turn } from './turn.ts';
 
@@ -46,7 +48,7 @@ class MessagePipe extends StreamPipe {
   /** The messages are gone: what the peer sent may still be consumed. */
   private gone = false;
 
-  constructor(turn: Turn, messages: Messages, bounds: PipeBounds, events: PipeEvents) {
+  constructor(turn: Turn, messages: Messages, bounds: PipeBounds, events: ConnectionEvents) {
     super(turn, peerOf(messages), bounds, events);
     this.messages = messages;
   }
@@ -219,7 +221,7 @@ export function messagePipe(
   turn: Turn,
   messages: Messages,
   bounds: PipeBounds,
-  events: PipeEvents,
+  events: ConnectionEvents,
   make: (pipe: Pipe) => Session,
 ): MessageSession {
   return carryPipe(turn, messages, bounds, events, make).session;
@@ -230,7 +232,7 @@ export function carryPipe(
   turn: Turn,
   messages: Messages,
   bounds: PipeBounds,
-  events: PipeEvents,
+  events: ConnectionEvents,
   make: (pipe: Pipe) => Session,
 ): { readonly session: MessageSession; readonly pipe: StreamPipe } {
   const pipe = new MessagePipe(turn, messages, bounds, events);

@@ -1,10 +1,13 @@
 // Many streams over one connection, and datagrams beside them: QUIC, and HTTP/2 as its own streams see it.
+import type { Caller } from './caller.ts';
 import type { Fault } from './fault.ts';
 import type { Peer } from './peer.ts';
 import type { Cause, Pipe, Session, Why } from './pipe.ts';
 import type { Clock, Instant } from './time.ts';
 
 export interface Mux {
+  /** Of the connection, among all of this process. */
+  readonly id: number;
   readonly peer: Peer;
   /** A new stream of ours, with `session` on it, or null while the peer allows no more: `mayOpen` follows. */
   open(oneWay: boolean, session: (pipe: Pipe) => Session): Pipe | null;
@@ -13,6 +16,8 @@ export interface Mux {
   /** 0 when the peer takes none. */
   readonly datagramMax: number;
   close(fault: Fault): void;
+  /** Tells the server on whose behalf this is open: it is asked to leave (`REVOKED`) once that caller no longer stands. */
+  signedIn(caller: Caller): void;
 }
 
 export interface MuxSession {

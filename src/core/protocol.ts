@@ -1,5 +1,6 @@
 // What a protocol's folder gives to the server: one value that says what it speaks, over what, within which bounds.
 import type { AccessLog } from './access.ts';
+import type { Connections } from './connection.ts';
 import type { DatagramPort, DatagramSession } from './datagram.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
 import type { Faults } from './fault.ts';
@@ -22,6 +23,13 @@ export interface Alternative {
   make(pipe: Pipe): Session;
 }
 
+/** Who is spoken to over a connection of many streams: the one that the client names by ALPN (RFC 7301). */
+export interface MuxChoice {
+  readonly name: string;
+  readonly alpn: string;
+  make(mux: Mux): MuxSession;
+}
+
 /** What a protocol is given when it is brought up on a server with resources of type `Resources`. */
 export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly resources: Resources;
@@ -40,6 +48,10 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly software: string;
   /** Who else is spoken to on this listener, when a client's first bytes say so: the session hands its pipe over. */
   readonly alternatives?: readonly Alternative[];
+  /** Over a port of datagrams with connections of many streams, who is spoken to on them, by preference. */
+  readonly muxes?: readonly MuxChoice[];
+  /** Where such connections are let in and counted. */
+  readonly connections?: Connections;
   /** On which terms a session may turn to TLS in the middle (`pipe.secure`); null where there is no TLS. */
   readonly startTls?: TlsPolicy | null;
   /** What the configuration says of this protocol beside its limits, as its own schema has checked it. */
@@ -83,9 +95,18 @@ export type Listens<Resources> =
       readonly on: 'udp';
       readonly port: number;
       readonly standardPort: number;
+      /** Connections of many streams, always with TLS: those who listen on `quic` are spoken to on them. */
+      readonly carries?: 'quic';
       datagrams(port: DatagramPort, host: Host<Resources>): DatagramSession;
     }
-  | { readonly on: 'quic'; readonly alpn: string; mux(mux: Mux, host: Host<Resources>): MuxSession }
+  | {
+      readonly on: 'quic';
+      readonly alpn: string;
+      /** A port for it alone, beside the one for all. */
+      readonly port?: number;
+      readonly standardPort?: number;
+      mux(mux: Mux, host: Host<Resources>): MuxSession;
+    }
   | HttpListens<Resources>
   | SocketListens<Resources>
   | {

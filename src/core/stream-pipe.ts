@@ -7,6 +7,7 @@ import { KeptBytes } from '../bytes/kept.ts';
 import { giveBack } from '../bytes/pool.ts';
 import { ByteWriter, type Taken } from '../bytes/writer.ts';
 import type { Caller } from './caller.ts';
+import { type Connection, type ConnectionEvents, nextConnectionId } from './connection.ts';
 import type { Fault } from './fault.ts';
 import type { Peer } from './peer.ts';
 import {
@@ -51,13 +52,7 @@ export const PIPE_BOUNDS: PipeBounds = {
   lingerMs: 2_000,
 };
 
-/** Told of what happens to pipes: the server's logs, metrics and accounts. */
-export interface PipeEvents {
-  faulted(pipe: StreamPipe, fault: Fault): void;
-  closed(pipe: StreamPipe, cause: Cause, wire: number): void;
-}
-
-export const NO_EVENTS: PipeEvents = { faulted() {}, closed() {} };
+export const NO_EVENTS: ConnectionEvents = { faulted() {}, closed() {} };
 
 /** Shared pieces up to this size are copied: cheaper than one more piece in a gathered write. */
 const SHARE_LEAST = 2_048;
@@ -95,10 +90,8 @@ const EMPTY_AWAITED = 2;
 /** Of all pipes that have nothing to give back; nothing is put there. */
 const NO_STORAGE: Buffer[] = [];
 
-let lastId = 0;
-
-export abstract class StreamPipe extends Turned implements Pipe {
-  readonly id = ++lastId;
+export abstract class StreamPipe extends Turned implements Pipe, Connection {
+  readonly id = nextConnectionId();
   peer: Peer;
   readonly out: ByteWriter;
   readonly bounds: PipeBounds;
@@ -112,7 +105,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   sentBytes = 0;
 
   protected readonly turn: Turn;
-  private readonly events: PipeEvents;
+  private readonly events: ConnectionEvents;
   private session: Session = UNBORN;
   private input = READING;
   private output = OPEN;
@@ -153,7 +146,7 @@ export abstract class StreamPipe extends Turned implements Pipe {
   /** The server takes no input for now, whatever the session wants. */
   private throttled = false;
 
-  constructor(turn: Turn, peer: Peer, bounds: PipeBounds, events: PipeEvents) {
+  constructor(turn: Turn, peer: Peer, bounds: PipeBounds, events: ConnectionEvents) {
     super();
     this.turn = turn;
     this.peer = peer;

@@ -75,9 +75,9 @@ export class Calls implements Native {
     return errno > 0 ? -errno : -EIO;
   }
 
-  datagrams(octets: Uint8Array, port: number, bufferBytes: number): NativeDatagrams | number {
+  datagrams(octets: Uint8Array, port: number, bufferBytes: number, joined: boolean): NativeDatagrams | number {
     this.sockets ??= new DatagramCalls(this.ffi);
-    return this.sockets.open(octets, port, bufferBytes);
+    return this.sockets.open(octets, port, bufferBytes, joined);
   }
   private sockets: DatagramCalls | null = null;
 

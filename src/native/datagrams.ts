@@ -15,8 +15,20 @@ const SOCK_DGRAM = 2 | 0o4000 | 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
+const IPPROTO_IP = 0;
+const IP_TOS = 1;
+const IP_RECVTOS = 13;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+/** Sets "do not fragment" and believes nobody who says what fits. */
+const PMTUDISC_PROBE = 3;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const IPV6_RECVTCLASS = 66;
+const IPV6_TCLASS = 67;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+const UDP_GRO = 104;
 const MSG_DONTWAIT = 0x40;
 const EAGAIN = 11;
 const EIO = 5;
@@ -26,10 +38,18 @@ const ADDRESS_BYTES = 32;
 /** struct mmsghdr on 64 bits. */
 const HEADER_BYTES = 64;
 const IOVEC_BYTES = 16;
-/** Of one direction: the headers, the vectors, the addresses, then the datagrams. */
+/** Control messages of one: a segment's size and a mark, 24 octets each; struct cmsghdr has 16. */
+const CONTROL_BYTES = 64;
+const CMSG_BYTES = 24;
+const CMSG_HEAD = 16;
+/** Of one direction: the headers, the vectors, the addresses, the control messages, then the datagrams. */
 const VECTORS_AT = BATCH * HEADER_BYTES;
 const ADDRESSES_AT = VECTORS_AT + BATCH * IOVEC_BYTES;
-const DATA_AT = ADDRESSES_AT + BATCH * ADDRESS_BYTES;
+const CONTROLS_AT = ADDRESSES_AT + BATCH * ADDRESS_BYTES;
+const DATA_AT = CONTROLS_AT + BATCH * CONTROL_BYTES;
+/** What the kernel cuts of one call: so many segments, all of them no longer than a datagram may be. */
+const SEGMENTS_MAX = 64;
+const SEGMENTED_BYTES_MAX = 65_000;
 const BLOCK_BYTES = DATA_AT + BATCH * DATAGRAM_BYTES_MAX;
 const HANDLE_BYTES = 512;
 
@@ -79,8 +99,11 @@ export class DatagramCalls {
     return errno > 0 ? errno : EIO;
   }
 
-  /** Opens a socket at an address of 4 or 16 octets, or answers the negative error number. */
-  open(octets: Uint8Array, port: number, bufferBytes: number): NativeDatagrams | number {
+  /**
+   * Opens a socket at an address of 4 or 16 octets, or answers the negative error number. `joined`: rows of datagrams from one
+   * sender may come as one (GRO), marks of ECN are told, and none is sent in fragments.
+   */
+  open(octets: Uint8Array, port: number, bufferBytes: number, joined: boolean): NativeDatagrams | number {
     if ((octets.length !== 4 && octets.length !== 16) || !Number.isInteger(port) || port < 0 || port > 0xffff)
       return -22;
     const family = octets.length === 4 ? AF_INET : AF_INET6;
@@ -90,6 +113,13 @@ export class DatagramCalls {
     if (family === AF_INET6) this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     this.setOption(fd, SOL_SOCKET, SO_RCVBUF, bufferBytes);
     this.setOption(fd, SOL_SOCKET, SO_SNDBUF, bufferBytes);
+    if (joined) {
+      this.setOption(fd, SOL_UDP, UDP_GRO, 1);
+      const isFour = family === AF_INET;
+      const level = isFour ? IPPROTO_IP : IPPROTO_IPV6;
+      this.setOption(fd, level, isFour ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
+      this.setOption(fd, level, isFour ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, PMTUDISC_PROBE);
+    }
     const view = new Uint8Array(this.scratch);
     const size = writeAddress(view, 0, octets, port);
     if (functions.bind(fd, this.scratchPointer, size) !== 0) {
@@ -99,7 +129,7 @@ export class DatagramCalls {
     }
     new DataView(this.scratch).setUint32(48, ADDRESS_BYTES, true);
     functions.getsockname(fd, this.scratchPointer, this.scratchPointer + 48n);
-    return new NativeDatagrams(this, fd, (view[2]! << 8) | view[3]!);
+    return new NativeDatagrams(this, fd, (view[2]! << 8) | view[3]!, family, joined);
   }
 
   private setOption(fd: number, level: number, option: number, value: number): void {
@@ -143,6 +173,17 @@ class Block {
   dataAt(index: number): number {
     return DATA_AT + index * DATAGRAM_BYTES_MAX;
   }
+
+  /** Where the control messages of one lie, and how long they are. */
+  control(index: number, size: number): void {
+    const header = index * HEADER_BYTES;
+    this.view.setBigUint64(
+      header + 32,
+      size === 0 ? 0n : this.pointer + BigInt(CONTROLS_AT + index * CONTROL_BYTES),
+      true,
+    );
+    this.view.setUint32(header + 40, size, true);
+  }
 }
 
 export class NativeDatagrams {
@@ -156,16 +197,23 @@ export class NativeDatagrams {
   private callback = 0n;
   private events = 0;
   private open = true;
+  private readonly family: number;
+  private readonly joined: boolean;
+  /** The kernel cuts rows of segments (GSO); false once it would not. */
+  private cuts = true;
   /** How many wait to be sent. */
   waiting = 0;
 
-  constructor(calls: DatagramCalls, fd: number, port: number) {
+  constructor(calls: DatagramCalls, fd: number, port: number, family: number, joined: boolean) {
+    this.family = family;
+    this.joined = joined;
     this.calls = calls;
     this.fd = fd;
     this.port = port;
     this.came = new Block(calls.ffi);
     this.goes = new Block(calls.ffi);
     this.handlePointer = calls.ffi.getRawPointer(this.handle);
+    if (joined) for (let index = 0; index < BATCH; index++) this.came.control(index, CONTROL_BYTES);
   }
 
   /** Calls when there is something to receive, or, after a `flush` that left some, room again. It must not throw. */
@@ -189,7 +237,10 @@ export class NativeDatagrams {
     if (!this.open) return 0;
     const { view, pointer } = this.came;
     // The kernel writes how long each address is.
-    for (let index = 0; index < this.received; index++) view.setUint32(index * HEADER_BYTES + 8, ADDRESS_BYTES, true);
+    for (let index = 0; index < this.received; index++) {
+      view.setUint32(index * HEADER_BYTES + 8, ADDRESS_BYTES, true);
+      if (this.joined) view.setUint32(index * HEADER_BYTES + 40, CONTROL_BYTES, true);
+    }
     const count = this.calls.functions.recvmmsg(this.fd, pointer, BATCH, MSG_DONTWAIT, 0n);
     this.received = Math.max(0, count);
     return this.received;
@@ -207,6 +258,33 @@ export class NativeDatagrams {
 
   lengthOf(index: number): number {
     return this.came.view.getUint32(index * HEADER_BYTES + 56, true);
+  }
+
+  /** How long each datagram of a row is that came as one; 0 where it is one. */
+  segmentOf(index: number): number {
+    const at = this.controlOf(index, SOL_UDP, UDP_GRO);
+    return at < 0 ? 0 : this.came.view.getUint16(at, true);
+  }
+
+  /** The codepoint of ECN that it came with; -1 where the kernel does not tell. */
+  ecnOf(index: number): number {
+    const isFour = this.family === AF_INET;
+    const at = this.controlOf(index, isFour ? IPPROTO_IP : IPPROTO_IPV6, isFour ? IP_TOS : IPV6_TCLASS);
+    return at < 0 ? -1 : this.came.bytes[at]! & 3;
+  }
+
+  private controlOf(index: number, level: number, type: number): number {
+    if (!this.joined) return -1;
+    const { view } = this.came;
+    const from = CONTROLS_AT + index * CONTROL_BYTES;
+    const to = from + Math.min(CONTROL_BYTES, view.getUint32(index * HEADER_BYTES + 40, true));
+    for (let at = from; at + CMSG_HEAD < to; ) {
+      if (view.getInt32(at + 8, true) === level && view.getInt32(at + 12, true) === type) return at + CMSG_HEAD;
+      const size = view.getUint32(at, true);
+      if (size < CMSG_HEAD) break;
+      at += (size + 7) & ~7;
+    }
+    return -1;
   }
 
   /** Where the sockaddr of the `index`-th begins in `bytes`. */
@@ -236,6 +314,54 @@ export class NativeDatagrams {
     return true;
   }
 
+  /** The same for a row of datagrams of `segment` octets, the last of which may be shorter, and for a mark of ECN. */
+  sendRow(
+    octets: Uint8Array,
+    port: number,
+    from: Uint8Array,
+    start: number,
+    end: number,
+    segment: number,
+    ecn: number,
+  ): boolean {
+    const segments = Math.max(1, Math.min(SEGMENTS_MAX, Math.floor(SEGMENTED_BYTES_MAX / segment)));
+    const step = this.cuts ? segments * segment : segment;
+    for (let at = start; at < end; at += step) {
+      const to = Math.min(end, at + step);
+      if (!this.put(from, at, to)) return at > start;
+      const index = this.waiting;
+      const size = writeAddress(this.goes.bytes, this.addressOf(index), octets, port);
+      this.goes.view.setUint32(index * HEADER_BYTES + 8, size, true);
+      this.mark(index, to - at > segment ? segment : 0, ecn);
+      this.waiting++;
+    }
+    return true;
+  }
+
+  private mark(index: number, segment: number, ecn: number): void {
+    const { view } = this.goes;
+    let at = CONTROLS_AT + index * CONTROL_BYTES;
+    const from = at;
+    if (segment > 0) {
+      view.setBigUint64(at, BigInt(CMSG_HEAD + 2), true);
+      view.setInt32(at + 8, SOL_UDP, true);
+      view.setInt32(at + 12, UDP_SEGMENT, true);
+      view.setUint16(at + CMSG_HEAD, segment, true);
+      at += CMSG_BYTES;
+    }
+    if (ecn > 0) {
+      const isFour = this.family === AF_INET;
+      view.setBigUint64(at, BigInt(CMSG_HEAD + 4), true);
+      view.setInt32(at + 8, isFour ? IPPROTO_IP : IPPROTO_IPV6, true);
+      view.setInt32(at + 12, isFour ? IP_TOS : IPV6_TCLASS, true);
+      view.setInt32(at + CMSG_HEAD, ecn, true);
+      at += CMSG_BYTES;
+    }
+    this.goes.control(index, at - from);
+    this.hasControls ||= at > from;
+  }
+  private hasControls = false;
+
   private put(from: Uint8Array, start: number, end: number): boolean {
     const size = end - start;
     if (!this.open || size > DATAGRAM_BYTES_MAX) return false;
@@ -243,6 +369,7 @@ export class NativeDatagrams {
     if (this.waiting === BATCH) return false;
     const at = this.goes.dataAt(this.waiting);
     const { bytes, view } = this.goes;
+    if (this.hasControls) view.setUint32(this.waiting * HEADER_BYTES + 40, 0, true);
     if (size > 96) bytes.set(from.subarray(start, end), at);
     else for (let index = 0; index < size; index++) bytes[at + index] = from[start + index]!;
     // Its upper half is never written to.
@@ -256,10 +383,16 @@ export class NativeDatagrams {
     while (this.open && done < this.waiting) {
       const at = this.goes.pointer + BigInt(done * HEADER_BYTES);
       const sent = this.calls.functions.sendmmsg(this.fd, at, this.waiting - done, MSG_DONTWAIT);
-      if (sent > 0) done += sent;
-      else if (this.calls.errno() === EAGAIN) break;
+      if (sent > 0) {
+        done += sent;
+        continue;
+      }
+      const errno = this.calls.errno();
+      if (errno === EAGAIN) break;
+      // What sends it there does not cut rows: from now on they are sent one by one.
+      if (errno === EIO && this.goes.view.getUint32(done * HEADER_BYTES + 40, true) > 0) this.cuts = false;
       // The first cannot be sent at all (a route that is gone, a port that refused): it is dropped, as datagrams may be.
-      else done++;
+      done++;
     }
     if (done < this.waiting && done > 0) this.keep(done);
     else if (done > 0) this.waiting = 0;
@@ -276,6 +409,10 @@ export class NativeDatagrams {
       bytes.copyWithin(this.addressOf(to), this.addressOf(index), this.addressOf(index) + ADDRESS_BYTES);
       view.setBigUint64(VECTORS_AT + to * IOVEC_BYTES + 8, size, true);
       view.setUint32(to * HEADER_BYTES + 8, view.getUint32(index * HEADER_BYTES + 8, true), true);
+      const control = view.getUint32(index * HEADER_BYTES + 40, true);
+      const controlAt = CONTROLS_AT + index * CONTROL_BYTES;
+      bytes.copyWithin(CONTROLS_AT + to * CONTROL_BYTES, controlAt, controlAt + control);
+      this.goes.control(to, control);
     }
     this.waiting -= done;
   }

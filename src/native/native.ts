@@ -16,7 +16,7 @@ export interface Native {
    */
   sendfile(socketFd: number, fileFd: number, offset: number, count: number): number;
   /** A UDP socket that takes and gives datagrams in batches, or the negative error number; null where there are none. */
-  datagrams(octets: Uint8Array, port: number, bufferBytes: number): NativeDatagrams | number | null;
+  datagrams(octets: Uint8Array, port: number, bufferBytes: number, joined: boolean): NativeDatagrams | number | null;
   /** How sockets are read and written without Node's streams; null where that is not known. */
   handles(): HandleWays | null;
 }

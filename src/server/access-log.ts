@@ -1,11 +1,11 @@
 // The log of accesses: one line a request, whatever version of HTTP it came by, and one for each connection that opens and
 // ends.
 import type { AccessLog } from '../core/access.ts';
+import type { Connection } from '../core/connection.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Log } from '../core/log.ts';
 import { addressText } from '../core/peer.ts';
 import { type Cause, ENDED } from '../core/pipe.ts';
-import type { StreamPipe } from '../core/stream-pipe.ts';
 import type { Instant } from '../core/time.ts';
 
 /** Of what a client chose, so many characters are logged. */
@@ -39,12 +39,12 @@ export class ServerAccessLog implements AccessLog {
     });
   }
 
-  opened(pipe: StreamPipe, protocol: string): void {
+  opened(pipe: Connection, protocol: string): void {
     const { peer, id: connection } = pipe;
     this.log.info('connection opened', { connection, protocol, carrier: peer.carrier, from: addressText(peer.remote) });
   }
 
-  ended(pipe: StreamPipe, cause: Cause, ms: number): void {
+  ended(pipe: Connection, cause: Cause, ms: number): void {
     const { id: connection, protocol, peer, callers, receivedBytes, sentBytes } = pipe;
     this.log.info('connection ended', {
       connection,

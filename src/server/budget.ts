@@ -3,9 +3,9 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { Connection } from '../core/connection.ts';
 import type { Log } from '../core/log.ts';
 import { OVERLOADED } from '../core/pipe.ts';
-import type { StreamPipe } from '../core/stream-pipe.ts';
 import { type Clock, type Instant, NEVER } from '../core/time.ts';
 import { type Turn, Turned } from '../core/turn.ts';
 
@@ -48,7 +48,7 @@ const CUT_GRACE_MS = 1_000;
 
 /** What the budget needs of a connection. */
 export interface Measured {
-  readonly pipe: StreamPipe;
+  readonly pipe: Connection;
   readonly protocol: string;
   /** `receivedBytes` and `sentBytes` of the pipe when memory was last measured. */
   received: number;

@@ -49,8 +49,9 @@ export function openUdpPorts(
   turn: Turn,
   session: (port: DatagramPort) => DatagramSession,
   batches?: OpenBatchSocket,
+  joined = false,
 ): Promise<OpenPort[]> {
-  return everywhere('udp', place, (host, port) => openUdp({ turn, host, port, session, batches }));
+  return everywhere('udp', place, (host, port) => openUdp({ turn, host, port, session, batches, joined }));
 }
 
 /** Opens a port on all addresses; what was opened is closed again when one of them fails. */

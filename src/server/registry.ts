@@ -1,11 +1,11 @@
 // The connections that stand: who they are, what they broke, how all of them are asked to leave. Who is let in and what
 // goes when memory runs out is decided beside it.
 import type { Caller } from '../core/caller.ts';
+import type { Connection, Connections } from '../core/connection.ts';
 import type { Fault } from '../core/fault.ts';
 import type { Log, LogFields } from '../core/log.ts';
 import { type Address, addressText, type Peer } from '../core/peer.ts';
 import { type Cause, type Pipe, REVOKED, SHUTDOWN, type Why } from '../core/pipe.ts';
-import type { PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures, Tap } from '../core/tap.ts';
 import type { Instant } from '../core/time.ts';
 import type { Turn } from '../core/turn.ts';
@@ -42,7 +42,7 @@ export interface ConnectionFigures {
 
 /** A connection that stands. */
 export interface Known {
-  readonly pipe: StreamPipe;
+  readonly pipe: Connection;
   readonly protocol: string;
   readonly openedAt: Instant;
   /** The doorkeeper let it in and counts it; false for what a session of ours opened. */
@@ -67,11 +67,11 @@ export interface ConnectionInfo {
 
 /** Told of connections that open and end. */
 export interface ConnectionLog {
-  opened(pipe: StreamPipe, protocol: string): void;
-  ended(pipe: StreamPipe, cause: Cause, ms: number): void;
+  opened(pipe: Connection, protocol: string): void;
+  ended(pipe: Connection, cause: Cause, ms: number): void;
 }
 
-export class Registry implements PipeEvents {
+export class Registry implements Connections {
   readonly figures: ConnectionFigures = { opened: 0, refused: 0, faults: 0, bugs: 0, shed: 0 };
   readonly doorkeeper: Doorkeeper;
   readonly budget: MemoryBudget;
@@ -133,7 +133,7 @@ export class Registry implements PipeEvents {
 
   /** A connection that was admitted stands. */
   opened(
-    pipe: StreamPipe,
+    pipe: Connection,
     protocol: string,
     ended: (cause: Cause) => void = () => {},
     from: Address | null = pipe.peer.remote,
@@ -156,12 +156,12 @@ export class Registry implements PipeEvents {
   }
 
   /** A connection that a session of ours opened. */
-  reached(pipe: StreamPipe): void {
+  reached(pipe: Connection): void {
     this.add(pipe, 'reach', false, () => {});
   }
 
   /** A stream within a connection. */
-  carried(pipe: StreamPipe, protocol: string): void {
+  carried(pipe: Connection, protocol: string): void {
     if (pipe.isAlive)
       this.within.set(
         pipe.id,
@@ -181,7 +181,7 @@ export class Registry implements PipeEvents {
   }
 
   private add(
-    pipe: StreamPipe,
+    pipe: Connection,
     protocol: string,
     admitted: boolean,
     ended: (cause: Cause) => void,
@@ -192,7 +192,7 @@ export class Registry implements PipeEvents {
     this.pipes.set(pipe.id, known);
   }
 
-  private know(pipe: StreamPipe, protocol: string, admitted: boolean, ended: (cause: Cause) => void): Known {
+  private know(pipe: Connection, protocol: string, admitted: boolean, ended: (cause: Cause) => void): Known {
     const openedAt = this.turn.clock.now;
     const known: Known = { pipe, protocol, openedAt, admitted, ended, from: null, received: 0, sent: 0 };
     if (pipe.protocol === '') pipe.protocol = protocol;
@@ -200,7 +200,7 @@ export class Registry implements PipeEvents {
     return known;
   }
 
-  faulted(pipe: StreamPipe, fault: Fault): void {
+  faulted(pipe: Connection, fault: Fault): void {
     this.figures.faults++;
     this.doorkeeper.failed(pipe.peer.remote, this.turn.clock.now);
     this.logRated('info', fault.id, fault.text, {
@@ -211,7 +211,7 @@ export class Registry implements PipeEvents {
     });
   }
 
-  closed(pipe: StreamPipe, cause: Cause, _wire: number): void {
+  closed(pipe: Connection, cause: Cause, _wire: number): void {
     this.within.delete(pipe.id);
     const known = this.pipes.get(pipe.id);
     if (known === undefined) return;

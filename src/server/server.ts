@@ -2,15 +2,17 @@
 
 import { randomFillSync } from 'node:crypto';
 import type { AccessLog } from '../core/access.ts';
+import type { Connections } from '../core/connection.ts';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
 import type { Log, LogFields } from '../core/log.ts';
 import { carryPipe } from '../core/message-pipe.ts';
 import type { MessageSession, Messages } from '../core/messages.ts';
+import type { Mux } from '../core/mux.ts';
 import type { Address, Peer } from '../core/peer.ts';
 import { isLoopback } from '../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, SHUTDOWN } from '../core/pipe.ts';
-import type { Alternative, Host, Listens, Protocol } from '../core/protocol.ts';
+import type { Alternative, Host, Listens, MuxChoice, Protocol } from '../core/protocol.ts';
 import type { Reach } from '../core/reach.ts';
 import { PIPE_BOUNDS, type StreamPipe } from '../core/stream-pipe.ts';
 import type { Clock, Entropy } from '../core/time.ts';
@@ -43,7 +45,7 @@ export interface ListenerPlan<Resources> {
   readonly limits?: Readonly<Record<string, number>>;
   /** Those who begin with a header of the PROXY protocol; nobody does when absent. */
   readonly proxies?: TrustedProxies | undefined;
-  /** Who else is spoken to there, when first bytes say so. */
+  /** Who else is spoken to there, when first bytes say so, or ALPN on connections of many streams. */
   readonly beside?: readonly ListenerPlan<Resources>[];
 }
 
@@ -71,9 +73,9 @@ export interface TlsPlan<Resources> {
 
 /** A listener that stands. */
 export interface Standing {
-  /** The protocol; `shared` for a port on which the first bytes choose. */
+  /** The protocol; `shared` for a port on which the first bytes choose. With TLS, or over QUIC, the first of those that ALPN chooses. */
   readonly protocol: string;
-  readonly on: 'tcp' | 'tls' | 'udp' | 'unix';
+  readonly on: 'tcp' | 'tls' | 'udp' | 'quic' | 'unix';
   readonly address: Address | null;
   readonly path: string | null;
 }
@@ -107,7 +109,7 @@ export const ENTROPY: Entropy = { fill: (into) => void randomFillSync(into) };
 type StreamListens<Resources> = Extract<Listens<Resources>, { pipe(pipe: Pipe, host: Host<Resources>): Session }>;
 
 /** What all sessions of one listener are given alike. */
-type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach' | 'leaving' | 'bug'>;
+type SharedHost<Resources> = Omit<Host<Resources>, 'clock' | 'reach' | 'leaving' | 'bug' | 'connections'>;
 
 export class Server<Resources> {
   readonly turn: TurnLoop;
@@ -242,10 +244,11 @@ export class Server<Resources> {
     return Math.max(PIPE_BOUNDS.inputMax, ...own);
   }
 
-  private async listenDatagrams({ protocol, listens, hosts, port, limits }: ListenerPlan<Resources>): Promise<void> {
+  private async listenDatagrams(plan: ListenerPlan<Resources>): Promise<void> {
+    const { protocol, listens, hosts, port } = plan;
     if (listens.on !== 'udp') return;
     const { name } = protocol;
-    const shared = this.sharedHost({ protocol, limits });
+    const shared = this.sharedHost(plan);
     const opened = await openUdpPorts(
       { name, hosts, port },
       this.turn,
@@ -254,9 +257,12 @@ export class Server<Resources> {
         return listens.datagrams(made, new SessionHost(shared, this.turn, this.registry, reach));
       },
       this.options.batches,
+      listens.carries !== undefined,
     );
     this.ports.push(...opened);
-    for (const { local } of opened) this.standing.push({ protocol: name, on: 'udp', address: local, path: null });
+    const inside = plan.beside?.find((each) => each.listens.on === 'quic')?.protocol.name;
+    const [protocolName, on] = inside === undefined ? [name, 'udp' as const] : [inside, 'quic' as const];
+    for (const { local } of opened) this.standing.push({ protocol: protocolName, on, address: local, path: null });
   }
 
   private stand(protocol: string, opened: readonly Listening[]): void {
@@ -308,9 +314,22 @@ export class Server<Resources> {
     const startTls = this.options.startTls?.(protocol.name) ?? null;
     const settings = this.options.settings?.(protocol.name);
     const bound = bindLimits(protocol.limits, limits);
-    const alternatives = beside.map((plan) => this.alternative(plan));
+    const alternatives = beside.flatMap((plan) => (plan.listens.on === 'quic' ? [] : [this.alternative(plan)]));
+    const muxes = beside.flatMap((plan) => this.muxChoices(plan));
     const given = { resources, log, software, routes, access };
-    return { ...given, limits: bound, entropy: ENTROPY, alternatives, startTls, settings };
+    return { ...given, limits: bound, entropy: ENTROPY, alternatives, muxes, startTls, settings };
+  }
+
+  private muxChoices(plan: ListenerPlan<Resources>): MuxChoice[] {
+    const { listens, protocol } = plan;
+    if (listens.on !== 'quic') return [];
+    const shared = this.sharedHost(plan);
+    const make = (mux: Mux) => {
+      const { local, remote } = mux.peer;
+      const reach = () => this.reachOf(local, OPEN_MAX, (own) => this.reaches.set(mux.id, own), this.policy, remote);
+      return listens.mux(mux, new SessionHost(shared, this.turn, this.registry, reach));
+    };
+    return [{ name: protocol.name, alpn: listens.alpn, make }];
   }
 
   private alternative(plan: ListenerPlan<Resources>): Alternative {
@@ -366,6 +385,8 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly log: Log;
   readonly software: string;
   readonly alternatives: readonly Alternative[];
+  readonly muxes: readonly MuxChoice[];
+  readonly connections: Connections;
   readonly startTls: TlsPolicy | null;
   readonly settings: unknown;
   readonly routes: ExchangeHandler;
@@ -382,6 +403,8 @@ class SessionHost<Resources> implements Host<Resources> {
     this.log = shared.log;
     this.software = shared.software;
     this.alternatives = shared.alternatives ?? [];
+    this.muxes = shared.muxes ?? [];
+    this.connections = registry;
     this.startTls = shared.startTls ?? null;
     this.settings = shared.settings;
     this.routes = shared.routes;

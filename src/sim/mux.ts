@@ -1,4 +1,6 @@
 // A simulated connection of many streams and datagrams: what QUIC offers, without QUIC.
+import type { Caller } from '../core/caller.ts';
+import { nextConnectionId } from '../core/connection.ts';
 import type { Fault } from '../core/fault.ts';
 import type { Mux, MuxSession } from '../core/mux.ts';
 import type { Peer } from '../core/peer.ts';
@@ -16,6 +18,8 @@ export interface MuxOptions extends LinkOptions {
 }
 
 export class SimulatedMux extends Turned implements Mux {
+  readonly id = nextConnectionId();
+  readonly callers: Caller[] = [];
   readonly peer: Peer = { carrier: 'simulated', remote: null, local: null, tls: null, below: null, stream: null };
   other: SimulatedMux = this;
   readonly datagramMax: number;
@@ -72,6 +76,10 @@ export class SimulatedMux extends Turned implements Mux {
       this.world.turn.touch(other);
     });
     return true;
+  }
+
+  signedIn(caller: Caller): void {
+    this.callers.push(caller);
   }
 
   close(fault: Fault): void {

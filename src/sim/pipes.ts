@@ -1,9 +1,11 @@
 // Simulated byte streams: two pipes over a link with latency, cuts of any size, stall and reset. Each chunk is overwritten
 // after the session received it, so that a session which keeps a view of its input is found out.
+
 import { giveBack } from '../bytes/pool.ts';
+import type { ConnectionEvents } from '../core/connection.ts';
 import type { Peer, TlsFacts } from '../core/peer.ts';
 import { HANDSHAKE, type Pipe, RESET, type Session } from '../core/pipe.ts';
-import { NO_EVENTS, PIPE_BOUNDS, type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
+import { NO_EVENTS, PIPE_BOUNDS, type PipeBounds, StreamPipe } from '../core/stream-pipe.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { World } from './world.ts';
 
@@ -14,7 +16,7 @@ export interface LinkOptions {
   /** Bytes that may be on their way before the sender feels it. */
   readonly window?: number;
   readonly bounds?: Partial<PipeBounds>;
-  readonly events?: PipeEvents;
+  readonly events?: ConnectionEvents;
 }
 
 /** How two ends are joined, and what a test may do to the wire. */

@@ -1,12 +1,14 @@
 // A byte stream over a TCP or Unix socket, and TLS put on it in the middle. One gathered write a turn; it does not know
 // what is said.
+
 import { connect, type Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { giveBack } from '../bytes/pool.ts';
+import type { ConnectionEvents } from '../core/connection.ts';
 import type { Carrier, Peer } from '../core/peer.ts';
 import { type Cause, ENDED, HANDSHAKE, type Pipe, RESET, type Session, UNREACHABLE } from '../core/pipe.ts';
 import type { Target } from '../core/reach.ts';
-import { type PipeBounds, type PipeEvents, StreamPipe } from '../core/stream-pipe.ts';
+import { type PipeBounds, StreamPipe } from '../core/stream-pipe.ts';
 import type { KernelFigures } from '../core/tap.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
@@ -30,7 +32,7 @@ const CONNECT_MS = 10_000;
 export interface PipeMaking {
   readonly turn: Turn;
   readonly bounds: PipeBounds;
-  readonly events: PipeEvents;
+  readonly events: ConnectionEvents;
   /** Asks the kernel about a connection by its descriptor; it may be told nothing. */
   readonly kernel?: AskKernel | undefined;
   /** How connections that come are read and written without Node's streams; absent, they are not. */

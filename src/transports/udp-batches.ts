@@ -17,15 +17,32 @@ export interface BatchSocket {
   receive(): number;
   startOf(index: number): number;
   lengthOf(index: number): number;
+  /** How long each of a row is that came as one; 0 where it is one. */
+  segmentOf(index: number): number;
+  ecnOf(index: number): number;
   addressOf(index: number): number;
   reply(index: number, from: Uint8Array, start: number, end: number): boolean;
   send(octets: Uint8Array, port: number, from: Uint8Array, start: number, end: number): boolean;
+  sendRow(
+    octets: Uint8Array,
+    port: number,
+    from: Uint8Array,
+    start: number,
+    end: number,
+    segment: number,
+    ecn: number,
+  ): boolean;
   flush(): void;
   close(): void;
 }
 
-/** Opens one at an address, or answers the negative error number. */
-export type OpenBatchSocket = (octets: Uint8Array, port: number, bufferBytes: number) => BatchSocket | number;
+/** Opens one at an address, or answers the negative error number. `joined`: rows come as one, with marks of ECN. */
+export type OpenBatchSocket = (
+  octets: Uint8Array,
+  port: number,
+  bufferBytes: number,
+  joined: boolean,
+) => BatchSocket | number;
 
 /** Batches that are taken before others have their turn. */
 const BATCHES_MAX = 16;
@@ -36,7 +53,8 @@ const ROOM = 1_048_576;
 
 export class BatchPort extends Turned implements DatagramPort {
   readonly local: Address;
-  readonly ecn = false;
+  readonly ecn: boolean;
+  readonly isWhole: boolean;
   private readonly turn: Turn;
   private readonly socket: BatchSocket;
   private readonly session: DatagramSession;
@@ -49,8 +67,15 @@ export class BatchPort extends Turned implements DatagramPort {
   private readonly lastOctets = new Uint8Array(16);
   private lastSize = 0;
 
-  constructor(turn: Turn, socket: BatchSocket, host: string, session: (port: DatagramPort) => DatagramSession) {
+  constructor(
+    turn: Turn,
+    socket: BatchSocket,
+    host: string,
+    joined: boolean,
+    session: (port: DatagramPort) => DatagramSession,
+  ) {
     super();
+    this.ecn = this.isWhole = joined;
     this.turn = turn;
     this.socket = socket;
     this.local = { host, port: socket.port };
@@ -67,11 +92,24 @@ export class BatchPort extends Turned implements DatagramPort {
     return this.alive ? this.left : 0;
   }
 
-  send(to: Address, _local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean {
+  send(
+    to: Address,
+    _local: Address | null,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segment: number,
+    ecn = 0,
+  ): boolean {
     if (!this.alive || end - start > this.left) return false;
     this.left -= end - start;
     // Room comes back with the turn's end.
     if (this.from === null) this.turn.touch(this);
+    if (this.ecn && end > start) {
+      const octets = this.octetsFor(to);
+      const each = segment === 0 ? end - start : segment;
+      return octets !== null && this.socket.sendRow(octets, to.port, bytes, start, end, each, ecn);
+    }
     const step = segment === 0 ? Math.max(1, end - start) : segment;
     for (let at = start; at < end || at === start; at += step)
       if (!this.sendOne(to, bytes, at, Math.min(end, at + step))) return at > start;
@@ -80,9 +118,20 @@ export class BatchPort extends Turned implements DatagramPort {
 
   private sendOne(to: Address, bytes: Uint8Array, start: number, end: number): boolean {
     if (to === this.from) return this.socket.reply(this.index, bytes, start, end);
-    const octets = octetsOf(to.host, this.local.host.includes(':'));
+    const octets = this.octetsFor(to);
     return octets !== null && this.socket.send(octets, to.port, bytes, start, end);
   }
+
+  /** Most go to whom the one before went to. */
+  private octetsFor({ host }: Address): Uint8Array | null {
+    if (host !== this.toHost) {
+      this.toHost = host;
+      this.toOctets = octetsOf(host, this.local.host.includes(':'));
+    }
+    return this.toOctets;
+  }
+  private toHost = '';
+  private toOctets: Uint8Array | null = null;
 
   touch(): void {
     this.turn.touch(this);
@@ -137,18 +186,22 @@ export class BatchPort extends Turned implements DatagramPort {
   private receiveOne(index: number, clock: Clock): void {
     const { socket } = this;
     const start = socket.startOf(index);
+    const end = start + socket.lengthOf(index);
     this.index = index;
     this.from = this.addressAt(socket.addressOf(index));
+    if (!this.ecn) {
+      this.give(start, end, ECN_UNKNOWN, clock);
+      return;
+    }
+    const ecn = socket.ecnOf(index);
+    const step = socket.segmentOf(index) || Math.max(1, end - start);
+    for (let at = start; (at < end || at === start) && this.alive; at += step)
+      this.give(at, Math.min(end, at + step), ecn, clock);
+  }
+
+  private give(start: number, end: number, ecn: number, clock: Clock): void {
     try {
-      this.session.receive(
-        socket.bytes,
-        start,
-        start + socket.lengthOf(index),
-        this.from,
-        this.local,
-        ECN_UNKNOWN,
-        clock,
-      );
+      this.session.receive(this.socket.bytes, start, end, this.from!, this.local, ecn, clock);
     } catch (error) {
       // A throw is a bug of ours; the smallest scope is the one datagram.
       this.turn.bug(error, `udp ${this.local.port}`);

@@ -9,14 +9,19 @@ import { BatchPort, type OpenBatchSocket } from './udp-batches.ts';
 
 const native = loadNative('auto');
 // Tests may look at both sides: the native one is what a server passes on.
-const ways: readonly (readonly [string, OpenBatchSocket | undefined])[] = [
-  ['udp', undefined],
-  ...(native === null
+const inBatches: OpenBatchSocket | undefined =
+  native === null ? undefined : (...given) => native.datagrams(...given) ?? -1;
+const ways: readonly (readonly [string, OpenBatchSocket | undefined, boolean])[] = [
+  ['udp', undefined, false],
+  ...(inBatches === undefined
     ? []
-    : [['udp in batches', (...given: Parameters<OpenBatchSocket>) => native.datagrams(...given) ?? -1] as const]),
+    : ([
+        ['udp in batches', inBatches, false],
+        ['udp in rows', inBatches, true],
+      ] as const)),
 ];
 
-for (const [way, batches] of ways)
+for (const [way, batches, joined] of ways)
   for (const host of ['127.0.0.1', '::1']) {
     datagramSuite(`${way} ${host}`, async () => {
       const bugs: unknown[] = [];
@@ -24,7 +29,7 @@ for (const [way, batches] of ways)
       const ports: OpenPort[] = [];
       return {
         async open(session) {
-          const port = await openUdp({ turn, host, port: 0, session, batches });
+          const port = await openUdp({ turn, host, port: 0, session, batches, joined });
           assert.equal(port instanceof BatchPort, batches !== undefined);
           ports.push(port);
           return port;
@@ -42,6 +47,46 @@ for (const [way, batches] of ways)
       };
     });
   }
+
+for (const host of ['127.0.0.1', '::1'])
+  test(`rows of datagrams keep their cuts and their marks at ${host}`, { skip: native === null }, async () => {
+    const came: { readonly size: number; readonly ecn: number; readonly first: number }[] = [];
+    const turn = turnOf();
+    const opened = (receive: (size: number, ecn: number, first: number) => void) =>
+      openUdp({
+        ...{ turn, host, port: 0, batches: inBatches, joined: true },
+        session: () => ({
+          deadline: Number.POSITIVE_INFINITY,
+          receive: (input, start, end, _from, _local, ecn) => receive(end - start, ecn, input[start]!),
+          tick() {},
+          leave() {},
+          lost() {},
+        }),
+      });
+    const receiver = await opened((size, ecn, first) => void came.push({ size, ecn, first }));
+    const sender = await opened(() => {});
+    assert.deepEqual([sender.ecn, sender.isWhole], [true, true]);
+    // More than the kernel cuts in one call, the last one shorter; then one that is alone, and one without a mark.
+    const row = Buffer.alloc(1_200 * 150 + 700);
+    for (let at = 0, index = 0; at < row.length; at += 1_200) row[at] = index++;
+    assert.ok(sender.send(receiver.local, null, row, 0, row.length, 1_200, 2));
+    assert.ok(sender.send(receiver.local, null, Buffer.from('alone'), 0, 5, 0, 1));
+    assert.ok(sender.send(receiver.local, null, Buffer.from('plain'), 0, 5, 0));
+    await settled(() => came.length === 153);
+    assert.deepEqual(
+      came.slice(0, 151).map(({ size, ecn, first }) => [size, ecn, first]),
+      Array.from({ length: 151 }, (_, index) => [index < 150 ? 1_200 : 700, 2, index]),
+    );
+    assert.deepEqual(
+      came.slice(151).map(({ size, ecn }) => [size, ecn]),
+      [
+        [5, 1],
+        [5, 0],
+      ],
+    );
+    receiver.close();
+    sender.close();
+  });
 
 const turnOf = () => new TurnLoop(NODE_LOOP, (error) => assert.fail(String(error)));
 

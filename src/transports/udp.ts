@@ -21,6 +21,8 @@ export interface UdpOptions {
   readonly peer?: Address;
   /** Where the platform has sockets that work in batches. */
   readonly batches?: OpenBatchSocket | undefined;
+  /** Of such a socket: rows of datagrams go and come as one, with marks of ECN, and none in fragments. */
+  readonly joined?: boolean;
 }
 
 /** Bytes that may wait for the socket before `send` answers false. */
@@ -32,6 +34,7 @@ const KERNEL_BUFFER = 1_048_576;
 export class UdpPort extends Turned implements DatagramPort {
   readonly local: Address;
   readonly ecn = false;
+  readonly isWhole = false;
   private readonly turn: Turn;
   private readonly socket: Socket;
   private readonly session: DatagramSession;
@@ -143,11 +146,11 @@ export function openUdp(options: UdpOptions): Promise<OpenPort> {
 }
 
 /** One that works in batches; null where there is none, and for what had better say itself why it cannot be opened. */
-function batchPort({ batches, turn, host, port, session, peer }: UdpOptions): BatchPort | null {
+function batchPort({ batches, turn, host, port, session, peer, joined = false }: UdpOptions): BatchPort | null {
   const octets = batches === undefined || peer !== undefined ? null : octetsOf(host, host.includes(':'));
-  const socket = octets === null ? -1 : batches!(octets, port, KERNEL_BUFFER);
+  const socket = octets === null ? -1 : batches!(octets, port, KERNEL_BUFFER, joined);
   if (typeof socket === 'number') return null;
-  const made = new BatchPort(turn, socket, host, session);
+  const made = new BatchPort(turn, socket, host, joined, session);
   if (made.listen() === 0) return made;
   made.close();
   return null;

@@ -12,7 +12,9 @@ import type { PublishedStep, TourStep } from '../../src/cli/tour-steps.ts';
 import { runCommand, startServer } from '../server-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const ALL = ['http', 'sse', 'ws', 'ws-bare', 'mqtt', 'lines', 'udp'];
+const ALL = ['http', 'sse', 'ws', 'ws-bare', 'mqtt', 'lines', 'udp', 'grpc', 'graphql'];
+/** Those that publish: server-sent events only tell, SOAP is only told. */
+const PUBLISHERS = [...ALL.filter((name) => name !== 'sse'), 'soap'];
 
 /** What a message looks like where it comes in, and where it goes out: the frames that the server's dissectors must show. */
 const COMES_IN: Readonly<Record<string, readonly RegExp[]>> = {
@@ -21,6 +23,12 @@ const COMES_IN: Readonly<Record<string, readonly RegExp[]>> = {
   'ws-bare': [/^GET {2}\/topics\/tour-[\da-f]{8}\/ws-bare\?echo=false HTTP\/1\.1$/, /^text {2}said by ws-bare$/],
   mqtt: [/^CONNECT/, /^PUBLISH {2}topic name tour-[\da-f]{8}\/mqtt .*payload said by mqtt$/, /^DISCONNECT/],
   lines: [/^PUBB! {2}topic tour-[\da-f]{8}\/lines/, /said by lines/, /^QUIT/],
+  grpc: [
+    /^HEADERS {2}stream 1 POST \/portico\.v1\.Topics\/Publish/,
+    /^DATA {2}stream 1 message of \d+ bytes: 1: "tour-[\da-f]{8}\/grpc" 2: "said by grpc"/,
+  ],
+  graphql: [/^POST {2}\/graphql HTTP\/1\.1$/, /^body .*"query":/],
+  soap: [/^POST {2}\/soap\/portico\.v1\.Topics/, /Envelope/],
 };
 const ANSWERED: Readonly<Record<string, RegExp>> = {
   http: /^201 {2}Created/,
@@ -28,6 +36,9 @@ const ANSWERED: Readonly<Record<string, RegExp>> = {
   'ws-bare': /^101 {2}Switching Protocols/,
   mqtt: /^PUBACK/,
   lines: /^\+OK/,
+  grpc: /^HEADERS {2}stream 1 200/,
+  graphql: /^200 {2}OK/,
+  soap: /^200 {2}OK/,
 };
 const GOES_OUT: Readonly<Record<string, RegExp>> = {
   http: /^200 {2}OK/,
@@ -36,6 +47,8 @@ const GOES_OUT: Readonly<Record<string, RegExp>> = {
   'ws-bare': /^text {2}said by/,
   mqtt: /^PUBLISH .*payload said by/,
   lines: /^MSGB {2}tour-/,
+  grpc: /^DATA {2}stream 1 message of \d+ bytes: 1: \{1: "tour-/,
+  graphql: /^chunk .*event: next/,
 };
 
 function stepsOf(output: string): TourStep[] {
@@ -106,7 +119,8 @@ test('a tour of its own shows every protocol, and leaves nothing behind', { time
   );
   for (const { by, connection } of subscribed) {
     assert.equal(connection === null, by === 'udp');
-    const spoken = { ws: 'websocket', 'ws-bare': 'websocket', mqtt: 'mqtt', lines: 'lines' }[by] ?? 'http1';
+    const spoken =
+      { ws: 'websocket', 'ws-bare': 'websocket', mqtt: 'mqtt', lines: 'lines', grpc: 'http2' }[by] ?? 'http1';
     if (connection !== null) assert.equal(connection.layers.at(-1), spoken);
   }
   // No two subscribers are shown with the same connection.
@@ -114,13 +128,13 @@ test('a tour of its own shows every protocol, and leaves nothing behind', { time
   const published = publishedOf(steps);
   assert.deepEqual(
     published.map(({ by }) => by),
-    ALL.filter((name) => name !== 'sse'),
+    PUBLISHERS,
   );
   for (const step of published) checkMessage(step);
   // What the kernel says is there where it can be asked, and nowhere else.
   for (const { connection } of published)
     if (connection !== null) assert.equal(connection.kernel !== null, first.native === 'on');
-  assert.deepEqual(steps.at(-1), { step: 'end', published: 6, missing: 0, refused: 0 });
+  assert.deepEqual(steps.at(-1), { step: 'end', published: PUBLISHERS.length, missing: 0, refused: 0 });
   const after = readdirSync(tmpdir()).filter((name) => name.startsWith('portico-tour-'));
   assert.deepEqual(after, before);
 });
@@ -137,7 +151,7 @@ test('for people it is plain text where colours are not wanted, a screen a messa
   assert.match(first, /“said by mqtt” to tour-[\da-f]{8}\/mqtt; acknowledged after/);
   assert.match(first, /→ +\d+ B mqtt PUBLISH/);
   assert.match(first, /← +\d+ B mqtt PUBACK/);
-  assert.match(first, /7 of \d subscribers matched/);
+  assert.match(first, /(9|10) of \d+ subscribers matched/);
   assert.match(second, /datagrams: no connection/);
   for (const screen of [first, second]) assert.ok(screen.split('\n').length < 48, screen);
   assert.match(output, /2 messages; all of them arrived everywhere/);

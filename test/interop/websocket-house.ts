@@ -87,20 +87,20 @@ export async function openHouse(bounds: Readonly<Record<string, number>> = {}): 
     software: 'Portico/test',
     routes,
   };
-  const pipes = new Set<{ reset(wire: number): void }>();
+  const pipes = new Map<number, { reset(wire: number): void }>();
   const listening = await listenStream({
     turn,
     bounds: PIPE_BOUNDS,
-    events: { ...NO_EVENTS, closed: (pipe) => void pipes.delete(pipe) },
+    events: { ...NO_EVENTS, closed: ({ id }) => void pipes.delete(id) },
     admit: () => true,
-    opened: (pipe) => void pipes.add(pipe),
+    opened: (pipe) => void pipes.set(pipe.id, pipe),
     accept: (pipe) => new Http1Session(pipe, host),
   });
   return {
     port: listening.address!.port,
     bugs,
     async close() {
-      for (const pipe of pipes) pipe.reset(0);
+      for (const pipe of pipes.values()) pipe.reset(0);
       await listening.close();
     },
   };

@@ -130,6 +130,13 @@ export function unfolded(bytes: Uint8Array, start: number, end: number): string 
   return (/[\r\n\0]/.test(text) ? text.replace(/[\r\n\0]/g, '') : text).replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
+/** Behind the empty line that ends a header; all of it where there is none. */
+export function headerEnd(bytes: Uint8Array): number {
+  const reader = new HeaderReader(bytes, 0, bytes.length);
+  while (reader.next());
+  return reader.body;
+}
+
 /** The value of the first field of this name (in lower case), or null. */
 export function fieldOf(bytes: Uint8Array, start: number, stop: number, name: string): string | null {
   const reader = new HeaderReader(bytes, start, stop);

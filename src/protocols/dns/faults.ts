@@ -21,4 +21,11 @@ export const faults = faultTable('dns', {
   idle: { wire: 0, spec: 'RFC 7766 §6.2.3', text: 'the connection was idle for too long' },
   queryTooSlow: { wire: 0, spec: 'RFC 7766 §10', text: 'a query did not come whole in time' },
   tooLong: { wire: 0, spec: 'RFC 7766 §8', text: 'a query is longer than this server takes' },
+  // Over QUIC each is DOQ_PROTOCOL_ERROR.
+  oneWay: { wire: 2, spec: 'RFC 9250 §4.2', text: 'a stream of one way came, on which nothing can be answered' },
+  notWhole: { wire: 2, spec: 'RFC 9250 §4.2', text: 'a stream ended before its query was whole' },
+  queryTooLong: { wire: 2, spec: 'RFC 7766 §8', text: 'a query is longer than this server takes' },
+  moreThanQuery: { wire: 2, spec: 'RFC 9250 §4.2', text: 'a stream has one query and nothing behind it' },
+  idNotZero: { wire: 2, spec: 'RFC 9250 §4.2.1', text: 'over QUIC a message has the id 0' },
+  keepalive: { wire: 2, spec: 'RFC 9250 §5.5.2', text: 'a query over QUIC has no keepalive option' },
 });

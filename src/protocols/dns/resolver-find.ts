@@ -366,7 +366,8 @@ export function readForwarded(reply: Reply, name: Buffer, type: number): Said {
   const root = name.subarray(name.length - 1);
   const answer = readAnswer(reply, root, name, type);
   if (answer !== null) return answer;
-  if (reply.rcode === RCODE.NOERROR && !reply.offersRecursion) return LAME;
+  // A server that does not recurse knows only of its own zones that something is not there.
+  if (reply.rcode === RCODE.NOERROR && !reply.offersRecursion && !reply.isAuthoritative) return LAME;
   return { kind: reply.rcode === RCODE.NXDOMAIN ? 'nxdomain' : 'nodata', soa: soaOf(reply, root, name) };
 }
 

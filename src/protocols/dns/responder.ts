@@ -25,7 +25,7 @@ export const LATER = -1;
 
 /** Who asks, and over what. */
 export interface Asker {
-  readonly carrier: 'udp' | 'tcp' | 'tls' | 'https';
+  readonly carrier: 'udp' | 'tcp' | 'tls' | 'https' | 'quic';
   /** The address, as text and as octets. */
   readonly host: string;
   readonly address: Uint8Array;
@@ -400,7 +400,7 @@ export class Responder {
     if (this.extendedError >= 0) writeExtendedError(out, this.extendedError, this.extendedText);
     // Only who asks is told (RFC 7828 §3.2.1), and only where it says something.
     if (options.keepalive && (asker.carrier === 'tcp' || asker.carrier === 'tls')) writeKeepalive(out, limits.idleMs);
-    if (options.padding && (asker.carrier === 'tls' || asker.carrier === 'https')) writePadding(out, PADDING_BLOCK);
+    if (options.padding && asker.carrier !== 'udp' && asker.carrier !== 'tcp') writePadding(out, PADDING_BLOCK);
   }
 
   private unsigned(): number {

@@ -4,6 +4,7 @@
 import { copyOf } from '../../bytes/reader.ts';
 import type { Caller } from '../../core/caller.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
+import type { Mux, MuxSession } from '../../core/mux.ts';
 import { OK, type Outcome, type OutcomeTable } from '../../core/outcome.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
 import type { Host } from '../../core/protocol.ts';
@@ -13,6 +14,7 @@ import type { Resources } from '../../resources/resources.ts';
 import { DnsDatagrams, peerAt } from './datagrams.ts';
 import { LateAnswer } from './late.ts';
 import type { limits } from './limits.ts';
+import { DoqSession } from './mux.ts';
 import { type Asker, type Beyond, type DnsLimits, LATER, Responder } from './responder.ts';
 import type { Recursion } from './server-recursion.ts';
 import { Update } from './server-update.ts';
@@ -245,6 +247,11 @@ export function serverOf(host: Host<Resources>): DnsServer {
 export function serveStream(pipe: Pipe, host: Host<Resources>): Session {
   const server = serverOf(host);
   return new DnsSession(pipe, server.responder, host.resources.accounts.nobody(pipe.peer), host.clock);
+}
+
+export function serveMux(mux: Mux, host: Host<Resources>): MuxSession {
+  const server = serverOf(host);
+  return new DoqSession(mux, server.responder, host.resources.accounts.nobody(mux.peer));
 }
 
 export function serveDatagrams(port: DatagramPort, host: Host<Resources>): DatagramSession {

@@ -113,3 +113,32 @@ test('who joins late is told that there are bytes', () => {
     [['bytes', true]],
   );
 });
+
+test('messages of gRPC are shown by their fields', () => {
+  const client = new Stage(() => {}).connect();
+  const grpc = { ':method': 'POST', ':scheme': 'http', ':authority': 'a', ':path': '/a.B/C' };
+  const call = { ...grpc, 'content-type': 'application/grpc+proto' };
+  const message = Buffer.from('0000000009120774657374696e67', 'hex');
+  const values = dissected(
+    Buffer.concat([
+      PREFACE,
+      frame(HEADERS, END_HEADERS, 1, client.block(call)),
+      frame(DATA, 0, 1, message),
+      // Half a message, one that is compressed, one that is none.
+      frame(DATA, 0, 1, message.subarray(0, 8)),
+      frame(DATA, 0, 1, Buffer.concat([Buffer.from([1]), message.subarray(1)])),
+      frame(DATA, END_STREAM, 1, Buffer.from('000000000100', 'hex')),
+      frame(HEADERS, END_HEADERS, 3, client.block(grpc)),
+      frame(DATA, END_STREAM, 3, message),
+    ]),
+  )
+    .filter(({ label }) => label === 'DATA')
+    .map(({ value }) => value);
+  assert.deepEqual(values, [
+    'stream 1 message of 9 bytes: 2: "testing"',
+    'stream 1 8 bytes: 0000000009120774',
+    'stream 1 14 bytes: 0100000009120774657374696e67',
+    'stream 1 6 bytes: 000000000100 END_STREAM',
+    'stream 3 14 bytes: 0000000009120774657374696e67 END_STREAM',
+  ]);
+});

@@ -3,6 +3,7 @@
 import { KeptBytes } from '../../bytes/kept.ts';
 import { u16, u32, utf8 } from '../../bytes/reader.ts';
 import { type Direction, type Dissector, MASKED, type Piece } from '../../core/tap.ts';
+import { protobufText } from '../../formats/schema/protobuf-text.ts';
 import * as C from './codec.ts';
 import { HeaderReader } from './header-reader.ts';
 
@@ -13,6 +14,11 @@ const FRAME_MAX = 1_048_576;
 const BLOCK_MAX = 4_194_304;
 /** Streams that are something else inside; those beyond are shown as bytes. */
 const TUNNELS_MAX = 256;
+/** Streams that are known to carry messages of gRPC, and characters of a message that are shown. */
+const CALLS_MAX = 1_024;
+const MESSAGE_SHOWN = 512;
+/** What stands before a message: whether it is compressed, and its length. */
+const PREFIX = 5;
 
 const SECRET = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'sec-websocket-key']);
 
@@ -34,6 +40,8 @@ class Frames implements Dissector {
   /** A header block that goes on over several frames. */
   private block = Buffer.alloc(0);
   private readonly tunnels = new Set<number>();
+  /** Those open that carry messages of gRPC. */
+  private readonly calls = new Set<number>();
 
   constructor(client: boolean, joinedLate: boolean) {
     this.begun = !client;
@@ -120,11 +128,12 @@ class Frames implements Dissector {
     const errorName = (code: number): string => C.ERROR_NAMES[code] ?? String(code);
     switch (type) {
       case C.DATA:
-        return this.tunnels.has(stream) ? `${to - from} bytes` : this.text(from, to);
+        return this.data(flags, stream, from, to);
       case C.HEADERS:
       case C.CONTINUATION:
         return this.fields(flags, stream, from, to, pieces);
       case C.RST_STREAM:
+        this.calls.delete(stream);
         return errorName(number(from));
       case C.GOAWAY:
         return `${number(from)} ${errorName(number(from + 4))}${to > from + 8 ? ` ${this.text(from + 8, to)}` : ''}`;
@@ -163,8 +172,29 @@ class Frames implements Dissector {
       pieces.push(this.piece(name, value, from, to));
       if (name === ':method' || name === ':path' || name === ':status') said.push(value);
       if (name === ':method' && value === 'CONNECT' && this.tunnels.size < TUNNELS_MAX) this.tunnels.add(stream);
+      if (name === 'content-type' && value.startsWith('application/grpc') && this.calls.size < CALLS_MAX)
+        this.calls.add(stream);
     }
+    if ((flags & C.END_STREAM) !== 0) this.calls.delete(stream);
     return said.join(' ');
+  }
+
+  private data(flags: number, stream: number, from: number, to: number): string {
+    if (this.tunnels.has(stream)) return `${to - from} bytes`;
+    const message = this.calls.has(stream) ? this.message(from, to) : null;
+    if ((flags & C.END_STREAM) !== 0) this.calls.delete(stream);
+    return message ?? this.text(from, to);
+  }
+
+  /** A frame that is one whole message of gRPC, as most are. */
+  private message(from: number, to: number): string | null {
+    const { bytes, start } = this.kept;
+    if (to - from < PREFIX || bytes[start + from] !== 0 || u32(bytes, start + from + 1) !== to - from - PREFIX)
+      return null;
+    const text = protobufText(bytes, start + from + PREFIX, start + to);
+    if (text === null) return null;
+    const cut = text.length > MESSAGE_SHOWN ? `${text.slice(0, MESSAGE_SHOWN)}…` : text;
+    return `message of ${to - from - PREFIX} bytes: ${cut}`;
   }
 
   private text(from: number, to: number): string {

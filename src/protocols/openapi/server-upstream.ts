@@ -6,6 +6,7 @@ import type { Method, Service } from '../../resources/services/contract.ts';
 import type { Described, Handled } from '../../resources/services/define.ts';
 import type { CallTerms, HandlerCall } from '../../resources/services/handler.ts';
 import { type CodeName, ServiceError } from '../../resources/services/status.ts';
+import { DocumentError } from './read-document.ts';
 import { type Convert, free, type Part, pascal, UpstreamTypes } from './upstream-types.ts';
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -22,9 +23,6 @@ export interface RestCarrier {
   ): Promise<{ readonly status: number; readonly text: string }>;
 }
 
-/** The document is not one, or not one that can be used. */
-export class DocumentError extends Error {}
-
 const VERBS = ['get', 'put', 'post', 'delete', 'patch'] as const;
 const ONE_ANSWER_MS = 60_000;
 
@@ -35,14 +33,8 @@ interface Place {
   readonly in: 'path' | 'query' | 'header';
 }
 
-/** Describes a document. `name`: with its package, `partner.v1.Shop`. Throws a `DocumentError`. */
-export function describeOpenapi(text: string, name: string, carrier: RestCarrier): Described {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw new DocumentError('the document is not JSON; YAML is not read here');
-  }
+/** Describes a document that was read. `name`: with its package, `partner.v1.Shop`. Throws a `DocumentError`. */
+export function describeOpenapi(document: unknown, name: string, carrier: RestCarrier): Described {
   const { openapi, paths } = (document ?? {}) as Plain;
   if (typeof openapi !== 'string' || !openapi.startsWith('3.') || typeof paths !== 'object' || paths === null)
     throw new DocumentError('this is no OpenAPI document of version 3');

@@ -7,7 +7,8 @@ import { checkOf } from '../../formats/schema/check.ts';
 import { callOver } from '../../resources/services/client.ts';
 import { OpenServices } from '../../resources/services/registry.ts';
 import { World } from '../../sim/world.ts';
-import { DocumentError, describeOpenapi, type RestCarrier } from './server-upstream.ts';
+import { baseOf, DocumentError, readDocument } from './read-document.ts';
+import { describeOpenapi, type RestCarrier } from './server-upstream.ts';
 
 const DOCUMENT = {
   openapi: '3.0.3',
@@ -79,7 +80,7 @@ function served(answers: (verb: string, target: string, fields: object, body: un
       return { status, text: json === undefined ? '' : JSON.stringify(json) };
     },
   };
-  const described = describeOpenapi(JSON.stringify(DOCUMENT), 'partner.v1.Pets', carrier);
+  const described = describeOpenapi(DOCUMENT, 'partner.v1.Pets', carrier);
   const world = new World(1);
   const services = new OpenServices({ turn: world.turn, log: SILENT, permissions: OPEN_PERMISSIONS });
   services.put('partner', [described]);
@@ -156,8 +157,33 @@ test('what the other server refuses is told by code and in its words', async () 
   await assert.rejects(call('ListPets', {}), (error: { code: string }) => error.code === 'INTERNAL');
 });
 
-test('what is no document is said to be none', () => {
+test('what is no document is said to be none', async () => {
   const carrier = { ask: () => Promise.reject(new Error('not asked')) };
-  for (const text of ['openapi: 3.0.0', '{}', '{"openapi":"2.0","paths":{}}', '{"openapi":"3.1.0","paths":{}}'])
-    assert.throws(() => describeOpenapi(text, 'a.B', carrier), DocumentError, text);
+  for (const text of [
+    'openapi: 3.0.0',
+    '{}',
+    '7',
+    '',
+    '{"openapi":"2.0","paths":{}}',
+    '{"openapi":"3.1.0","paths":{}}',
+  ]) {
+    const read = await readDocument(text);
+    assert.throws(() => describeOpenapi(read, 'a.B', carrier), DocumentError, text);
+  }
+});
+
+test('a document in YAML is the same as one in JSON, and cannot grow without bound', async () => {
+  const text = ['openapi: 3.0.3', 'servers: [{url: /v1}]', 'paths:', '  /pets:', '    get:', '      operationId: list'];
+  const read = await readDocument([...text, '      responses:', '        200: {description: all}', ''].join('\n'));
+  const responses = { 200: { description: 'all' } };
+  assert.deepEqual(read, {
+    ...{ openapi: '3.0.3', servers: [{ url: '/v1' }] },
+    paths: { '/pets': { get: { operationId: 'list', responses } } },
+  });
+  assert.equal(baseOf(read, 'https://pets.example/docs/openapi.yaml'), 'https://pets.example/v1');
+  assert.equal(baseOf({}, 'https://pets.example/docs/openapi.yaml'), 'https://pets.example');
+  const doubling = Array.from({ length: 30 }, (_, index) => `a${index}: &a${index} [*a${index - 1}, *a${index - 1}]`);
+  const bomb = ['a0: &a0 [x, x]', ...doubling.slice(1), ''].join('\n');
+  await assert.rejects(readDocument(bomb), DocumentError);
+  await assert.rejects(readDocument('a: [1, 2'), /neither JSON nor YAML: .* at line 1/);
 });

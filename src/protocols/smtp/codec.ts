@@ -76,6 +76,28 @@ function readParameters(text: string): ReadonlyMap<string, string> | null {
   return found;
 }
 
+const XTEXT = /^(?:[!-*,-<>-~]|\+[0-9A-F]{2})*$/;
+
+/** What is wrong with a parameter that wishes for reports (RFC 3461 §4); null for nothing. */
+export function wrongReport(name: string, value: string): readonly [number, string] | null {
+  switch (name) {
+    case 'RET':
+      return /^(?:FULL|HDRS)$/i.test(value) ? null : [501, '5.5.4 RET is FULL or HDRS.'];
+    case 'ENVID':
+      return value !== '' && value.length <= 100 && XTEXT.test(value) ? null : [501, '5.5.4 ENVID is not xtext.'];
+    case 'NOTIFY':
+      return /^(?:NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2})$/i.test(value)
+        ? null
+        : [501, '5.5.4 NOTIFY is NEVER, or some of SUCCESS, FAILURE and DELAY.'];
+    default: {
+      const parts = /^[\w.-]{1,40};(.*)$/.exec(value);
+      // Addresses beyond ASCII may stand as they are (RFC 6533 §3).
+      const isRight = parts !== null && value.length <= 500 && (XTEXT.test(parts[1]!) || /^utf-8;/i.test(value));
+      return isRight ? null : [501, '5.5.4 ORCPT is a type, a semicolon and an address as xtext.'];
+    }
+  }
+}
+
 /** What EHLO and HELO say of who is there: a domain or an address literal; clients say all kinds of things. */
 export function isGreetingName(name: string): boolean {
   return /^[\p{L}\p{N}_.:[\]-]{1,255}$/u.test(name);

@@ -24,3 +24,10 @@ export const faults = faultTable('smtp', {
   messageTooLong: { wire: 552, spec: 'RFC 1870 §6.3', text: 'the message is too long', scope: 'stream' },
   loop: { wire: 554, spec: 'RFC 5321 §6.3', text: 'the message has been through too many servers', scope: 'stream' },
 });
+
+/** What a client finds in what a server says. */
+export const replyFaults = faultTable('smtp', {
+  badReply: { wire: 0, spec: 'RFC 5321 §4.2', text: 'this is not a reply of SMTP' },
+  unasked: { wire: 0, spec: 'RFC 5321 §4.2', text: 'a reply came to what was not asked' },
+  late: { wire: 0, spec: 'RFC 5321 §4.5.3.2', text: 'the server took too long to answer' },
+});

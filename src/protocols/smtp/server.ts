@@ -18,7 +18,7 @@ import type { Resources } from '../../resources/resources.ts';
 import { beginSasl, mechanisms, type SaslExchange } from '../text/sasl.ts';
 import type { limits } from './limits.ts';
 import { SmtpSession } from './session.ts';
-import type { IncomingMessage, Upper } from './upper.ts';
+import type { IncomingMessage, MailWishes, RecipientWishes, Upper } from './upper.ts';
 
 export type SmtpHost = Host<Resources, typeof limits>;
 
@@ -33,6 +33,7 @@ export class SmtpServer implements Upper, SignInWaiter {
   private recipients: Recipient[] = [];
   private signing: ((refused: SignInRefusal | null) => void) | null = null;
   private signIns = 0;
+  private isSignedIn = false;
   private over = false;
 
   constructor(pipe: Pipe, host: SmtpHost, submits: boolean) {
@@ -77,6 +78,7 @@ export class SmtpServer implements Upper, SignInWaiter {
       return;
     }
     this.caller = answer;
+    this.isSignedIn = true;
     this.pipe.signedIn(answer);
     then(null);
   }
@@ -89,12 +91,16 @@ export class SmtpServer implements Upper, SignInWaiter {
     return bytes.toString('base64url');
   }
 
-  addRecipient(address: string): Outcome {
+  get reports(): boolean {
+    return (this.host.resources.mail?.queue ?? null) !== null;
+  }
+
+  addRecipient(address: string, wishes: RecipientWishes): Outcome {
     const { mail } = this.host.resources;
     if (mail === undefined) return UNSUPPORTED;
     const route = mail.route(address, this.caller);
     if (route.kind === 'refused') return route.outcome;
-    this.recipients.push({ address, route });
+    this.recipients.push({ address, route, ...wishes });
     return OK;
   }
 
@@ -102,14 +108,17 @@ export class SmtpServer implements Upper, SignInWaiter {
     this.recipients = [];
   }
 
-  begin(from: string, helo: string, how: string, id: string): IncomingMessage {
+  begin(from: string, helo: string, how: string, id: string, wishes: MailWishes): IncomingMessage {
     const { host, pipe } = this;
     const mail = host.resources.mail!;
     const { remote } = pipe.peer;
     const there = remote === null ? 'a local socket' : addressText(remote);
     const by = mail.domains[0] ?? 'localhost';
     const trace = `Return-Path: <${from}>\r\nReceived: from ${helo} (${there})\r\n\tby ${by} with ${how} id ${id};\r\n\t${dateText(host.clock.wall)}\r\n`;
-    const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace });
+    // Who belongs here is known by his name.
+    const isStranger = !this.submits && !this.isSignedIn && remote !== null;
+    const check = isStranger ? { ip: remote.host, helo: helo.replace(/^\[(?:IPv6:)?|\]$/gi, '') } : undefined;
+    const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace, ...wishes, check });
     return new Counted(incoming);
   }
 

@@ -431,3 +431,34 @@ test('however the bytes are cut, the conversation is the same', () => {
     { numRuns: 300 },
   );
 });
+
+over('wishes for reports (RFC 3461 §4): taken where reports are made, and only as they should be', {}, (stage) => {
+  const plain = begun(stage);
+  plain.says('MAIL FROM:<a@b> RET=FULL\r\nMAIL FROM:<a@b>\r\nRCPT TO:<a@here> NOTIFY=NEVER\r\n');
+  assert.equal(plain.codes(), '555 250 555');
+  stage.mail.queue = {};
+  const talk = stage.connect();
+  talk.says('EHLO there\r\n');
+  assert.match(talk.hears(), /\r\n250-DSN\r\n/);
+  for (const wrong of ['RET=ALL', 'RET', 'ENVID', 'ENVID=a+b', `ENVID=${'x'.repeat(101)}`]) {
+    talk.says(`MAIL FROM:<a@b> ${wrong}\r\n`);
+    assert.equal(talk.codes(), '501', wrong);
+  }
+  talk.says('MAIL FROM:<a@b> RET=hdrs ENVID=QQ+3D1 SMTPUTF8\r\n');
+  assert.equal(talk.codes(), '250');
+  for (const wrong of ['NOTIFY=ALWAYS', 'NOTIFY=NEVER,DELAY', 'NOTIFY=', 'ORCPT=a@b', 'ORCPT=rfc822;a+b']) {
+    talk.says(`RCPT TO:<a@here> ${wrong}\r\n`);
+    assert.equal(talk.codes(), '501', wrong);
+  }
+  talk.says('RCPT TO:<a@here> NOTIFY=success,DELAY ORCPT=rfc822;x+2By@z\r\nRCPT TO:<anna@here>\r\nDATA\r\nhi\r\n.\r\n');
+  assert.equal(talk.codes(), '250 250 354 250');
+  const { ret, envid, isUtf8, recipients } = stage.mail.envelopes.at(-1)!;
+  assert.deepEqual([ret, envid, isUtf8], ['HDRS', 'QQ+3D1', true]);
+  assert.deepEqual(
+    recipients.map(({ notify, orcpt }) => [notify, orcpt]),
+    [
+      ['SUCCESS,DELAY', 'rfc822;x+2By@z'],
+      [undefined, undefined],
+    ],
+  );
+});

@@ -7,13 +7,13 @@ import { type Cause, IDLE, OVERLOADED, type Pipe, REVOKED, SHUTDOWN, type Why } 
 import type { Clock } from '../../core/time.ts';
 import { writeReply, writeReplyLines } from '../text/replies.ts';
 import { DONE, type Step, TextSession, UNHEARD, WAIT } from '../text/session.ts';
-import { isGreetingName, readCommand, readPath } from './codec.ts';
+import { isGreetingName, readCommand, readPath, wrongReport } from './codec.ts';
 import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { MESSAGE, RECIPIENT } from './outcomes.ts';
 import { Access } from './session-access.ts';
 import { Chunk, type DataSink, DotText, Skipped } from './session-data.ts';
-import type { IncomingMessage, Upper } from './upper.ts';
+import type { IncomingMessage, MailWishes, Upper } from './upper.ts';
 
 export type SmtpLimits = Bound<typeof limits>;
 
@@ -48,6 +48,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
   private extended = false;
   /** The reverse path of the transaction; null for none. */
   private from: string | null = null;
+  private wishes: MailWishes = { isUtf8: false };
   private recipients = 0;
   private refused = 0;
   private id = '';
@@ -179,7 +180,8 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
       'CHUNKING',
       'ENHANCEDSTATUSCODES',
     ];
-    const { mechanisms } = this.upper;
+    const { mechanisms, reports } = this.upper;
+    if (reports) lines.push('DSN');
     if (mechanisms.length > 0 && !this.access.isSignedIn) lines.push(`AUTH ${mechanisms.join(' ')}`);
     if (this.upper.tls !== null && !this.isSecured) lines.push('STARTTLS');
     lines.push('HELP');
@@ -219,12 +221,18 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
       return this.say(553, '5.6.7 An address that is not ASCII needs SMTPUTF8.');
     if (path.address !== '' && !/^.{1,320}$/.test(path.address)) return this.say(553, '5.1.7 That is no address.');
     this.from = path.address;
+    this.wishes = {
+      ret: path.parameters.get('RET')?.toUpperCase() as 'FULL' | 'HDRS' | undefined,
+      envid: path.parameters.get('ENVID'),
+      isUtf8: path.parameters.has('SMTPUTF8'),
+    };
     this.id = this.upper.nextId();
     return this.say(250, '2.1.0 From there.');
   }
 
   /** What is wrong with a parameter of MAIL; null for nothing. */
   private parameter(name: string, value: string): readonly [number, string] | null {
+    if (this.upper.reports && (name === 'RET' || name === 'ENVID')) return wrongReport(name, value);
     switch (name) {
       case 'SIZE':
         if (!/^\d{1,20}$/.test(value)) return [501, '5.5.4 SIZE is a number of bytes.'];
@@ -248,9 +256,14 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
     if (this.message !== null) return this.say(503, '5.5.1 The message has begun.');
     const path = readPath(argument, 'TO');
     if (path === null || path.address === '') return this.say(501, '5.5.4 It is RCPT TO:<address>.');
-    for (const name of path.parameters.keys()) return this.say(555, `5.5.4 The parameter ${name} is not known.`);
+    for (const [name, value] of path.parameters) {
+      const isKnown = this.upper.reports && (name === 'NOTIFY' || name === 'ORCPT');
+      const wrong = isKnown ? wrongReport(name, value) : ([555, `5.5.4 The parameter ${name} is not known.`] as const);
+      if (wrong !== null) return this.say(...wrong);
+    }
     if (this.recipients >= this.bounds.recipientsMax) return this.say(452, '4.5.3 There are too many recipients.');
-    const outcome = this.upper.addRecipient(path.address);
+    const notify = path.parameters.get('NOTIFY')?.toUpperCase();
+    const outcome = this.upper.addRecipient(path.address, { notify, orcpt: path.parameters.get('ORCPT') });
     this.reply(...RECIPIENT[outcome]);
     if (outcome === OK) this.recipients++;
     else if (++this.refused > this.bounds.refusedMax) this.fail(faults.refusedTooMany);
@@ -315,7 +328,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
 
   private begin(): IncomingMessage {
     const how = `${this.extended ? 'ESMTP' : 'SMTP'}${this.isSecured ? 'S' : ''}${this.access.isSignedIn ? 'A' : ''}`;
-    this.message = this.upper.begin(this.from!, this.helo, how, this.id);
+    this.message = this.upper.begin(this.from!, this.helo, how, this.id, this.wishes);
     return this.message;
   }
 

@@ -1,10 +1,12 @@
 // A channel of ssh2 as a pipe (RFC 4254 §5): what a subsystem's session is given. Its window is the library's; bytes that a
 // session leaves keep it shut.
+
 import type { Duplex } from 'node:stream';
 import { giveBack } from '../../bytes/pool.ts';
+import type { ConnectionEvents } from '../../core/connection.ts';
 import type { Peer } from '../../core/peer.ts';
 import { type Cause, ENDED, HANDSHAKE, RESET } from '../../core/pipe.ts';
-import { PIPE_BOUNDS, type PipeBounds, type PipeEvents, StreamPipe } from '../../core/stream-pipe.ts';
+import { PIPE_BOUNDS, type PipeBounds, StreamPipe } from '../../core/stream-pipe.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Turn } from '../../core/turn.ts';
 
@@ -21,7 +23,7 @@ export class ChannelPipe extends StreamPipe {
   /** Taken by the channel at once, and not yet told of. */
   private passed = 0;
 
-  constructor(channel: Channel, peer: Peer, turn: Turn, events: PipeEvents, bounds: Partial<PipeBounds> = {}) {
+  constructor(channel: Channel, peer: Peer, turn: Turn, events: ConnectionEvents, bounds: Partial<PipeBounds> = {}) {
     super(turn, { ...peer, carrier: 'ssh', below: peer }, { ...PIPE_BOUNDS, ...bounds }, events);
     this.channel = channel;
     channel.on('data', (data: Buffer) => this.offer(data, 0, data.length));

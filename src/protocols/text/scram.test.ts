@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { BUSY, INVALID, UNKNOWN, UNSUPPORTED } from '../../core/outcome.ts';
 import { Random } from '../../sim/random.ts';
 import type { AuthExchange, AuthStep } from './authenticator.ts';
+import { ScramClient } from './sasl-client.ts';
 import { ScramExchange, type ScramLookup, scramCredentials, scramSha256 } from './scram.ts';
 
 const SALT = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
@@ -86,4 +87,24 @@ test('scram: what is not of the method is refused', () => {
   assert.deepEqual(say(busy, FIRST), { step: 'refused', outcome: BUSY });
   const commas = new ScramExchange((account, answer) => answer(account === 'a,=b' ? KNOWN : null), 's', noDecoy);
   assert.equal(say(commas, 'y,a=a=2C=3Db,n=a=2C=3Db,r=abc').step, 'continue');
+});
+
+test('scram: the client of the vector of RFC 7677, and a server that does not know the password', async () => {
+  const said = (client: ScramClient, challenge: string) =>
+    new Promise<string | null>((resolve) =>
+      client.answer(Buffer.from(challenge), (response) => resolve(response?.toString() ?? null)),
+    );
+  const begin = () => new ScramClient({ account: 'user', password: 'pencil' }, 'rOprNGfwEbeRWgbNEkqO');
+  const client = begin();
+  assert.equal(client.initial.toString(), FIRST);
+  assert.equal(await said(client, SERVER_FIRST), FINAL);
+  assert.equal(client.isProven, false);
+  assert.equal(await said(client, 'v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4='), '');
+  assert.equal(client.isProven, true);
+  const fooled = begin();
+  await said(fooled, SERVER_FIRST);
+  assert.equal(await said(fooled, 'v=AAAATRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4='), null);
+  assert.equal(fooled.isProven, false);
+  for (const wrong of ['', 'r=other,s=AAAA,i=4096', SERVER_FIRST.replace('4096', '1'), 'e=other-error'])
+    assert.equal(await said(begin(), wrong), null);
 });

@@ -3,6 +3,7 @@
 import type { Caller } from '../../core/caller.ts';
 import type { Outcome, Waiter } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
+import type { MailQueue, Wishes } from './queue-contract.ts';
 
 // A mailbox's name is an address in lower case, `ann@example.org`. An account's own is that of its name: `ann@` and the first
 // domain, or the name itself where it is an address.
@@ -45,7 +46,7 @@ export type Route =
   | { readonly kind: 'refused'; readonly outcome: Outcome };
 
 /** A recipient that was taken. */
-export interface Recipient {
+export interface Recipient extends Wishes {
   /** As it was given. */
   readonly address: string;
   readonly route: Route;
@@ -59,6 +60,13 @@ export interface Envelope {
   readonly recipients: readonly Recipient[];
   /** Fields that are put before the message: `Return-Path`, `Received`, each with its line end. */
   readonly trace: string;
+  /** What is returned with a report, and by what name the sender knows the mail (RFC 3461 §4.3, §4.4). */
+  readonly ret?: 'FULL' | 'HDRS' | undefined;
+  readonly envid?: string | undefined;
+  /** Its header has more than ASCII (RFC 6531 §3.4). */
+  readonly isUtf8?: boolean;
+  /** A stranger's: it is checked who he is before it is taken. */
+  readonly check?: { readonly ip: string; readonly helo: string } | undefined;
 }
 
 /** A message on its way in. Nobody sees anything of it before it is committed. */
@@ -225,6 +233,8 @@ export interface Mail {
   own(caller: Caller): string;
   /** Makes the caller's own when it is not there, and any while mail is caught. MISSING, DENIED, UNKNOWN. */
   open(caller: Caller, name: string): Promise<Mailbox | Outcome>;
+  /** Mail that leaves; null where none does. */
+  readonly queue: MailQueue | null;
   /** Those that the caller may read, by name, those behind `after`. */
   list(caller: Caller, after: string, most: number): readonly string[];
   close(): Promise<void>;

@@ -2,7 +2,7 @@
 // come. The end of the header is found on the way.
 import { FULL, OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Batch } from '../../storage/batch.ts';
-import type { Blobs, BlobWriter } from '../../storage/engine.ts';
+import type { Blobs, BlobWriter, Reading } from '../../storage/engine.ts';
 import type { Shares } from './bytes.ts';
 import { MAIL_LIMITS } from './limits.ts';
 import { bytesKey, type Place } from './records.ts';
@@ -142,6 +142,27 @@ export class Incoming {
       );
   }
 
+  /** The blob that it is in, once it has finished; 0 for one that is held. */
+  get place(): number {
+    return this.blob;
+  }
+
+  /** Gives a message that has finished another header. */
+  async rehead(head: Buffer): Promise<Outcome> {
+    const { held, headerSize, size } = this;
+    if (held !== null) this.held = Buffer.concat([head, held.subarray(headerSize, size)]);
+    else {
+      const made = await copiedBlob(this.blobs, this.blob, headerSize, size, head);
+      if (made.outcome !== OK) return made.outcome;
+      void this.blobs.remove(this.blob).catch(() => {});
+      this.blob = made.blob;
+    }
+    this.first = this.first === null ? null : head;
+    this.size = size - headerSize + head.length;
+    this.headerSize = head.length;
+    return OK;
+  }
+
   /** Puts the bytes of one message into its batch: a record of its own, or one more for the blob. */
   put(batch: Batch, shares: Shares, folder: number, uid: number): Place {
     if (this.blob > 0) {
@@ -160,4 +181,50 @@ export class Incoming {
     this.writer = null;
     this.held = null;
   }
+}
+
+/** What stands in a blob from `start` on, behind another beginning, in a blob of its own. */
+function copiedBlob(
+  blobs: Blobs,
+  from: number,
+  start: number,
+  end: number,
+  before: Buffer,
+): Promise<{ readonly outcome: Outcome; readonly blob: number }> {
+  const writer = blobs.writer();
+  return new Promise((resolve) => {
+    const waiting: Buffer[] = [before];
+    let ended: Outcome | null = null;
+    let reading: Reading | null = null;
+    const pump = () => {
+      for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+        const taken = writer.write(next, 0, next.length);
+        if (taken < next.length) {
+          waiting[0] = next.subarray(taken);
+          return;
+        }
+        waiting.shift();
+      }
+      if (ended === null) reading?.more();
+      else if (ended !== OK) {
+        writer.abort();
+        resolve({ outcome: ended, blob: 0 });
+      } else writer.commit({ settled: (_token, outcome, blob) => resolve({ outcome, blob }) }, 0);
+    };
+    writer.onRoom = pump;
+    reading = blobs.read(from, start, end, {
+      get room() {
+        return waiting.length > 0 ? 0 : 65_536;
+      },
+      bytes: (data, at, stop) => {
+        waiting.push(Buffer.from(data.subarray(at, stop)));
+        pump();
+      },
+      end: (outcome) => {
+        ended = outcome;
+        pump();
+      },
+    });
+    pump();
+  });
 }

@@ -1,18 +1,23 @@
 // Mail over a store: recipients, deliveries, and who opens what.
-import type { Caller } from '../../core/caller.ts';
-import { DENIED, FULL, GONE, MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
+import { type Caller, OPERATOR } from '../../core/caller.ts';
+import { DENIED, FULL, GONE, INVALID, MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
 import type { Permissions } from '../../core/permissions.ts';
 import { flatAddresses, readAddresses } from '../../formats/mime/addresses.ts';
 import { fieldOf } from '../../formats/mime/header.ts';
+import { toXtext } from '../../formats/mime/report.ts';
 import { decodeWords } from '../../formats/mime/words.ts';
 import { Batch } from '../../storage/batch.ts';
 import type { Engine } from '../../storage/engine.ts';
 import { Shares } from './bytes.ts';
-import type { Envelope, IncomingMail, Mail, Mailbox, MailEvent, Route } from './contract.ts';
+import { checkedMessage, type MailChecks } from './checks.ts';
+import type { Envelope, IncomingMail, Mail, Mailbox, MailEvent, Recipient, Route } from './contract.ts';
 import { Incoming } from './incoming.ts';
 import { MAIL_LIMITS } from './limits.ts';
 import { CallersMailbox, type MailboxTerms, putMessage } from './mailbox.ts';
 import { folderName, INBOX, mailboxName, readAddress } from './names.ts';
+import { Queue, type QueueOptions } from './queue.ts';
+import type { Wishes } from './queue-contract.ts';
+import { reportDelivered, reportOn } from './queue-reporting.ts';
 import { type RouteSettings, Routes } from './routes.ts';
 import { type KeptFolder, type KeptMailbox, MailStore } from './store.ts';
 
@@ -29,6 +34,10 @@ export interface MailOptions
   readonly publish: (caller: Caller, topic: string, message: Buffer) => Promise<Outcome>;
   /** Milliseconds since 1970. */
   readonly wall: () => number;
+  /** What mail of strangers is checked for; absent where it is taken as it comes. */
+  readonly checks?: MailChecks | undefined;
+  /** How mail leaves; absent where none does. */
+  readonly leaving?: QueueOptions | undefined;
 }
 
 export class StoredMail implements Mail {
@@ -37,6 +46,8 @@ export class StoredMail implements Mail {
   readonly messageBytesMax: number;
   readonly store: MailStore;
   readonly options: MailOptions;
+  /** Mail that leaves; null where none does. */
+  readonly queue: Queue | null;
   private readonly routes: Routes;
   private readonly terms: MailboxTerms;
   private readonly making = new Map<string, Promise<Outcome>>();
@@ -48,6 +59,10 @@ export class StoredMail implements Mail {
     this.domains = options.domains;
     this.catching = options.catching;
     this.messageBytesMax = options.messageBytesMax ?? MAIL_LIMITS.messageBytesMax;
+    this.queue =
+      options.leaving === undefined
+        ? null
+        : new Queue(options.leaving, store, (...given) => reportOn(this, options.leaving!, ...given));
     this.routes = new Routes({ ...options, hasMailbox: (name) => store.mailboxes.has(name) });
     this.terms = {
       store,
@@ -60,7 +75,9 @@ export class StoredMail implements Mail {
 
   /** Rejects when the store cannot be read. */
   static async open(options: MailOptions): Promise<StoredMail> {
-    return new StoredMail(options, await MailStore.open(options.engine, options.wall));
+    const mail = new StoredMail(options, await MailStore.open(options.engine, options.wall));
+    await mail.queue?.load();
+    return mail;
   }
 
   quotaOf(name: string): number {
@@ -75,13 +92,15 @@ export class StoredMail implements Mail {
     return route;
   }
 
-  /** Whoever has an account may send mail that leaves. */
+  /** Whoever has an account may send mail that leaves, and this server what it has to tell. */
   private mayRelay(caller: Caller): boolean {
-    return caller.id !== undefined && caller.id !== '';
+    if (this.queue === null) return false;
+    return caller === OPERATOR || (caller.id !== undefined && caller.id !== '');
   }
 
-  incoming(envelope: Envelope): IncomingMail {
-    return new Arrival(this, envelope);
+  /** @param also puts more into the batch that it is in; what it answers is told whether that was done */
+  incoming(envelope: Envelope, also: Also | null = null): IncomingMail {
+    return new Arrival(this, envelope, also);
   }
 
   own({ account }: Caller): string {
@@ -143,9 +162,13 @@ export class StoredMail implements Mail {
   }
 
   async close(): Promise<void> {
+    await this.queue?.close();
     this.store.close();
   }
 }
+
+/** Puts more into a batch. */
+export type Also = (batch: Batch) => (done: boolean) => void;
 
 interface Target {
   readonly mailbox: KeptMailbox;
@@ -157,11 +180,18 @@ class Arrival implements IncomingMail {
   private readonly mail: StoredMail;
   private readonly envelope: Envelope;
   private readonly incoming: Incoming;
-  private readonly traceSize: number;
+  private traceSize: number;
+  /** Nobody is to find it with his other mail. */
+  private isJunk = false;
+  private readonly also: Also | null;
+  /** Who is elsewhere, each once. */
+  private readonly leaving: readonly Leaving[];
 
-  constructor(mail: StoredMail, envelope: Envelope) {
+  constructor(mail: StoredMail, envelope: Envelope, also: Also | null) {
     this.mail = mail;
     this.envelope = envelope;
+    this.also = also;
+    this.leaving = mail.queue === null ? [] : leavingOf(envelope.recipients);
     const trace = Buffer.from(envelope.trace);
     this.traceSize = trace.length;
     this.incoming = new Incoming(mail.store.blobs, mail.messageBytesMax + trace.length);
@@ -190,6 +220,10 @@ class Arrival implements IncomingMail {
 
   commit(waiter: Waiter, token: number): void {
     const names = this.names();
+    if (this.leaving.length > 0 && this.mail.queue!.isFull) {
+      this.failed(waiter, token, FULL);
+      return;
+    }
     // Most mail is short and goes to mailboxes that are there: nothing waits then but the store.
     if (this.incoming.bytes !== null && names.every((name) => this.isReady(name)) && !this.asksMore()) {
       this.incoming.finishWith(
@@ -209,6 +243,7 @@ class Arrival implements IncomingMail {
   }
 
   private asksMore(): boolean {
+    if (this.envelope.check !== undefined && this.mail.options.checks !== undefined) return true;
     return this.envelope.recipients.some(({ route }) => route.kind === 'here' && route.topics.length > 0);
   }
 
@@ -224,6 +259,8 @@ class Arrival implements IncomingMail {
     const { mail, incoming } = this;
     const finished = await incoming.finish();
     if (finished !== OK) return this.failed(waiter, token, finished);
+    const checked = await this.checked();
+    if (checked !== OK) return this.failed(waiter, token, checked);
     const made = await mail.ready(names);
     if (made !== OK) return this.failed(waiter, token, made);
     for (const name of names) {
@@ -235,6 +272,25 @@ class Arrival implements IncomingMail {
     const bytes = await this.published();
     if (bytes !== OK) return this.failed(waiter, token, bytes);
     this.store(names, waiter, token);
+  }
+
+  /** Finds out about a stranger's mail, and writes what was found into its header. */
+  private async checked(): Promise<Outcome> {
+    const { mail, incoming, traceSize, envelope } = this;
+    const { checks } = mail.options;
+    const { check, from } = envelope;
+    if (checks === undefined || check === undefined) return OK;
+    const message = checkedMessage(incoming, mail.store.blobs, traceSize);
+    if (message === null) return INVALID;
+    const { field, head, policy } = await checks.check({ ...check, from }, message);
+    if (policy === 'reject') return DENIED;
+    this.isJunk = policy === 'quarantine';
+    // A return path stays first: it is what does not leave.
+    const { trace } = envelope;
+    const path = /^Return-Path:[^\n]*\n/i.exec(trace)?.[0] ?? '';
+    const before = Buffer.from(`${path}${field}${trace.slice(path.length)}`);
+    this.traceSize = before.length;
+    return incoming.rehead(Buffer.concat([before, head]));
   }
 
   /** What is for topics is published before it is acknowledged. */
@@ -257,7 +313,7 @@ class Arrival implements IncomingMail {
     const { mail, incoming } = this;
     const { store } = mail;
     const targets = names.map((name) => this.target(store.mailboxes.get(name)!));
-    if (targets.length === 0) {
+    if (targets.length === 0 && this.leaving.length === 0 && this.also === null) {
       waiter.settled(token, OK, 0);
       return;
     }
@@ -273,18 +329,39 @@ class Arrival implements IncomingMail {
       putMessage(batch, id, uid, { ...place, flags: 0, keywords: [], date, size, headerSize });
       uids.push(uid);
     }
+    const left = this.leave(batch, shares);
     const done = store.bytes.write(batch, shares);
+    const alsoDone = this.also?.(batch);
     const settled = (_token: number, outcome: Outcome) => {
       done(outcome === OK);
+      alsoDone?.(outcome === OK);
       if (outcome !== OK) return this.failed(waiter, token, outcome);
       for (let at = 0; at < targets.length; at++) this.arrived(targets[at]!, uids[at]!);
+      left();
       waiter.settled(token, OK, 0);
+      reportDelivered(mail, this.envelope, incoming.head.subarray(this.traceSize));
     };
     store.space.commit(batch, { settled }, 0);
   }
 
+  /** Puts it into the queue, for who is elsewhere: for those whom an alias leads there by itself. */
+  private leave(batch: Batch, shares: Shares): () => void {
+    const { mail, incoming, envelope, leaving } = this;
+    if (leaving.length === 0) return () => {};
+    const added = (['submitted', 'forwarded'] as const).map((origin) => {
+      const those = leaving.filter((each) => each.isForwarded === (origin === 'forwarded'));
+      const kind = envelope.caller === OPERATOR ? 'report' : origin;
+      return those.length === 0 ? null : mail.queue!.put(batch, shares, incoming, envelope, those, kind);
+    });
+    return () => {
+      for (const add of added) add?.();
+    };
+  }
+
   /** The folder that plus-addressing names where it is there, else the one that mail comes to. */
   private target(mailbox: KeptMailbox): Target {
+    const junk = this.isJunk ? [...mailbox.folders.values()].find(({ record }) => record.use === 'junk') : undefined;
+    if (junk !== undefined) return { mailbox, folder: junk };
     for (const { route } of this.envelope.recipients) {
       if (route.kind !== 'here' || route.detail === '' || !route.mailboxes.includes(mailbox.record.name)) continue;
       const wanted = folderName(route.detail)?.toLowerCase();
@@ -318,4 +395,26 @@ class Arrival implements IncomingMail {
   abort(): void {
     this.incoming.abort();
   }
+}
+
+interface Leaving extends Wishes {
+  readonly address: string;
+  readonly isForwarded: boolean;
+}
+
+function leavingOf(recipients: readonly Recipient[]): Leaving[] {
+  const found = new Map<string, Leaving>();
+  const add = (address: string, isForwarded: boolean, { notify, orcpt }: Wishes) => {
+    const parts = readAddress(address);
+    const key = parts === null ? address : mailboxName(parts.local, parts.domain);
+    if (!found.has(key)) found.set(key, { address, isForwarded, notify, orcpt });
+  };
+  for (const recipient of recipients) {
+    const { address, route } = recipient;
+    if (route.kind === 'elsewhere') add(route.address, false, recipient);
+    else if (route.kind === 'here')
+      // Whom it was meant for stays known (RFC 3461 §5.2.7.3).
+      for (const each of route.onward) add(each, true, { orcpt: `rfc822;${toXtext(address)}`, ...recipient });
+  }
+  return [...found.values()];
 }

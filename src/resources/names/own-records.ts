@@ -28,6 +28,8 @@ export interface OwnFacts {
   readonly issuers: readonly string[];
   /** Where its mail is taken; null where none is. */
   readonly mail: { readonly host: string } | null;
+  /** Records of the keys that its mail is signed with, by their names without the last dot (RFC 6376 §3.6.2). */
+  readonly mailKeys?: readonly { readonly name: string; readonly text: string }[];
   readonly serial: number;
 }
 
@@ -63,6 +65,15 @@ export function ownRecords(facts: OwnFacts): ZoneContents {
   for (const { port, digest } of facts.keys) add(`_${port}._tcp`, 'TLSA', `3 1 1 ${digest}`);
   for (const issuer of facts.issuers) add('@', 'CAA', `0 issue "${issuer}"`);
   mailRecords(facts, add);
+  for (const { name, text } of facts.mailKeys ?? [])
+    add(
+      `${name}.`,
+      'TXT',
+      text
+        .match(/.{1,255}/g)!
+        .map((piece) => `"${piece}"`)
+        .join(' '),
+    );
   data.clear();
   return contents;
 }

@@ -36,6 +36,9 @@ export class FakeMail {
   readonly domains = ['here'];
   readonly catching = false;
   readonly messageBytesMax = 1_000_000;
+  /** Something but null: mail leaves, and reports are made. */
+  queue: object | null = null;
+  readonly envelopes: Envelope[] = [];
   readonly deliveries: Delivery[] = [];
   /** Messages that were begun and neither committed nor aborted. */
   pending = 0;
@@ -55,7 +58,9 @@ export class FakeMail {
     return { kind: 'refused', outcome };
   }
 
-  incoming({ from, recipients, trace }: Envelope): IncomingMail {
+  incoming(envelope: Envelope): IncomingMail {
+    const { from, recipients, trace } = envelope;
+    this.envelopes.push(envelope);
     const chunks: Buffer[] = [Buffer.from(trace)];
     let taken = 0;
     this.pending++;

@@ -1,0 +1,147 @@
+// What the server's mail asks of DNS: of the server's own resolver where there is one, else of the machine's.
+import { Resolver as SystemResolver } from 'node:dns/promises';
+import { latin1 } from './bytes/reader.ts';
+import type { Turn } from './core/turn.ts';
+import { nameFrom } from './formats/dns/name.ts';
+import { rdataText, TYPE } from './formats/dns/records.ts';
+import { SECURE } from './protocols/dns/cache.ts';
+import type { Question } from './protocols/dns/resolver.ts';
+import { RCODE } from './protocols/dns/wire.ts';
+import type { Names } from './resources/names/contract.ts';
+import { ANSWER, type AnswerSink } from './resources/names/lookup.ts';
+
+export type LookupType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
+
+export interface Found {
+  /** `nothing`: the name is there, with no such record; `failed`: it is not known now. */
+  readonly kind: 'data' | 'nothing' | 'missing' | 'failed';
+  /**
+   * Of each record: an address; a name without its last dot; `10 mail.example.org`; the whole text, one character an octet;
+   * `3 1 1 0a1b…`.
+   */
+  readonly values: readonly string[];
+  /** It is proved by DNSSEC, also that there is none. */
+  readonly isSecure: boolean;
+}
+
+export interface Lookup {
+  /** Never rejects. */
+  find(name: string, type: LookupType): Promise<Found>;
+}
+
+const FAILED_FINDING: Found = { kind: 'failed', values: [], isSecure: false };
+
+/** By the resolver of this server. */
+export class OwnLookup implements Lookup {
+  private readonly ask: (question: Question) => void;
+
+  constructor(resolver: { ask(question: Question, clock: Turn['clock']): void }, turn: Turn, touched: () => void) {
+    this.ask = (question) => {
+      resolver.ask(question, turn.clock);
+      touched();
+    };
+  }
+
+  find(name: string, type: LookupType): Promise<Found> {
+    const wire = nameFrom(`${name.replace(/\.$/, '')}.`);
+    if (wire === null) return Promise.resolve({ ...FAILED_FINDING, kind: 'missing' });
+    return new Promise((resolve) => {
+      const done: Question['done'] = ({ rcode, steps, security }) => {
+        const last = steps.at(-1);
+        const isSecure = security === SECURE;
+        if (rcode === RCODE.NXDOMAIN) resolve({ kind: 'missing', values: [], isSecure });
+        else if (rcode !== RCODE.NOERROR || last === undefined || last.kind === 'failed') resolve(FAILED_FINDING);
+        else if (last.kind !== 'data' || last.set === null) resolve({ kind: 'nothing', values: [], isSecure });
+        else resolve({ kind: 'data', values: last.set.data.map((data) => textOf(type, data)), isSecure });
+      };
+      this.ask({ name: Buffer.from(wire), type: TYPE[type], checkingDisabled: false, client: 'mail', done });
+    });
+  }
+}
+
+function textOf(type: LookupType, data: Buffer): string {
+  if (type !== 'TXT') return rdataText(TYPE[type], data, 0, data.length).replace(/\.$/, '');
+  let text = '';
+  for (let at = 0; at < data.length; at += data[at]! + 1) text += latin1(data, at + 1, at + 1 + data[at]!);
+  return text;
+}
+
+/** In the zones of this server first, as its own clients see them; what is not in them is asked of another. */
+export class ZonesFirst implements Lookup {
+  private readonly names: Pick<Names, 'zoneOf' | 'answer' | 'referred'>;
+  private readonly otherwise: Lookup;
+
+  constructor(names: Pick<Names, 'zoneOf' | 'answer' | 'referred'>, otherwise: Lookup) {
+    this.names = names;
+    this.otherwise = otherwise;
+  }
+
+  find(name: string, type: LookupType): Promise<Found> {
+    const { names } = this;
+    const wire = nameFrom(`${name.toLowerCase().replace(/\.$/, '')}.`);
+    const zone = wire === null ? null : names.zoneOf(wire, 0, '127.0.0.1', false);
+    if (wire === null || zone === null || !zone.usable) return this.otherwise.find(name, type);
+    const told = new Told(type);
+    const rcode = names.answer(zone, told, wire, 0, TYPE[type], false, true);
+    // Of a part that is another server's, or at the end of an alias that leads out.
+    if (names.referred || (told.values.length === 0 && told.isAlias)) return this.otherwise.find(name, type);
+    const kind = rcode === RCODE.NXDOMAIN ? 'missing' : told.values.length > 0 ? 'data' : 'nothing';
+    return Promise.resolve({ kind, values: told.values, isSecure: zone.isSigned });
+  }
+}
+
+/** The records of one type that a zone answers with. */
+class Told implements AnswerSink {
+  readonly values: string[] = [];
+  isAlias = false;
+  private readonly type: LookupType;
+
+  constructor(type: LookupType) {
+    this.type = type;
+  }
+
+  set(...[section, , , contents, set]: Parameters<AnswerSink['set']>): void {
+    if (section !== ANSWER) return;
+    const type = contents.typeOf(set);
+    this.isAlias ||= type === TYPE.CNAME;
+    if (type !== TYPE[this.type]) return;
+    let record = contents.firstRecord(set);
+    for (let left = contents.countOf(set); left > 0; left--) {
+      const end = contents.recordEnd(record);
+      this.values.push(textOf(this.type, Buffer.from(contents.arena.subarray(record, end))));
+      record = end + 2;
+    }
+  }
+
+  made(): void {
+    this.isAlias = true;
+  }
+}
+
+const MISSING_CODES = new Set(['ENOTFOUND', 'NXDOMAIN']);
+
+/** By the resolver of this machine, which proves nothing. */
+export class SystemLookup implements Lookup {
+  private readonly resolver = new SystemResolver({ timeout: 5_000, tries: 2 });
+
+  async find(name: string, type: LookupType): Promise<Found> {
+    if (type === 'TLSA') return { kind: 'nothing', values: [], isSecure: false };
+    try {
+      const values = await this.ask(name, type);
+      return { kind: values.length > 0 ? 'data' : 'nothing', values, isSecure: false };
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (MISSING_CODES.has(code)) return { kind: 'missing', values: [], isSecure: false };
+      return code === 'ENODATA' ? { kind: 'nothing', values: [], isSecure: false } : FAILED_FINDING;
+    }
+  }
+
+  private async ask(name: string, type: Exclude<LookupType, 'TLSA'>): Promise<string[]> {
+    const { resolver } = this;
+    if (type === 'MX')
+      return (await resolver.resolveMx(name)).map(({ priority, exchange }) => `${priority} ${exchange}`);
+    if (type === 'TXT')
+      return (await resolver.resolveTxt(name)).map((parts) => Buffer.from(parts.join('')).toString('latin1'));
+    return (await resolver.resolve(name, type)) as string[];
+  }
+}
