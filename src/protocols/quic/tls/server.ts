@@ -217,6 +217,7 @@ export class ServerHandshake extends Engine {
         : policy.identities.pick(hello.serverName, this.own.ends?.local ?? null, hello.alpn);
     if (identity === null) return faults.nameUnknown;
     const credential = credentialOf(identity);
+    if (credential === null) return faults.internal;
     const scheme = schemeFor(credential.key, hello.schemes!);
     return scheme === null ? faults.noScheme : { credential, scheme };
   }
