@@ -84,8 +84,6 @@ async function openEach(
   const proofs = await MailProofs.open(config, () => turn.clock.wall, log);
   const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs });
   closers.push(() => mail.close());
-  const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
-  closers.push(() => serving.close());
   const naming = await openServerNames(config, {
     engine,
     turn,
@@ -95,6 +93,9 @@ async function openEach(
     mailKeys: proofs?.records ?? [],
   });
   closers.push(() => naming.close());
+  const known = { names: naming.names, find: naming.lookup.find.bind(naming.lookup) };
+  const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, naming: known, watch });
+  closers.push(() => serving.close());
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   const resources: Resources = {
     accounts,
