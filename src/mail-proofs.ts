@@ -119,9 +119,9 @@ export class MailProofs implements MailChecks {
 
   async check({ ip, helo, from }: CheckedQuery, message: CheckedMessage): Promise<Checked> {
     const { server } = this;
-    const until = Date.now() + CHECK_MS;
+    const until = this.wall() + CHECK_MS;
     const find: DnsFind = (name, type) =>
-      Date.now() > until ? Promise.resolve({ kind: 'failed', values: [] }) : this.find(name, type);
+      this.wall() > until ? Promise.resolve({ kind: 'failed', values: [] }) : this.find(name, type);
     const query = { ip, helo, from, receiver: server };
     const checks = await checkMail(message, query, domainsOf(message.head), find, this.seconds);
     const { result, policy } = checks.dmarc;
