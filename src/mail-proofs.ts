@@ -100,7 +100,7 @@ export class MailProofs implements MailChecks {
       const chain = await verifyArc(message, this.find, now);
       return Buffer.from(await sealArc(message, this.resultsIn(head), chain, key, now), 'latin1');
     }
-    const from = domainsOf(head);
+    const from = [...new Set(domainsOf(head))];
     const keys = this.keys.filter(({ domain }) => from.length === 1 && from[0] === domain);
     return keys.length === 0 ? NOTHING : Buffer.from(await signDkim(message, keys, now), 'latin1');
   }
