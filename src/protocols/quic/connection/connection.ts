@@ -4,7 +4,7 @@ import { copyOf } from '../../../bytes/reader.ts';
 import type { Caller } from '../../../core/caller.ts';
 import { type Connection, nextConnectionId } from '../../../core/connection.ts';
 import type { Fault } from '../../../core/fault.ts';
-import { InnerTurn } from '../../../core/inner-turn.ts';
+import { InnerTurn, type Outer } from '../../../core/inner-turn.ts';
 import type { Mux, MuxSession } from '../../../core/mux.ts';
 import type { Address, Peer, TlsFacts } from '../../../core/peer.ts';
 import {
@@ -19,37 +19,18 @@ import {
 import type { KernelFigures, Tap } from '../../../core/tap.ts';
 import { type Clock, type Instant, NEVER } from '../../../core/time.ts';
 import type { Turn } from '../../../core/turn.ts';
-import { CRYPTO, HANDSHAKE_DONE, NEW_CONNECTION_ID, NEW_TOKEN, RETIRE_CONNECTION_ID } from '../codec/frames.ts';
-import { defaultParameters, isFault, type Parameters, readParameters, writeParameters } from '../codec/parameters.ts';
+import { isFault, type Parameters, readParameters, writeParameters } from '../codec/parameters.ts';
 import { shownPacket } from '../codec/shown.ts';
-import {
-  APPLICATION,
-  EARLY,
-  HANDSHAKE,
-  type Handshake,
-  type HandshakeEvents,
-  INITIAL,
-  type Level,
-  type Protection,
-  type Ticket,
-  type Version,
-} from '../crypto.ts';
+import { EARLY, HANDSHAKE, type Handshake, INITIAL, type Level, type Protection, type Version } from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { initialProtection } from '../protection/index.ts';
 import type { Qlog } from '../qlog.ts';
-import {
-  APPLICATION_SPACE,
-  HANDSHAKE_SPACE,
-  INITIAL_SPACE,
-  Recovery,
-  type RecoveryEvents,
-  type SentPacket,
-  type SpaceIndex,
-} from '../recovery/recovery.ts';
+import { APPLICATION_SPACE, HANDSHAKE_SPACE, INITIAL_SPACE, Recovery, type SpaceIndex } from '../recovery/recovery.ts';
 import type { SentFrame } from '../recovery/sent-frame.ts';
 import { Streams, type StreamsOwner } from '../streams/streams.ts';
-import { clientHandshake, serverHandshake } from '../tls/index.ts';
+import { Agreement } from './agreement.ts';
 import { CryptoStream } from './crypto-stream.ts';
+import { Fates } from './fates.ts';
 import { OwnIds, PeersIds } from './ids.ts';
 import { Arrivals } from './numbers.ts';
 import type { Arrived, DialOptions, Home, TransportOptions } from './options.ts';
@@ -68,7 +49,7 @@ export function spaceOf(level: Level): SpaceIndex {
   return level === INITIAL ? INITIAL_SPACE : level === HANDSHAKE ? HANDSHAKE_SPACE : APPLICATION_SPACE;
 }
 
-export class QuicConnection implements Mux, Connection, HandshakeEvents, RecoveryEvents<SentFrame>, StreamsOwner {
+export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
   readonly id = nextConnectionId();
   peer: Peer;
   protocol = 'quic';
@@ -103,7 +84,8 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
   originalId: Uint8Array;
   retryId: Uint8Array | null = null;
   token: Uint8Array = NOTHING;
-  readonly own: Parameters;
+  private readonly agreement: Agreement;
+  readonly fates = new Fates(this);
   peers: Parameters | null = null;
   confirmed = false;
   /** Version Negotiation made us choose the first version. */
@@ -159,16 +141,9 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
     this.path = new Path(remote, local, this.isClient || arrived?.validated === true);
     this.size = new PacketSize(LEAST_PACKET);
     this.peer = { carrier: 'quic', remote, local, tls: null, below: null, stream: null };
-    const outer = {
-      get clock() {
-        return home.clock;
-      },
-      flush: () => home.touch(this),
-      wake: (due: Instant) => this.streams.wake(due),
-    };
-    this.turn = new InnerTurn(outer, (error, where) => home.bug(error, where));
+    this.turn = new InnerTurn(this, (error, where) => home.bug(error, where));
     this.streams = new Streams(this, options.limits);
-    this.recovery = new Recovery(options.congestion, LEAST_PACKET, this);
+    this.recovery = new Recovery(options.congestion, LEAST_PACKET, this.fates);
     this.recovery.marking = home.port.ecn ? 'testing' : 'off';
     this.recovery.isStuck = () => this.stuckSpace();
     this.ownIds = new OwnIds(home);
@@ -178,14 +153,14 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
     this.retryId = arrived?.retryId ?? null;
     this.peersIds = new PeersIds(arrived?.source ?? this.originalId);
     this.token = dial.token ?? NOTHING;
-    this.own = this.ownParameters();
+    this.agreement = new Agreement(this, dial);
     this.qlog = options.qlog?.(this) ?? null;
     this.protections[INITIAL] = this.initialKeys();
     this.receiver = new Receiver(this);
     this.transmitter = new Transmitter(this);
     this.handshakeBy = clock.now + options.limits.handshakeMs;
     this.idleAt = clock.now + options.limits.idleMs;
-    this.handshake = this.isClient ? this.clientSide() : this.serverSide(remote, local);
+    this.handshake = this.isClient ? this.agreement.clientSide() : this.agreement.serverSide(remote, local);
     this.begin(clock);
   }
 
@@ -200,43 +175,9 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
       const before = readParameters(ticket.parameters, 0, ticket.parameters.length, false);
       if (!isFault(before)) this.streams.allow(before);
     }
-    this.handshake.begin(writeParameters(this.own), clock);
+    this.handshake.begin(writeParameters(this.agreement.own), clock);
     if (this.protections[EARLY] !== null && ticket) this.meet(ticket.alpn);
     this.home.touch(this);
-  }
-
-  private clientSide(): Handshake {
-    const { policy, entropy, ciphers, platform } = this.options;
-    const options = {
-      policy,
-      entropy,
-      version: this.version,
-      ticket: this.dial.ticket ?? null,
-      early: this.dial.early === true,
-      ...(ciphers && { ciphers }),
-      ...(platform && { platform }),
-    };
-    return clientHandshake(this.live(options), this);
-  }
-
-  private serverSide(remote: Address, local: Address | null): Handshake {
-    const { policy, entropy, ciphers } = this.options;
-    const { tickets, guard } = this.home;
-    const options = {
-      policy,
-      entropy,
-      version: this.version,
-      ends: { remote, local },
-      ...(ciphers && { ciphers }),
-      ...(tickets && { tickets }),
-      ...(guard && { guard }),
-    };
-    return serverHandshake(this.live(options), this);
-  }
-
-  /** The version may change while the handshake runs (RFC 9368 §2.3). */
-  private live<Options extends { version: Version }>(options: Options): Options {
-    return Object.defineProperty(options, 'version', { get: () => this.version });
   }
 
   random(size: number): Uint8Array {
@@ -251,104 +192,6 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
     return ciphers === undefined
       ? initialProtection(this.version, this.initialId, role)
       : initialProtection(this.version, this.initialId, role, ciphers);
-  }
-
-  private ownParameters(): Parameters {
-    const { limits, versions, preferred, migration } = this.options;
-    const own: Parameters = {
-      ...defaultParameters(),
-      initialSource: this.firstId,
-      idleMs: limits.idleMs,
-      udpPayloadMax: 65_527,
-      dataMax: limits.connectionWindowBytes,
-      streamDataLocalMax: limits.streamWindowBytes,
-      streamDataRemoteMax: limits.streamWindowBytes,
-      streamDataOneWayMax: limits.streamWindowBytes,
-      streamsTwoWayMax: limits.streamsMax,
-      streamsOneWayMax: limits.oneWayStreamsMax,
-      noMigration: !migration,
-      idsMax: limits.idsMax,
-      datagramMax: limits.datagramBytesMax,
-      greaseBit: true,
-      versionChosen: this.version,
-      versions,
-    };
-    if (this.isClient) return own;
-    own.originalDestination = this.originalId;
-    own.retrySource = this.retryId;
-    own.resetToken = this.home.resetToken(this.firstId);
-    if (preferred !== undefined) {
-      const id = this.ownIds.second();
-      own.preferred = { ...preferred, v4: preferred.v4, v6: preferred.v6, id, resetToken: this.home.resetToken(id) };
-    }
-    return own;
-  }
-
-  // ---- HandshakeEvents ---------------------------------------------------------------------------------------------
-
-  send(level: Level, bytes: Uint8Array, start: number, end: number): void {
-    this.crypto[level]!.output.push(copyOf(bytes, start, end), null);
-    this.home.touch(this);
-  }
-
-  keys(level: Level, protection: Protection): void {
-    this.protections[level] = protection;
-  }
-
-  parameters(bytes: Uint8Array, start: number, end: number): Fault | null {
-    const read = readParameters(bytes, start, end, !this.isClient);
-    if (isFault(read)) return read;
-    const same = (one: Uint8Array | null, other: Uint8Array | null) =>
-      one === null || other === null ? one === other : Buffer.compare(one, other) === 0;
-    // RFC 9000 §7.3.
-    if (!same(read.initialSource, this.peersIds.id)) return faults.connectionIdsDiffer;
-    if (this.isClient && !(same(read.originalDestination, this.originalId) && same(read.retrySource, this.retryId)))
-      return faults.connectionIdsDiffer;
-    const fault = this.isClient ? this.checkVersion(read) : this.chooseVersion(read);
-    if (fault !== null) return fault;
-    this.peers = read;
-    this.recovery.ackDelayMs = read.ackDelayMs;
-    this.streams.allow(read);
-    if (read.resetToken !== null) this.peersIds.setFirstToken(read.resetToken);
-    return null;
-  }
-
-  /** RFC 9368 §4: what is in use is what the server says that it chose, and not what somebody between made of it. */
-  private checkVersion(read: Parameters): Fault | null {
-    if (read.versionChosen === 0)
-      return this.version === this.originalVersion && !this.negotiated ? null : faults.versionForced;
-    if (read.versionChosen !== this.version) return faults.versionForced;
-    if (!this.negotiated) return null;
-    const best = this.options.versions.find((version) => read.versions.includes(version));
-    return best === this.originalVersion ? null : faults.versionForced;
-  }
-
-  private chooseVersion(read: Parameters): Fault | null {
-    if (read.versionChosen === 0) return this.writeOwn();
-    if (read.versionChosen !== this.originalVersion) return faults.versionForced;
-    const best = this.options.versions.find((version) => read.versions.includes(version)) ?? this.version;
-    if (best !== this.version) {
-      this.version = best;
-      this.initialBefore = this.protections[INITIAL]!;
-      this.protections[INITIAL] = this.initialKeys();
-      this.own.versionChosen = best;
-    }
-    return this.writeOwn();
-  }
-
-  private writeOwn(): null {
-    this.handshake.begin(writeParameters(this.own), this.home.clock);
-    return null;
-  }
-
-  earlyRefused(): void {
-    this.protections[EARLY]?.discard();
-    this.protections[EARLY] = null;
-    this.recovery.takeBack(APPLICATION_SPACE, (packet) => packet.early, this.home.clock.now);
-  }
-
-  ticket(ticket: Ticket): void {
-    this.dial.onTicket?.(ticket);
   }
 
   gotToken(token: Uint8Array): void {
@@ -446,62 +289,6 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
     return this.protections[HANDSHAKE]?.canSeal ? HANDSHAKE_SPACE : INITIAL_SPACE;
   }
 
-  // ---- RecoveryEvents ----------------------------------------------------------------------------------------------
-
-  packetAcked(space: SpaceIndex, packet: SentPacket<SentFrame>, now: Instant): void {
-    if (space === HANDSHAKE_SPACE) this.serverKnows = true;
-    if (space === APPLICATION_SPACE && !packet.early) {
-      const protection = this.protections[APPLICATION];
-      protection?.acknowledged(packet.number, now, now + 3 * this.recovery.probeMs(APPLICATION_SPACE));
-    }
-    if (packet.inFlight && packet.path === this.recovery.pathNumber) {
-      const before = this.size.current;
-      this.size.acked(packet.bytes, packet.probe);
-      if (this.size.current !== before) this.resized();
-    }
-    for (const frame of packet.frames) this.frameAcked(space, frame);
-  }
-
-  private resized(): void {
-    this.recovery.segment = this.size.current;
-    this.recovery.congestion.segment(this.size.current);
-  }
-
-  private frameAcked(space: SpaceIndex, frame: SentFrame): void {
-    if (frame.type === CRYPTO) this.crypto[LEVELS[space]!]!.output.acked(frame.start, frame.end);
-    else if (frame.type === ACKED) this.arrivals[space]!.told(frame.start);
-    else this.streams.acked(frame);
-  }
-
-  packetLost(space: SpaceIndex, packet: SentPacket<SentFrame>, now: Instant): void {
-    this.qlog?.lost(now, space, packet.number);
-    if (packet.path === this.recovery.pathNumber && this.size.lost(packet.bytes, packet.probe)) this.resized();
-    for (const frame of packet.frames) this.again(space, frame);
-  }
-
-  /** Says it again. */
-  again(space: SpaceIndex, frame: SentFrame): void {
-    switch (frame.type) {
-      case CRYPTO:
-        this.crypto[LEVELS[space]!]!.output.missed(frame.start, frame.end);
-        break;
-      case HANDSHAKE_DONE:
-        this.tellDone = true;
-        break;
-      case NEW_TOKEN:
-        this.tellToken = this.home.addressTokens?.forLater(this.path.remote, this.home.clock.wall) ?? null;
-        break;
-      case NEW_CONNECTION_ID:
-        if (this.ownIds.get(frame.start) !== null) this.ownIds.toTell.push(frame.start);
-        break;
-      case RETIRE_CONNECTION_ID:
-        this.peersIds.toRetire.push(frame.start);
-        break;
-      default:
-        this.streams.lost(frame);
-    }
-  }
-
   // ---- StreamsOwner ------------------------------------------------------------------------------------------------
 
   peerOf(stream: number): Peer {
@@ -527,6 +314,19 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
 
   wantsToSend(): void {
     this.home.touch(this);
+  }
+
+  /** As the turn's outer: its streams are worked when the connection is. */
+  get clock(): Clock {
+    return this.home.clock;
+  }
+
+  flush(): void {
+    this.home.touch(this);
+  }
+
+  wake(due: Instant): void {
+    this.streams.wake(due);
   }
 
   faulted(_connection: Connection, fault: Fault): void {
@@ -807,7 +607,8 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
       if (each !== space && this.recovery.spaces[each]!.eliciting === 0) continue;
       if (each === APPLICATION_SPACE && space !== APPLICATION_SPACE && !this.complete) continue;
       this.probes[each] = each === space ? 2 : 1;
-      for (const packet of this.recovery.oldest(each, 2)) for (const frame of packet.frames) this.again(each, frame);
+      for (const packet of this.recovery.oldest(each, 2))
+        for (const frame of packet.frames) this.fates.again(each, frame);
     }
   }
 
@@ -819,9 +620,6 @@ export class QuicConnection implements Mux, Connection, HandshakeEvents, Recover
   }
 }
 
-/** What stands for an ACK among frames that were sent. */
-export const ACKED = 0x02;
-const LEVELS: readonly Level[] = [INITIAL, HANDSHAKE, APPLICATION];
 const SUITE_NAMES: Readonly<Record<number, string>> = {
   4865: 'TLS_AES_128_GCM_SHA256',
   4866: 'TLS_AES_256_GCM_SHA384',

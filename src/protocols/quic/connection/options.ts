@@ -8,6 +8,7 @@ import type { PreferredAddress } from '../codec/parameters.ts';
 import type { Ticket, Version } from '../crypto.ts';
 import type { QuicLimits } from '../limits.ts';
 import type { AddressTokens, Ciphers } from '../protection/index.ts';
+import type { Suite } from '../protection/suites.ts';
 import type { Qlog } from '../qlog.ts';
 import type { Algorithm } from '../recovery/congestion.ts';
 import type { EarlyGuard, Tickets } from '../tls/index.ts';
@@ -22,6 +23,8 @@ export interface TransportOptions {
   readonly versions: readonly Version[];
   readonly congestion: Algorithm;
   readonly ciphers?: Ciphers;
+  /** Cipher suites by preference. */
+  readonly suites?: readonly Suite[];
   /** Asks for a sign of life after so long without one; 0 does not. */
   readonly keepAliveMs: number;
   /** PEM of the authorities that a client trusts where the policy names none. */

@@ -29,7 +29,8 @@ import { APPLICATION, EARLY, HANDSHAKE, INITIAL, type Level, type Protection, TA
 import { APPLICATION_ERROR } from '../faults.ts';
 import { APPLICATION_SPACE } from '../recovery/recovery.ts';
 import { type SentFrame, sentFrame } from '../recovery/sent-frame.ts';
-import { ACKED, type QuicConnection, spaceOf } from './connection.ts';
+import { type QuicConnection, spaceOf } from './connection.ts';
+import { ACKED } from './fates.ts';
 import type { Path } from './path.ts';
 
 /** Datagrams are gathered here before they leave together: what one call to the system takes. */

@@ -8,6 +8,7 @@ import { type Clock, NEVER } from '../../../core/time.ts';
 import { DAY, KEY_CERT_SIGN, keyUsage, newKey, rootConstraints } from '../../../security/certificate.ts';
 import { DatagramNetwork, type NetworkOptions, type SimulatedPort } from '../../../sim/datagrams.ts';
 import { World } from '../../../sim/world.ts';
+import type { TlsPolicy } from '../../../core/tls.ts';
 import type { QuicConnection } from '../connection/connection.ts';
 import type { DialOptions, TransportOptions } from '../connection/options.ts';
 import { VERSION_1, VERSION_2 } from '../crypto.ts';
@@ -170,8 +171,8 @@ export class Pair {
   readonly clientSides: Side[] = [];
   readonly serverLines: QuicConnection[] = [];
   readonly serverAddress: Address;
-  readonly bytes = { client: 0, server: 0 };
   mode: Side['mode'] = 'serves';
+  readonly clientPolicy: TlsPolicy = { role: 'client', serverName: HOST, authorities: ISSUER.pem, alpn: ['test'] };
 
   constructor(options: PairOptions = {}) {
     this.world = new World(options.seed ?? 1);
@@ -208,7 +209,7 @@ export class Pair {
       const transport: TransportOptions = {
         ...base,
         limits: bindLimits(quicLimits, options.clientLimits ?? {}),
-        policy: { role: 'client', serverName: HOST, authorities: ISSUER.pem, alpn: ['test'] },
+        policy: this.clientPolicy,
         choose: (_alpn, mux) => {
           const side = new Side(mux);
           this.clientSides.push(side);
