@@ -148,8 +148,9 @@ export class Receiver {
     if (level === APPLICATION && !line.complete) return null;
     if (level === INITIAL && version !== line.version) {
       if (!line.isClient) return version === line.originalVersion ? line.initialBefore : null;
-      if (this.heard || !line.options.versions.includes(version)) return null;
-      // The server has gone over to another version (RFC 9368 §2.3).
+      // The server may have gone over to another version, once it knew all that the client said (RFC 9368 §2.3).
+      if (line.version !== line.originalVersion || line.protections[HANDSHAKE] !== null) return null;
+      if (!line.options.versions.includes(version)) return null;
       const before = line.version;
       line.version = version;
       const keys = line.initialKeys();
@@ -166,12 +167,12 @@ export class Receiver {
     if (line.isClient && !this.heard) {
       this.heard = true;
       line.peersIds.replaceFirst(source);
-      if (header.version !== line.version) {
-        line.version = header.version as Version;
-        line.protections[INITIAL]?.discard();
-        line.protections[INITIAL] = protection;
-      }
     } else if (level !== EARLY && !line.complete && Buffer.compare(source, line.peersIds.id) !== 0) return false;
+    if (level === INITIAL && line.isClient && header.version !== line.version) {
+      line.version = header.version as Version;
+      line.protections[INITIAL]?.discard();
+      line.protections[INITIAL] = protection;
+    }
     if (level === HANDSHAKE && !line.isClient) {
       // It can only have been sealed by who has seen what we sent there (RFC 9000 §8.1).
       line.path.validated = true;
