@@ -7,10 +7,8 @@ import { rdataText, TYPE } from './formats/dns/records.ts';
 import { SECURE } from './protocols/dns/cache.ts';
 import type { Question } from './protocols/dns/resolver.ts';
 import { RCODE } from './protocols/dns/wire.ts';
-import type { Names } from './resources/names/contract.ts';
-import { ANSWER, type AnswerSink } from './resources/names/lookup.ts';
 
-export type LookupType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
+export type LookupType = 'A' | 'AAAA' | 'CNAME' | 'DS' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
 
 export interface Found {
   /** `nothing`: the name is there, with no such record; `failed`: it is not known now. */
@@ -59,63 +57,12 @@ export class OwnLookup implements Lookup {
   }
 }
 
-function textOf(type: LookupType, data: Buffer): string {
+/** Record data as `Found` has it. */
+export function textOf(type: LookupType, data: Buffer): string {
   if (type !== 'TXT') return rdataText(TYPE[type], data, 0, data.length).replace(/\.$/, '');
   let text = '';
   for (let at = 0; at < data.length; at += data[at]! + 1) text += latin1(data, at + 1, at + 1 + data[at]!);
   return text;
-}
-
-/** In the zones of this server first, as its own clients see them; what is not in them is asked of another. */
-export class ZonesFirst implements Lookup {
-  private readonly names: Pick<Names, 'zoneOf' | 'answer' | 'referred'>;
-  private readonly otherwise: Lookup;
-
-  constructor(names: Pick<Names, 'zoneOf' | 'answer' | 'referred'>, otherwise: Lookup) {
-    this.names = names;
-    this.otherwise = otherwise;
-  }
-
-  find(name: string, type: LookupType): Promise<Found> {
-    const { names } = this;
-    const wire = nameFrom(`${name.toLowerCase().replace(/\.$/, '')}.`);
-    const zone = wire === null ? null : names.zoneOf(wire, 0, '127.0.0.1', false);
-    if (wire === null || zone === null || !zone.usable) return this.otherwise.find(name, type);
-    const told = new Told(type);
-    const rcode = names.answer(zone, told, wire, 0, TYPE[type], false, true);
-    // Of a part that is another server's, or at the end of an alias that leads out.
-    if (names.referred || (told.values.length === 0 && told.isAlias)) return this.otherwise.find(name, type);
-    const kind = rcode === RCODE.NXDOMAIN ? 'missing' : told.values.length > 0 ? 'data' : 'nothing';
-    return Promise.resolve({ kind, values: told.values, isSecure: zone.isSigned });
-  }
-}
-
-/** The records of one type that a zone answers with. */
-class Told implements AnswerSink {
-  readonly values: string[] = [];
-  isAlias = false;
-  private readonly type: LookupType;
-
-  constructor(type: LookupType) {
-    this.type = type;
-  }
-
-  set(...[section, , , contents, set]: Parameters<AnswerSink['set']>): void {
-    if (section !== ANSWER) return;
-    const type = contents.typeOf(set);
-    this.isAlias ||= type === TYPE.CNAME;
-    if (type !== TYPE[this.type]) return;
-    let record = contents.firstRecord(set);
-    for (let left = contents.countOf(set); left > 0; left--) {
-      const end = contents.recordEnd(record);
-      this.values.push(textOf(this.type, Buffer.from(contents.arena.subarray(record, end))));
-      record = end + 2;
-    }
-  }
-
-  made(): void {
-    this.isAlias = true;
-  }
 }
 
 const MISSING_CODES = new Set(['ENOTFOUND', 'NXDOMAIN']);
@@ -125,6 +72,7 @@ export class SystemLookup implements Lookup {
   private readonly resolver = new SystemResolver({ timeout: 5_000, tries: 2 });
 
   async find(name: string, type: LookupType): Promise<Found> {
+    if (type === 'DS') return FAILED_FINDING;
     if (type === 'TLSA') return { kind: 'nothing', values: [], isSecure: false };
     try {
       const values = await this.ask(name, type);
@@ -136,7 +84,7 @@ export class SystemLookup implements Lookup {
     }
   }
 
-  private async ask(name: string, type: Exclude<LookupType, 'TLSA'>): Promise<string[]> {
+  private async ask(name: string, type: Exclude<LookupType, 'TLSA' | 'DS'>): Promise<string[]> {
     const { resolver } = this;
     if (type === 'MX')
       return (await resolver.resolveMx(name)).map(({ priority, exchange }) => `${priority} ${exchange}`);

@@ -11,6 +11,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   up: async () => (await import('./cli/up.ts')).addUp,
   pub: async () => (await import('./cli/pub.ts')).addPub,
   sub: async () => (await import('./cli/sub.ts')).addSub,
+  send: async () => (await import('./cli/send.ts')).addSend,
   call: async () => (await import('./cli/call.ts')).addCall,
   dig: async () => (await import('./cli/dig.ts')).addDig,
   export: async () => (await import('./cli/export.ts')).addExport,
@@ -34,6 +35,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   can: async () => (await import('./cli/rule.ts')).addCan,
   audit: async () => (await import('./cli/audit.ts')).addAudit,
   queue: async () => (await import('./cli/queue.ts')).addQueue,
+  zone: async () => (await import('./cli/zone.ts')).addZone,
   services: async () => (await import('./cli/services.ts')).addServices,
 };
 

@@ -11,6 +11,8 @@ import type { Turn } from './core/turn.ts';
 import { DnsProofs } from './dns-proofs.ts';
 import { Following } from './following.ts';
 import { nameFrom, within } from './formats/dns/name.ts';
+import { type Lookup, SystemLookup } from './looking-up.ts';
+import { mailDomains, policyId, policyOf } from './mta-sts.ts';
 import type { RunningSettings } from './protocols/dns/server.ts';
 import { type DnsSettings, keysOf as tsigKeysOf } from './protocols/dns/settings.ts';
 import { Resolving } from './resolving.ts';
@@ -19,11 +21,12 @@ import type { Grants, OtherServer } from './resources/names/contract.ts';
 import { type ZoneNames, zoneName } from './resources/names/names.ts';
 import { type Network, networkFrom } from './resources/names/networks.ts';
 import { type OpenNames, openNames, ZoneFileError, type ZonePlan } from './resources/names/open.ts';
-import { type OwnListener, ownRecords } from './resources/names/own-records.ts';
+import { type OwnListener, type OwnMail, ownRecords } from './resources/names/own-records.ts';
 import type { SigningSettings } from './resources/names/signed-zone.ts';
 import { type Announcer, announceEvent } from './resources/topics/events.ts';
 import type { Standing } from './server/server.ts';
 import type { Engine } from './storage/engine.ts';
+import { ZoneLookup } from './zone-lookup.ts';
 
 export interface NamingOptions {
   readonly engine: Engine;
@@ -34,6 +37,10 @@ export interface NamingOptions {
   /** Of keys that mail is signed with: names without the last dot, and texts. */
   readonly mailKeys: readonly { readonly name: string; readonly text: string }[];
 }
+
+/** As long as their records live. */
+const KEYS_EVERY_MS = 60_000;
+const PARENTS_EVERY_MS = 600_000;
 
 /** What SRV calls a listener (RFC 6335's registry), by protocol and carrier. */
 const SERVICES: Readonly<Record<string, string>> = {
@@ -65,13 +72,21 @@ export class Naming {
   readonly following: Following;
   /** Shows that names are ours, for who certifies them. */
   readonly proofs: DnsProofs;
+  /** For what this server itself wants to know. */
+  readonly lookup: Lookup;
   private readonly config: Config;
   private readonly opened: OpenNames;
   private readonly options: NamingOptions;
+  /** The keys of TLSA, as they were published. */
+  private keys = '';
+  private looking: NodeJS.Timeout | undefined;
+  private parents: NodeJS.Timeout | undefined;
+  private published: readonly [readonly Standing[], Identities | null] | null = null;
 
   constructor(config: Config, opened: OpenNames, options: NamingOptions) {
     this.resolving = Resolving.open(config, options);
     this.names = opened.names;
+    this.lookup = new ZoneLookup(opened.names, this.resolving?.lookup ?? new SystemLookup());
     this.proofs = new DnsProofs({ names: opened.names, keys: tsigKeysOf(config.dns), turn: options.turn });
     this.following = new Following(config, opened.names, options);
     this.config = config;
@@ -86,6 +101,8 @@ export class Naming {
   }
 
   close(): void {
+    clearInterval(this.looking);
+    clearInterval(this.parents);
     this.resolving?.close();
     this.following.close();
     this.opened.close();
@@ -94,8 +111,43 @@ export class Naming {
   /** Publishes what listens in the server's own zone. */
   async publish(standing: readonly Standing[], identities: Identities | null): Promise<void> {
     this.following.begin();
+    this.published = [standing, identities];
+    await this.republish();
+    this.looking ??= setInterval(() => void this.refresh(), KEYS_EVERY_MS);
+    this.looking.unref();
+    this.parents ??= setInterval(() => void this.lookAbove(), PARENTS_EVERY_MS);
+    this.parents.unref();
+  }
+
+  /** Certificates are renewed while the server runs: their keys are published by the time that is noticed. */
+  async refresh(): Promise<void> {
     const zone = this.names.zones().find(({ kind }) => kind === 'own');
-    if (zone === undefined) return;
+    if (zone !== undefined && this.keysShown(zone.name) !== this.keys) await this.republish();
+  }
+
+  /** Asks the zones above whether they have what CDS asks them for: keys of zones roll over by it (RFC 7344 §4, RFC 7583 §3.3). */
+  async lookAbove(): Promise<void> {
+    for (const zone of this.names.zones()) {
+      if (zone.signing?.waitsForParent !== true) continue;
+      const { kind, values, isSecure } = await this.lookup.find(`${zone.name}.`, 'DS');
+      // What anybody could have said ends no key.
+      if (!isSecure || kind === 'failed') continue;
+      await zone.signing.parentHas(new Set(values.map((text) => Number(text.split(' ')[0]))));
+      await zone.resign();
+    }
+  }
+
+  private keysShown(zone: string): string {
+    const [standing, identities] = this.published ?? [[], null];
+    return JSON.stringify(identities === null ? [] : keysOf(standing, identities, zone));
+  }
+
+  /** Publishes anew what listens, with what has changed of it since. */
+  async republish(): Promise<void> {
+    const zone = this.names.zones().find(({ kind }) => kind === 'own');
+    if (zone === undefined || this.published === null) return;
+    const [standing, identities] = this.published;
+    this.keys = this.keysShown(zone.name);
     const wanted = ownRecords({
       zone: zone.name,
       addresses: addressesOf(standing),
@@ -104,12 +156,22 @@ export class Naming {
       https: httpsOf(standing),
       keys: identities === null ? [] : keysOf(standing, identities, zone.name),
       issuers: [zone.name],
-      mail: standing.some(({ protocol }) => protocol === 'smtp') ? { host: '@' } : null,
+      mail: standing.some(({ protocol }) => protocol === 'smtp') ? this.ownMail(zone.name, identities) : null,
       mailKeys: this.options.mailKeys.filter(({ name }) => within(nameFrom(`${name}.`)!, 0, zone.origin) > 0),
       serial: Math.floor(this.options.turn.clock.wall / 1_000),
     });
     const outcome = await this.opened.own(zone).publish(wanted);
     if (outcome !== OK) this.options.log.error('its own records could not be published', { zone: zone.name, outcome });
+  }
+
+  private ownMail(zone: string, identities: Identities | null): OwnMail {
+    const domains = mailDomains(this.config).filter((domain) => domain.endsWith(`.${zone}`));
+    const policy = identities === null ? null : policyOf(this.config, zone);
+    return {
+      reports: this.config.mail.reports ?? null,
+      ...{ host: '@', domains: domains.map((domain) => `${domain}.`) },
+      policy: policy === null ? null : policyId(policy),
+    };
   }
 
   /** Names of this server, as certificates and HTTP have them, that lie in its own zone. */
@@ -270,7 +332,11 @@ function keysOf(standing: readonly Standing[], identities: Identities, name: str
   const key = new X509Certificate(identity.certificate).publicKey.export({ type: 'spki', format: 'der' });
   const digest = createHash('sha256').update(key).digest('hex');
   const ports = new Set(
-    standing.flatMap(({ on, address }) => (on === 'tls' && address !== null ? [address.port] : [])),
+    standing.flatMap(({ protocol, on, address }) => {
+      // Mail begins in the clear, and shows the same key once it turns to TLS (RFC 7672 §3.1.3).
+      const shows = on === 'tls' || (on === 'tcp' && protocol === 'smtp');
+      return shows && address !== null ? [address.port] : [];
+    }),
   );
   return [...ports].map((port) => ({ port, digest }));
 }

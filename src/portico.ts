@@ -12,6 +12,7 @@ import { Fields } from './core/fields.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
 import { metricsHandler } from './metrics.ts';
+import { policyHosts, policyRoutes } from './mta-sts.ts';
 import type { Naming } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
 import { type Opened, openEngine, openResources } from './opening.ts';
@@ -24,6 +25,7 @@ import type { Answer, Order } from './resources/accounts/orders.ts';
 import type { Mail } from './resources/mail/contract.ts';
 import { queueOrders } from './resources/mail/queue-orders.ts';
 import type { Names } from './resources/names/contract.ts';
+import { zoneOrders } from './resources/names/zone-orders.ts';
 import type { Resources } from './resources/resources.ts';
 import type { ClientOf } from './resources/services/client.ts';
 import type { Services } from './resources/services/contract.ts';
@@ -180,15 +182,15 @@ export class Portico implements AsyncDisposable {
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const httpsPort = () =>
         server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving, opened.mail);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       const muxes = credentials === null ? [] : muxPlansOf(config);
       await server.listen([...plansOf(config), ...muxes], sharedPlansOf(config, credentials), secured);
       certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
-      opened.relay(config, server.wayOut(RELAYED_MAX));
-      const desk = new Desk(accounts, queueOrders(opened.mail.queue));
+      await opened.relay(config, server.wayOut(RELAYED_MAX));
+      const desk = new Desk(accounts, { ...queueOrders(opened.mail.queue), ...zoneOrders(naming.names) });
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
     } catch (error) {
@@ -423,9 +425,11 @@ function routesOf(
   accounts: StoredAccounts,
   certified: Certified | null,
   { services }: Serving,
+  { queue }: Pick<Mail, 'queue'>,
 ): ExchangeHandler {
   const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
-  const hosts = [...known, ...certifiedNames(config), ...config.http.sites.flatMap((site) => site.hosts ?? [])];
+  const named = config.http.sites.flatMap((site) => site.hosts ?? []);
+  const hosts = [...known, ...certifiedNames(config), ...named, ...policyHosts(config)];
   const taken = Object.keys(routes).find((path) => OWN_PATHS.includes(path));
   if (taken !== undefined)
     throw new ConfigError([`http.routes has ${taken}, which is the server's own; there are ${OWN_PATHS.join(', ')}`]);
@@ -443,6 +447,7 @@ function routesOf(
     own: [
       ...sites.routes,
       ...(certified?.routes ?? []),
+      ...policyRoutes(config),
       {
         path: '/metrics',
         handler: metricsHandler({
@@ -452,6 +457,7 @@ function routesOf(
           topics: () => topics.figures,
           certificates: () => certified?.certificates.figures() ?? [],
           calls: services,
+          queue: queue === null ? undefined : () => queue.figures,
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
         }),
       },

@@ -27,6 +27,7 @@ const SECURE = new Set([
   'soaps',
   'davs',
   'ftps',
+  'smtps',
 ]);
 
 export function isSecure(scheme: string): boolean {

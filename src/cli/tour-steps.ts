@@ -146,8 +146,11 @@ export class Tour {
 
   /** Those that publish and that somebody listens for. */
   get publishers(): readonly Stop[] {
-    const { from } = this.plan;
-    return STOPS.filter((stop) => stop.publishes && from.includes(stop.name) && this.placeOf(stop) !== null);
+    const { from, user } = this.plan;
+    return STOPS.filter(
+      (stop) =>
+        stop.publishes && from.includes(stop.name) && (user === '' || stop.signsIn) && this.placeOf(stop) !== null,
+    );
   }
 
   private get filter(): string {
@@ -191,7 +194,7 @@ export class Tour {
     }
     const channel = await this.open(stop, place, false);
     const own: Subscribed = { stop, channel, came: new Map(), connection: null };
-    const message = ({ payload }: Shown) => void own.came.set(payload.toString(), performance.now());
+    const message = ({ payload }: Shown) => void own.came.set(payload.toString().trimEnd(), performance.now());
     try {
       await channel.subscribe(this.filter, { after: null, qos: 1 }, { message, gap: () => {} });
     } catch (error) {
@@ -242,7 +245,8 @@ export class Tour {
     channel.close();
     const find = () =>
       [...feed.connections.values()].find(
-        (seen) => !known.has(seen.connection) && seen.frames.some((frame) => mentions(frame, topic)),
+        (seen) =>
+          !known.has(seen.connection) && seen.frames.some((frame) => mentions(frame, stop.spells?.(topic) ?? topic)),
       ) ?? null;
     await feed.settled(() => !stop.isConnection || (find()?.cause ?? '') !== '');
     const own = stop.isConnection ? find() : null;

@@ -9,6 +9,7 @@ import type { Channel, Place, Shown } from './channel.ts';
 import { callsChannel } from './channel-calls.ts';
 import { authorityOf, credentialsOf, httpChannel, pathOf } from './channel-http.ts';
 import { linesChannel } from './channel-lines.ts';
+import { mailAddressOf, mailChannel } from './channel-mail.ts';
 import { mqttChannel } from './channel-mqtt.ts';
 import { sseChannel } from './channel-sse.ts';
 import { udpChannel } from './channel-udp.ts';
@@ -33,13 +34,17 @@ export interface Stop {
   readonly subscribes: boolean;
   /** How a publisher knows that the message is taken; false where the protocol does not tell. */
   readonly acknowledges: boolean;
+  /** Who it is for can be said; where not, it is left out when somebody signs in. */
+  readonly signsIn: boolean;
   /** There is a connection that the server's inspector looks into. */
   readonly isConnection: boolean;
+  /** How a topic is written there, where that is not as it is. */
+  readonly spells?: (topic: string) => string;
   open(place: StopPlace, turn: TurnLoop, sees: SeesDatagram): Promise<Channel>;
 }
 
 const HTTP = { protocol: 'http1', on: 'tcp' } as const;
-const COMMON = { publishes: true, subscribes: true, acknowledges: true, isConnection: true } as const;
+const COMMON = { publishes: true, subscribes: true, signsIn: true, acknowledges: true, isConnection: true } as const;
 
 export const STOPS: readonly Stop[] = [
   {
@@ -125,6 +130,17 @@ export const STOPS: readonly Stop[] = [
     scheme: 'soap',
     subscribes: false,
     open: callsChannel,
+  },
+  {
+    ...COMMON,
+    name: 'smtp',
+    title: 'SMTP: a mail to topics+…, whose body is the message; it only goes in',
+    listener: { protocol: 'smtp', on: 'tcp' },
+    scheme: 'smtp',
+    subscribes: false,
+    signsIn: false,
+    spells: mailAddressOf,
+    open: mailChannel,
   },
 ];
 

@@ -21,6 +21,7 @@ test('docs/cli.md lists the flags of each verb, and each exit code', { timeout: 
     'rm',
     'mv',
     'mirror',
+    'send',
     'call',
     'dig',
     'watch',

@@ -13,8 +13,8 @@ import { runCommand, startServer } from '../server-process.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const ALL = ['http', 'sse', 'ws', 'ws-bare', 'mqtt', 'lines', 'udp', 'grpc', 'graphql'];
-/** Those that publish: server-sent events only tell, SOAP is only told. */
-const PUBLISHERS = [...ALL.filter((name) => name !== 'sse'), 'soap'];
+/** Those that publish: server-sent events only tell, SOAP and mail are only told. */
+const PUBLISHERS = [...ALL.filter((name) => name !== 'sse'), 'soap', 'smtp'];
 
 /** What a message looks like where it comes in, and where it goes out: the frames that the server's dissectors must show. */
 const COMES_IN: Readonly<Record<string, readonly RegExp[]>> = {
@@ -28,6 +28,7 @@ const COMES_IN: Readonly<Record<string, readonly RegExp[]>> = {
     /^DATA {2}stream 1 message of \d+ bytes: 1: "tour-[\da-f]{8}\/grpc" 2: "said by grpc"/,
   ],
   graphql: [/^POST {2}\/graphql HTTP\/1\.1$/, /^body .*"query":/],
+  smtp: [/^EHLO/, /^RCPT {2}.*topics\+tour-[\da-f]{8}\.smtp@localhost/, /said by smtp|bytes/],
   soap: [/^POST {2}\/soap\/portico\.v1\.Topics/, /Envelope/],
 };
 const ANSWERED: Readonly<Record<string, RegExp>> = {
@@ -39,6 +40,7 @@ const ANSWERED: Readonly<Record<string, RegExp>> = {
   grpc: /^HEADERS {2}stream 1 200/,
   graphql: /^200 {2}OK/,
   soap: /^200 {2}OK/,
+  smtp: /^250/,
 };
 const GOES_OUT: Readonly<Record<string, RegExp>> = {
   http: /^200 {2}OK/,

@@ -11,6 +11,7 @@ export const faults = faultTable('imap', {
   idle: { wire: 0, spec: 'RFC 9051 §5.4', text: 'nothing was said for too long' },
   signInTooMany: { wire: 0, spec: 'docs/imap.md §Limits', text: 'too many sign-ins failed' },
   literalTooLong: { wire: 0, spec: 'RFC 7888 §4', text: 'a literal that was not waited for is too long' },
+  compressionBroken: { wire: 0, spec: 'RFC 4978 §3', text: 'what comes is no DEFLATE stream' },
   commandTooLong: { wire: 0, spec: 'docs/imap.md §Limits', text: 'the command is too long', scope: 'stream' },
   nestedTooDeep: { wire: 0, spec: 'docs/imap.md §Limits', text: 'it is nested too deep', scope: 'stream' },
 });

@@ -6,9 +6,11 @@ const END_BRACKET = 0x5d;
 
 /** What of a message has to be read. */
 export const INDEX = 0;
-export const HEADER = 1;
-export const WHOLE = 2;
-export type Need = typeof INDEX | typeof HEADER | typeof WHOLE;
+/** The fields of the header that the mailbox may hold. */
+export const LISTED = 1;
+export const HEADER = 2;
+export const WHOLE = 3;
+export type Need = typeof INDEX | typeof LISTED | typeof HEADER | typeof WHOLE;
 
 export interface Section {
   readonly numbers: readonly number[];
@@ -176,23 +178,28 @@ function isDigit(byte: number): boolean {
 }
 
 /** What all of them need, with those that every answer has. */
-export function wishOf(items: readonly FetchItem[]): FetchWish {
+/** @param lists whether the mailbox may hold a field */
+export function wishOf(items: readonly FetchItem[], lists: (field: string) => boolean): FetchWish {
   let need: Need = INDEX;
   let marksSeen = false;
   for (const item of items) {
-    const of = needOf(item);
+    const of = needOf(item, lists);
     if (of > need) need = of;
     if (item.kind === 'section') marksSeen ||= item.marksSeen;
   }
   return { items, need, marksSeen };
 }
 
-function needOf(item: FetchItem): Need {
-  if (item.kind === 'ENVELOPE') return HEADER;
+function needOf(item: FetchItem, lists: (field: string) => boolean): Need {
+  if (item.kind === 'ENVELOPE') return LISTED;
   if (item.kind === 'BODY' || item.kind === 'BODYSTRUCTURE') return WHOLE;
   if (item.kind !== 'section') return INDEX;
-  const { what, numbers } = item.section;
-  return numbers.length === 0 && (what === 'HEADER' || what === 'FIELDS' || what === 'NOT') ? HEADER : WHOLE;
+  const { what, numbers, fields } = item.section;
+  if (numbers.length === 0 && what === 'FIELDS') {
+    for (const field of fields) if (!lists(field)) return HEADER;
+    return LISTED;
+  }
+  return numbers.length === 0 && (what === 'HEADER' || what === 'NOT') ? HEADER : WHOLE;
 }
 
 /** Adds an item unless it is there. */

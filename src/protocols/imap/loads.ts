@@ -4,7 +4,7 @@ import { view } from '../../bytes/reader.ts';
 import { FAILED, OK, type Outcome } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { Folder } from '../../resources/mail/contract.ts';
-import { HEADER, type Need } from './items.ts';
+import { LISTED, type Need, WHOLE } from './items.ts';
 
 const AT_ONCE = 128;
 const NONE = Buffer.alloc(0);
@@ -16,6 +16,8 @@ export class Load {
   readonly size: number;
   content: Buffer = NONE;
   isDone = false;
+  /** It was only given its turn. */
+  isPassed = false;
   outcome: Outcome = OK;
   reading: Reading | null = null;
 
@@ -91,11 +93,26 @@ export class Loads {
   /** Asks for the message that stands at `at` in the folder. */
   ask(place: number, uid: number, at: number, need: Need): void {
     const { folder } = this;
-    const header = need === HEADER ? folder.headerSizeAt(at) : 0;
+    const listed = need === LISTED ? folder.listedAt(at) : null;
+    if (listed !== null) {
+      const held = new Load(place, uid, 0, need);
+      held.content = listed;
+      held.isDone = true;
+      this.queue.push(held);
+      return;
+    }
+    const header = need === WHOLE ? 0 : folder.headerSizeAt(at);
     const load = new Load(place, uid, header > 0 ? header : folder.sizeAt(at), need);
     this.queue.push(load);
     this.held += load.size;
     load.reading = folder.read(uid, 0, load.size, new Filling(load, this.told));
+  }
+
+  /** A message that is not read here: `take` answers it in its turn. */
+  pass(place: number, uid: number, need: Need): void {
+    const load = new Load(place, uid, 0, need);
+    load.isDone = load.isPassed = true;
+    this.queue.push(load);
   }
 
   /** The first in order, if it has come. */
@@ -104,6 +121,8 @@ export class Loads {
     if (first === undefined || !first.isDone) return null;
     this.queue.shift();
     this.held -= first.size;
+    if (first.need === LISTED && first.reading !== null && first.outcome === OK)
+      this.folder.keepListed(first.uid, first.content);
     return first;
   }
 

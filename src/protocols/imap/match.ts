@@ -7,7 +7,7 @@ import { type Part, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
 import { decodeWords } from '../../formats/mime/words.ts';
 import { dayOf } from './codec.ts';
-import { HEADER, type Need, WHOLE } from './items.ts';
+import { HEADER, LISTED, type Need, WHOLE } from './items.ts';
 import type { SearchKey } from './keys.ts';
 import { has, NO_PLACES, type Places } from './sets.ts';
 import type { View } from './view.ts';
@@ -17,9 +17,15 @@ const DAY_MS = 86_400_000;
 /** It matches, it does not, or more of it has to be read. */
 export const NO = 0;
 export const YES = 1;
-export const NEEDS_HEADER = 2;
-export const NEEDS_WHOLE = 3;
-export type Verdict = typeof NO | typeof YES | typeof NEEDS_HEADER | typeof NEEDS_WHOLE;
+export const NEEDS_LISTED = 2;
+export const NEEDS_HEADER = 3;
+export const NEEDS_WHOLE = 4;
+export type Verdict = typeof NO | typeof YES | typeof NEEDS_LISTED | typeof NEEDS_HEADER | typeof NEEDS_WHOLE;
+
+/** What is to be read for a verdict that has to wait. */
+export function needFor(is: Verdict): Need {
+  return is === NEEDS_WHOLE ? WHOLE : is === NEEDS_HEADER ? HEADER : LISTED;
+}
 
 /** Keys with their sets found in a mailbox. */
 export type FoundKey =
@@ -176,7 +182,7 @@ function byIndex(key: IndexKey, { view, at, uid }: Candidate, wall: number): boo
 type DayKey = Extract<FoundKey, { key: 'before' | 'on' | 'since' }>;
 
 function byDay({ key, day, sent }: DayKey, one: Candidate): Verdict {
-  if (sent && one.loaded < HEADER) return NEEDS_HEADER;
+  if (sent && one.loaded < LISTED) return NEEDS_LISTED;
   const of = sent ? one.sentDay : Math.floor(one.view.folder.dateAt(one.at) / DAY_MS);
   // No comparison holds for a message without a date.
   return (key === 'before' ? of < day : key === 'on' ? of === day : of >= day) ? YES : NO;
@@ -184,7 +190,8 @@ function byDay({ key, day, sent }: DayKey, one: Candidate): Verdict {
 
 function byContent(key: Extract<FoundKey, { key: 'header' | 'body' | 'text' }>, one: Candidate): Verdict {
   if (key.key === 'header') {
-    if (one.loaded < HEADER) return NEEDS_HEADER;
+    if (one.loaded < LISTED && one.view.folder.lists(key.field)) return NEEDS_LISTED;
+    if (one.loaded < HEADER && !one.view.folder.lists(key.field)) return NEEDS_HEADER;
     return one.hasField(key.field, key.text) ? YES : NO;
   }
   if (one.loaded < WHOLE) return NEEDS_WHOLE;

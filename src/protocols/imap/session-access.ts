@@ -1,5 +1,5 @@
 // Who may enter, and what is spoken: CAPABILITY, LOGIN, AUTHENTICATE (RFC 9051 §6.2, RFC 4959), STARTTLS, ID (RFC 2971) and
-// ENABLE (RFC 5161).
+// ENABLE (RFC 5161), and COMPRESS (RFC 4978).
 import { OK, type Outcome } from '../../core/outcome.ts';
 import { decodeSasl, type SaslExchange, type SaslStep } from '../text/sasl.ts';
 import { DONE, type Step, WAIT } from '../text/session.ts';
@@ -12,7 +12,7 @@ const FIRST = 'IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE';
 const LATER = [
   'NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE',
   'ESEARCH SEARCHRES PARTIAL WITHIN SORT ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES CONDSTORE QRESYNC BINARY',
-  'UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE',
+  'UTF8=ACCEPT QUOTA QUOTA=RES-STORAGE COMPRESS=DEFLATE',
 ].join(' ');
 
 /** Fields of ID that are read. */
@@ -54,6 +54,8 @@ export class Access {
         return this.login();
       case 'AUTHENTICATE':
         return this.authenticate();
+      case 'COMPRESS':
+        return this.compress();
       default:
         return this.enable();
     }
@@ -132,6 +134,19 @@ export class Access {
     if (!said.done()) return session.misread(said.fault);
     session.say(`* ENABLED${done.length === 0 ? '' : ` ${done.join(' ')}`}`);
     return session.close('OK Enabled.');
+  }
+
+  private compress(): Step {
+    const { session } = this;
+    const { said } = session;
+    said.space();
+    const mechanism = said.word();
+    if (!said.done()) return session.misread(said.fault);
+    if (mechanism !== 'DEFLATE') return session.close('NO [CANNOT] There is no such mechanism here.');
+    if (session.isDeflated) return session.close('NO [COMPRESSIONACTIVE] It is compressed already.');
+    session.close('OK What follows is compressed.');
+    session.deflate();
+    return DONE;
   }
 
   // ---- signing in ----------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 // SEARCH, SORT and THREAD (RFC 9051 §6.4.4, RFC 5256, RFC 5267) with the results that are asked for (RFC 4731, 5182, 9394). What
 // the index tells is looked at in slices of a turn; headers and bodies are read only where they are needed.
 import { type Step, WAIT } from '../text/session.ts';
-import { HEADER, INDEX, type Need, WHOLE } from './items.ts';
+import { INDEX, LISTED, type Need } from './items.ts';
 import { KeyReader, type Returns, readCharset, readReturns } from './keys.ts';
 import { Loads } from './loads.ts';
-import { Candidate, type FoundKey, found, NEEDS_WHOLE, NO, placesOf, verdict, YES } from './match.ts';
+import { Candidate, type FoundKey, found, NO, needFor, placesOf, verdict, YES } from './match.ts';
 import type { ImapSession } from './session.ts';
 import { has, type Places, setText } from './sets.ts';
 import { readCriteria, readsHeaders, type SortBy, type Sorted, sorted, sortedOf } from './sort.ts';
@@ -99,7 +99,7 @@ export class SearchCommand {
       key,
       tag: session.tagText,
       wall: session.options.clock().wall,
-      need: kind === 'THREAD' || readsHeaders(by.criteria) ? HEADER : INDEX,
+      need: kind === 'THREAD' || readsHeaders(by.criteria) ? LISTED : INDEX,
       places: placesOf(key),
       loads: new Loads(view.folder, session.limits.readAheadBytesMax, () => this.pump()),
       next: 0,
@@ -166,11 +166,18 @@ export class SearchCommand {
   private judge(job: Job, one: Candidate): void {
     const is = verdict(job.key, one, job.wall);
     if (is === NO) return;
-    if (is !== YES) job.loads.ask(one.place, one.uid, one.at, is === NEEDS_WHOLE ? WHOLE : HEADER);
-    else if (one.loaded < job.need) job.loads.ask(one.place, one.uid, one.at, job.need);
+    if (is !== YES) this.read(job, one, needFor(is));
+    else if (one.loaded < job.need) this.read(job, one, job.need);
     else if (job.kind === 'SORT') job.sorting.push(sortedOf(one, job.criteria));
     else if (job.kind === 'THREAD') job.threading.push(threadedOf(one, job.byReferences));
     else job.matched.push(one.place);
+  }
+
+  /** Looks at a message again, with more of it. */
+  private read(job: Job, one: Candidate, need: Need): void {
+    const held = need === LISTED ? job.view.folder.listedAt(one.at) : null;
+    if (held === null) job.loads.ask(one.place, one.uid, one.at, need);
+    else this.judge(job, new Candidate(job.view, one.place, one.at, held, LISTED));
   }
 
   // ---- results -------------------------------------------------------------------------------------------------------

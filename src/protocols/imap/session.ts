@@ -12,6 +12,7 @@ import type { SaslExchange } from '../text/sasl.ts';
 import { DONE, type RawBytes, type Step, TextSession, UNHEARD, WAIT } from '../text/session.ts';
 import { type Announced, CommandReader, readAnnounced } from './codec.ts';
 import { ANYBODY, BY_UID, COMMANDS, HOLDS_EXPUNGES, SELECTED, STRANGER } from './commands.ts';
+import { Deflated } from './deflated.ts';
 import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import { RESPONSES } from './outcomes.ts';
@@ -76,6 +77,8 @@ export class ImapSession extends TextSession implements RawBytes {
   private isIdling = false;
   private holdsExpunges = false;
   private bads = 0;
+  private deflated: Deflated | null = null;
+  private isTurning = false;
   private saidAt: Instant;
 
   constructor(pipe: Pipe, options: ImapOptions, upper: (session: ImapSession) => Upper) {
@@ -206,6 +209,37 @@ export class ImapSession extends TextSession implements RawBytes {
 
   protected override secured(): void {
     this.isSecured = true;
+  }
+
+  // ---- compression (RFC 4978) ----------------------------------------------------------------------------------------
+
+  get isDeflated(): boolean {
+    return this.deflated !== null;
+  }
+
+  /** What was written goes as it is; from here on everything is compressed. */
+  deflate(): void {
+    this.hold();
+    this.deflated = new Deflated(this.pipe);
+    this.pipe = this.deflated;
+    this.isTurning = true;
+  }
+
+  override receive(input: Uint8Array, start: number, end: number, clock: Clock): number {
+    const { deflated } = this;
+    if (deflated === null) return super.receive(input, start, end, clock);
+    const next = deflated.take(input, start, end, (bytes, from, to) => super.receive(bytes, from, to, clock));
+    if (next < 0) this.fail(faults.compressionBroken);
+    return this.over ? end : next;
+  }
+
+  /** What waited is taken, and what was said leaves, when the turn ends. */
+  private turnEnds(deflated: Deflated, clock: Clock): void {
+    if (this.isTurning) {
+      this.isTurning = false;
+      this.release();
+    } else if (deflated.isWaiting && !this.over) this.receive(NOTHING, 0, 0, clock);
+    deflated.settle();
   }
 
   // ---- commands, whole -----------------------------------------------------------------------------------------------
@@ -374,6 +408,7 @@ export class ImapSession extends TextSession implements RawBytes {
       case 'AUTHENTICATE':
       case 'LOGIN':
       case 'ENABLE':
+      case 'COMPRESS':
         return this.access.run(name);
       case 'LOGOUT':
         return this.said.done() ? this.quit() : this.misread(this.said.fault);
@@ -431,6 +466,7 @@ export class ImapSession extends TextSession implements RawBytes {
   override gather(clock: Clock): void {
     super.gather(clock);
     if (this.isIdling && this.view !== null && this.pipe.room > 0) this.tellNews();
+    if (this.deflated !== null) this.turnEnds(this.deflated, clock);
   }
 
   override writable(clock: Clock): void {
@@ -490,6 +526,7 @@ export class ImapSession extends TextSession implements RawBytes {
 
   protected gone(_cause: Cause, _clock: Clock): void {
     this.letGo();
+    this.deflated?.close();
     this.upper.gone();
   }
 }

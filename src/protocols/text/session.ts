@@ -50,7 +50,8 @@ export interface RawBytes {
 }
 
 export abstract class TextSession implements Session {
-  readonly pipe: Pipe;
+  /** Another within it, where a protocol has one. */
+  pipe: Pipe;
   /** The peer has shown that it speaks this protocol: from then on an unknown command is only counted. */
   protected acquainted = false;
   /** Nothing more is read or written. */

@@ -148,6 +148,12 @@ export interface Folder extends Uids {
   modseqAt(at: number): number;
   /** Of the header with its empty line: 0 where that is not known. */
   headerSizeAt(at: number): number;
+  /** Whether `listedAt` has this field, given in lower case. */
+  lists(field: string): boolean;
+  /** The fields of a header that listings ask for, as they stand there, without an empty line; null where it has to be read. */
+  listedAt(at: number): Buffer | null;
+  /** Holds them for the next who asks, from a header that was read. */
+  keepListed(uid: number, header: Uint8Array): void;
   /** Gives `[start..end)` of a message to a sink; MISSING for one that went. */
   read(uid: number, start: number, end: number, sink: Sink): Reading;
   /** All of a message; null for one that went. Rejects when the store cannot be read. */

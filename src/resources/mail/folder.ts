@@ -1,4 +1,4 @@
-// One folder in memory: columns of numbers, some 40 bytes a message, that follow its records, so that what is committed is
+// One folder in memory: columns of numbers, some 50 bytes a message, that follow its records, so that what is committed is
 // known in the order of its commits. Everybody who has the folder open shares it.
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { Entry, Following, Space } from '../../storage/engine.ts';
@@ -12,19 +12,21 @@ import {
   SYSTEM_FLAG_COUNT,
   SYSTEM_FLAGS,
 } from './contract.ts';
+import { isListed, type Listed } from './listed.ts';
 import { expungedKey, type FolderRecord, type MessageRecord, type Place, readMessage, readUids } from './records.ts';
 
 /** What a folder needs of the store. */
 export interface FolderHost {
   readonly space: Space;
   readonly bytes: Bytes;
+  readonly listed: Listed;
   /** Puts the folder's record with what was told as recent. */
   recent(folder: OpenFolder): void;
 }
 
 const FIRST = 64;
 /** Of one message in all columns. */
-export const INDEX_BYTES = 44;
+export const INDEX_BYTES = 52;
 
 export class OpenFolder implements Folder {
   record: FolderRecord;
@@ -44,6 +46,8 @@ export class OpenFolder implements Folder {
   private dates: Float64Array = new Float64Array(FIRST);
   /** A blob as a negative number, or folder and UID of where the bytes were first in one. */
   private places: Float64Array = new Float64Array(FIRST);
+  /** Where the fields for listings are held; 0 for nowhere. */
+  private listed: Float64Array = new Float64Array(FIRST);
   private readonly host: FolderHost;
   private readonly listeners = new Set<FolderListener>();
   private following: Following | null = null;
@@ -125,6 +129,20 @@ export class OpenFolder implements Folder {
 
   headerSizeAt(at: number): number {
     return this.headers[at]!;
+  }
+
+  lists(field: string): boolean {
+    return isListed(field);
+  }
+
+  listedAt(at: number): Buffer | null {
+    const place = this.listed[at]!;
+    return place === 0 ? null : this.host.listed.at(place);
+  }
+
+  keepListed(uid: number, header: Uint8Array): void {
+    const at = this.find(uid);
+    if (at >= 0) this.listed[at] = this.host.listed.keep(header);
   }
 
   placeAt(at: number): Place {
@@ -248,6 +266,7 @@ export class OpenFolder implements Folder {
     this.headers[at] = record.headerSize;
     this.modseqs[at] = modseq;
     this.dates[at] = record.date;
+    this.listed[at] = 0;
     this.places[at] = record.blob > 0 ? -record.blob : record.folder * 0x1_0000_0000 + record.uid;
     this.unseen += record.flags & SEEN ? 0 : 1;
     this.bytes += record.size;
@@ -293,6 +312,7 @@ export class OpenFolder implements Folder {
       this.modseqs[to] = this.modseqs[at]!;
       this.dates[to] = this.dates[at]!;
       this.places[to] = this.places[at]!;
+      this.listed[to] = this.listed[at]!;
       to++;
     }
     this.uids = uids;
@@ -316,6 +336,7 @@ export class OpenFolder implements Folder {
     this.modseqs = grown(this.modseqs, new Float64Array(size));
     this.dates = grown(this.dates, new Float64Array(size));
     this.places = grown(this.places, new Float64Array(size));
+    this.listed = grown(this.listed, new Float64Array(size));
   }
 }
 

@@ -17,6 +17,8 @@ export const MAIL_LIMITS = {
   aliasesMax: 1_000,
   /** Bytes of the indexes of folders that nobody has open. */
   idleIndexBytesMax: 32 * 1_024 * 1_024,
+  /** Fields of headers that are held for listings. */
+  listedBytesMax: 64 * 1_024 * 1_024,
   /** Expunges of a folder that are remembered. */
   expungesKept: 1_000,
 } as const;

@@ -7,6 +7,7 @@ import { Bytes, Shares } from './bytes.ts';
 import type { SpecialUse } from './contract.ts';
 import { type FolderHost, OpenFolder } from './folder.ts';
 import { MAIL_LIMITS } from './limits.ts';
+import { Listed } from './listed.ts';
 import { INBOX } from './names.ts';
 import {
   decoded,
@@ -52,6 +53,7 @@ const FIRST_FOLDERS: readonly (readonly [name: string, use: SpecialUse])[] = [
 export class MailStore implements FolderHost {
   readonly space: Space;
   readonly bytes: Bytes;
+  readonly listed = new Listed();
   readonly mailboxes = new Map<string, KeptMailbox>();
   readonly blobs: Blobs;
   private readonly wall: () => number;

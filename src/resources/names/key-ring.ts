@@ -87,13 +87,15 @@ export class KeyRing {
     this.ending = ending;
   }
 
-  /** What the parent's servers answer for the DS set: the key tags in it, as seen by all of them. */
-  parentHas(tags: ReadonlySet<number>, now: number): void {
-    this.lives = this.lives.map((life) => {
+  /** What the parent's servers answer for the DS set: the key tags in it, as seen by all of them. True where that is news. */
+  parentHas(tags: ReadonlySet<number>, now: number): boolean {
+    const before = this.lives;
+    this.lives = before.map((life) => {
       if (life.role === 'zsk') return life;
       const has = tags.has(life.key.tag);
       return has === (life.seen !== null) ? life : { ...life, seen: has ? now : null };
     });
+    return this.lives.some((life, index) => life !== before[index]);
   }
 
   /** Goes on as far as the time allows; true when the keys of the zone are others now. */

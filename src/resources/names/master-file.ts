@@ -316,7 +316,8 @@ export function zoneProblem(contents: ZoneContents): MasterError | null {
   return null;
 }
 
-function nodeProblem(contents: ZoneContents, node: number): string | null {
+/** What of a name cannot be; null for nothing. */
+export function nodeProblem(contents: ZoneContents, node: number): string | null {
   const alias = contents.setOf(node, TYPE.CNAME);
   if (node !== APEX && contents.setOf(node, TYPE.SOA) !== 0) return 'has an SOA, but is not the zone';
   if (contents.countOf(contents.setOf(node, TYPE.DNAME) || EMPTY_SET) > 1)

@@ -12,6 +12,17 @@ export interface OwnListener {
   readonly port: number;
 }
 
+/** What mail says of its domains. */
+export interface OwnMail {
+  /** The address that reports of DMARC and of TLS are wanted at; null for none. */
+  readonly reports: string | null;
+  readonly host: string;
+  /** Domains within the zone, beside the zone's own name. */
+  readonly domains: readonly string[];
+  /** The id of the policy of MTA-STS that is served; null where none is. */
+  readonly policy: string | null;
+}
+
 export interface OwnFacts {
   /** The zone, without the dot at the end. */
   readonly zone: string;
@@ -26,8 +37,8 @@ export interface OwnFacts {
   readonly keys: readonly { readonly port: number; readonly digest: string }[];
   /** Who may issue certificates for its names (RFC 8659). */
   readonly issuers: readonly string[];
-  /** Where its mail is taken; null where none is. */
-  readonly mail: { readonly host: string } | null;
+  /** Where its mail is taken, and what it says of itself; null where none is. */
+  readonly mail: OwnMail | null;
   /** Records of the keys that its mail is signed with, by their names without the last dot (RFC 6376 §3.6.2). */
   readonly mailKeys?: readonly { readonly name: string; readonly text: string }[];
   readonly serial: number;
@@ -65,22 +76,35 @@ export function ownRecords(facts: OwnFacts): ZoneContents {
   for (const { port, digest } of facts.keys) add(`_${port}._tcp`, 'TLSA', `3 1 1 ${digest}`);
   for (const issuer of facts.issuers) add('@', 'CAA', `0 issue "${issuer}"`);
   mailRecords(facts, add);
-  for (const { name, text } of facts.mailKeys ?? [])
-    add(
-      `${name}.`,
-      'TXT',
-      text
-        .match(/.{1,255}/g)!
-        .map((piece) => `"${piece}"`)
-        .join(' '),
-    );
+  for (const { name, text } of facts.mailKeys ?? []) add(`${name}.`, 'TXT', textOf(text));
   data.clear();
   return contents;
 }
 
 /** A name without mail says so, so that nobody can send in it (RFC 7505, RFC 7208, RFC 7489). */
-function mailRecords({ mail }: OwnFacts, add: (name: string, type: string, text: string) => void): void {
-  add('@', 'MX', mail === null ? '0 .' : `10 ${mail.host}`);
-  add('@', 'TXT', mail === null ? '"v=spf1 -all"' : '"v=spf1 mx -all"');
-  add('_dmarc', 'TXT', '"v=DMARC1; p=reject"');
+function mailRecords({ mail, addresses }: OwnFacts, add: (name: string, type: string, text: string) => void): void {
+  if (mail === null) {
+    add('@', 'MX', '0 .');
+    add('@', 'TXT', '"v=spf1 -all"');
+    add('_dmarc', 'TXT', '"v=DMARC1; p=reject"');
+    return;
+  }
+  const { host, reports, policy } = mail;
+  for (const domain of ['@', ...mail.domains]) {
+    const below = (label: string) => (domain === '@' ? label : `${label}.${domain}`);
+    add(domain, 'MX', `10 ${host}`);
+    add(domain, 'TXT', '"v=spf1 mx -all"');
+    add(below('_dmarc'), 'TXT', `"v=DMARC1; p=reject${reports === null ? '' : `; rua=mailto:${reports}`}"`);
+    // Who sends here may be sure of TLS (RFC 8461 §3.1), and tell when that failed (RFC 8460 §3).
+    if (reports !== null) add(below('_smtp._tls'), 'TXT', `"v=TLSRPTv1; rua=mailto:${reports}"`);
+    if (policy === null) continue;
+    add(below('_mta-sts'), 'TXT', `"v=STSv1; id=${policy}"`);
+    for (const address of addresses) add(below('mta-sts'), address.includes(':') ? 'AAAA' : 'A', address);
+  }
+}
+
+/** A text of any length as strings of 255 octets, which are read as one (RFC 6376 §3.6.2.2). */
+function textOf(record: string): string {
+  const parts = record.match(/[\s\S]{1,255}/g) ?? [''];
+  return parts.map((part) => `"${part.replace(/[\\"]/g, '\\$&')}"`).join(' ');
 }

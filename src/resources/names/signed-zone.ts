@@ -3,21 +3,29 @@
 import { copyOf } from '../../bytes/reader.ts';
 import { OK, type Outcome } from '../../core/outcome.ts';
 import { nameEnd, within } from '../../formats/dns/name.ts';
-import { TYPE } from '../../formats/dns/records.ts';
+import { rdataText, TYPE } from '../../formats/dns/records.ts';
 import type { RecordSet } from '../../formats/dnssec/canonical.ts';
-import { generateKey, type SigningKey, signingKey } from '../../formats/dnssec/keys.ts';
+import {
+  DIGEST_SHA256,
+  generateKey,
+  makeDelegationSigner,
+  type SigningKey,
+  signingKey,
+} from '../../formats/dnssec/keys.ts';
 import { PLAIN_NSEC3 } from '../../formats/dnssec/nsec.ts';
 import { Batch } from '../../storage/batch.ts';
 import type { Space } from '../../storage/engine.ts';
 import { ADDED, Changes, eachChange, REMOVED } from './changes.ts';
 import { APEX, type ZoneContents } from './contents.ts';
-import { firstKeys, KEY_TIMING, type KeyLife, KeyRing } from './key-ring.ts';
+import { firstKeys, KEY_TIMING, type KeyLife, KeyRing, type KeyState, type KeyTiming } from './key-ring.ts';
 import { SIGNING_POLICY, type SignedChange, type Touched, ZoneSigner, type ZoneSource } from './zone-signer.ts';
 
 export interface SigningSettings {
   /** 13 ECDSA P-256, 14 ECDSA P-384, 15 Ed25519. */
   readonly algorithm: number;
   readonly nsec3: boolean;
+  /** Where it is not as is usual. */
+  readonly timing?: Partial<KeyTiming>;
 }
 
 /** A key as the store has it. */
@@ -30,6 +38,25 @@ interface KeptKey extends Omit<KeyLife, 'key'> {
 /** Records that a signer makes wherever they stand, and at the apex. */
 const MADE: ReadonlySet<number> = new Set([TYPE.RRSIG, TYPE.NSEC, TYPE.NSEC3]);
 const MADE_AT_APEX: ReadonlySet<number> = new Set([TYPE.DNSKEY, TYPE.NSEC3PARAM, TYPE.CDS, TYPE.CDNSKEY]);
+
+/** Whether records of a type are a signer's to make, where they stand. */
+export function isMadeBySigner(type: number, atApex: boolean): boolean {
+  return MADE.has(type) || (atApex && MADE_AT_APEX.has(type));
+}
+
+/** A key as it is shown: all but its secret. */
+export interface ShownKey {
+  readonly role: 'ksk' | 'zsk';
+  readonly tag: number;
+  readonly algorithm: number;
+  readonly state: KeyState;
+  /** Seconds since 1970. */
+  readonly since: number;
+  /** Since when the parent is known to have its DS; null where it is not. */
+  readonly seen: number | null;
+  /** What the parent is to have for it, as text; '' for a key that signs no keys, or is not wanted there. */
+  readonly ds: string;
+}
 
 /** Contents as the signer sees them. */
 class ContentsSource implements ZoneSource {
@@ -91,6 +118,10 @@ export class ZoneSigning {
     return Math.floor(this.wall() / 1_000);
   }
 
+  private get timing(): KeyTiming {
+    return { ...KEY_TIMING, ...this.settings.timing };
+  }
+
   private readonly make = (role: 'ksk' | 'zsk'): SigningKey => generateKey(this.settings.algorithm, role);
 
   private async openRing(apex: Buffer): Promise<KeyRing> {
@@ -101,9 +132,9 @@ export class ZoneSigning {
         ...life,
         key: signingKey(algorithm, life.role, secret),
       }));
-      return new KeyRing(apex, lives, KEY_TIMING);
+      return new KeyRing(apex, lives, this.timing);
     }
-    const ring = new KeyRing(apex, firstKeys(this.make, this.now), KEY_TIMING);
+    const ring = new KeyRing(apex, firstKeys(this.make, this.now), this.timing);
     const outcome = await this.keepKeys(ring);
     if (outcome !== OK) throw new Error('the keys of a zone could not be kept');
     return ring;
@@ -178,6 +209,38 @@ export class ZoneSigning {
     return this.rolled || signer.due <= this.now;
   }
   private rolled = false;
+
+  /** The keys, as they are shown. */
+  shown(apex: Uint8Array): ShownKey[] {
+    const owner = copyOf(apex, 0, apex.length);
+    return (this.ring?.all ?? []).map(({ role, key, state, since, seen }) => {
+      const signer = role === 'ksk' && state !== 'leaving' ? makeDelegationSigner(owner, key, DIGEST_SHA256) : null;
+      const ds = signer === null ? '' : rdataText(TYPE.DS, signer, 0, signer.length);
+      return { role, tag: key.tag, algorithm: key.algorithm, state, since, seen, ds };
+    });
+  }
+
+  /** Begins to replace a key: true, and the zone has to be refreshed; false where that is under way already. */
+  async roll(role: 'ksk' | 'zsk'): Promise<boolean> {
+    const { ring } = this;
+    if (ring === null || this.signer === null || !ring.roll(role, this.now, this.make)) return false;
+    this.rolled = true;
+    return (await this.keepKeys(ring)) === OK;
+  }
+
+  /** Whether what the parent has would tell anything new: a key waits for it, or is not known to be there. */
+  get waitsForParent(): boolean {
+    return (this.ring?.all ?? []).some(
+      ({ role, state, seen }) => role === 'ksk' && (state === 'leaving' || (seen === null && state !== 'withdrawn')),
+    );
+  }
+
+  /** What the parent answers for the DS set, as key tags. Keys go on by it, at the next step. */
+  async parentHas(tags: ReadonlySet<number>): Promise<void> {
+    const { ring } = this;
+    if (ring === null || !ring.parentHas(tags, this.now)) return;
+    await this.keepKeys(ring);
+  }
 
   /** Signatures whose end is near are made anew, and what other keys are to sign. */
   refresh(contents: ZoneContents): Changes {

@@ -197,17 +197,38 @@ export class StoredZone implements Zone {
     this.change((contents) => signing.refresh(contents), NOBODY, 0);
   }
 
+  /** Begins to replace a key; INVALID where it is not signed here, or that is under way. */
+  async roll(role: 'ksk' | 'zsk'): Promise<Outcome> {
+    const { signing } = this;
+    if (signing === null || !(await signing.roll(role))) return INVALID;
+    return new Promise((resolve) => {
+      const settled = (_token: number, outcome: Outcome) => resolve(outcome);
+      this.change((contents) => signing.refresh(contents), { settled }, 0);
+    });
+  }
+
+  /** Signs all of it anew. */
+  signAgain(): Promise<Outcome> {
+    this.signing?.forget();
+    return new Promise((resolve) => this.sign({ settled: (_token, outcome) => resolve(outcome) }, 0));
+  }
+
   private async work(): Promise<void> {
     this.busy = true;
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      let outcome: Outcome = FAILED;
-      try {
-        outcome = await this.carryOut(next.changing);
-      } finally {
-        next.waiter.settled(next.token, outcome, this.serial);
+    try {
+      for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+        let outcome: Outcome = FAILED;
+        try {
+          outcome = await this.carryOut(next.changing);
+        } finally {
+          next.waiter.settled(next.token, outcome, this.serial);
+        }
       }
+    } finally {
+      // A bug ends one change, and not those behind it.
+      this.busy = false;
+      if (this.waiting.length > 0) void this.work();
     }
-    this.busy = false;
   }
 
   private async carryOut(changing: Changing | null): Promise<Outcome> {

@@ -1,7 +1,7 @@
 // Certificates and keys of our own as the handshake shows them, read out of PEM once for each identity.
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ByteWriter } from '../../../bytes/writer.ts';
-import type { Identity } from '../../../core/tls.ts';
+import type { Identity, TlsPolicy } from '../../../core/tls.ts';
 import { close, open, vector } from './writing.ts';
 
 export interface Credential {
@@ -13,7 +13,7 @@ export interface Credential {
 }
 
 const LIST_MOST = 524_288;
-const known = new WeakMap<Identity, Credential>();
+const known = new WeakMap<Identity, Credential | null>();
 
 /** The certificates of a PEM in DER. */
 export function certificatesOf(pem: string): Buffer[] {
@@ -21,16 +21,32 @@ export function certificatesOf(pem: string): Buffer[] {
   return Array.from(blocks, ([, base64]) => Buffer.from(base64!, 'base64'));
 }
 
-/** Throws where certificate or key cannot be read: they are our own. */
-export function credentialOf(identity: Identity): Credential {
+const inPolicy = new WeakMap<TlsPolicy, Identity>();
+
+/** The certificate that stands in a policy itself, as one value. */
+export function identityIn(policy: TlsPolicy): Identity | null {
+  const { certificate, key } = policy;
+  if (certificate === undefined || key === undefined) return null;
+  let identity = inPolicy.get(policy);
+  if (identity === undefined) inPolicy.set(policy, (identity = { certificate, key }));
+  return identity;
+}
+
+/** Null where certificate or key cannot be read, or do not belong together. */
+export function credentialOf(identity: Identity): Credential | null {
   let credential = known.get(identity);
-  if (credential === undefined) {
-    const chain = certificatesOf(identity.certificate);
-    if (chain.length === 0) throw new RangeError('there is no certificate in the PEM of an identity');
-    credential = { key: createPrivateKey(identity.key), chain, list: listOf(chain) };
-    known.set(identity, credential);
-  }
+  if (credential === undefined) known.set(identity, (credential = readIdentity(identity)));
   return credential;
+}
+
+function readIdentity({ certificate, key }: Identity): Credential | null {
+  const chain = certificatesOf(certificate);
+  try {
+    const own = createPrivateKey(key);
+    return new X509Certificate(chain[0]!).checkPrivateKey(own) ? { key: own, chain, list: listOf(chain) } : null;
+  } catch {
+    return null;
+  }
 }
 
 function listOf(chain: readonly Buffer[]): Buffer {

@@ -4,12 +4,11 @@ import type { KeyObject } from 'node:crypto';
 import { view } from '../../../bytes/reader.ts';
 import type { Fault } from '../../../core/fault.ts';
 import type { Clock } from '../../../core/time.ts';
-import type { Identity, TlsPolicy } from '../../../core/tls.ts';
 import { APPLICATION, EARLY, type Ends, HANDSHAKE, type HandshakeEvents, INITIAL } from '../crypto.ts';
 import { CHACHA20_POLY1305_SHA256, type Suite } from '../protection/suites.ts';
 import { endOf, verifyChain } from './chain.ts';
 import { writeProtocols } from './client-hello.ts';
-import { type Credential, credentialOf } from './credentials.ts';
+import { type Credential, credentialOf, identityIn } from './credentials.ts';
 import { Engine, type HandshakeOptions } from './engine.ts';
 import { faults } from './faults.ts';
 import type { Group } from './groups.ts';
@@ -63,17 +62,6 @@ const EXPECTED: Readonly<Record<Awaited, number>> = {
   finished: FINISHED,
   nothing: -1,
 };
-
-const inPolicy = new WeakMap<TlsPolicy, Identity>();
-
-/** The certificate that stands in the policy itself, as one value. */
-function identityIn(policy: TlsPolicy): Identity | null {
-  const { certificate, key } = policy;
-  if (certificate === undefined || key === undefined) return null;
-  let identity = inPolicy.get(policy);
-  if (identity === undefined) inPolicy.set(policy, (identity = { certificate, key }));
-  return identity;
-}
 
 export class ServerHandshake extends Engine {
   private awaited: Awaited = 'hello';
@@ -217,6 +205,7 @@ export class ServerHandshake extends Engine {
         : policy.identities.pick(hello.serverName, this.own.ends?.local ?? null, hello.alpn);
     if (identity === null) return faults.nameUnknown;
     const credential = credentialOf(identity);
+    if (credential === null) return faults.internal;
     const scheme = schemeFor(credential.key, hello.schemes!);
     return scheme === null ? faults.noScheme : { credential, scheme };
   }
@@ -426,9 +415,9 @@ export class ServerHandshake extends Engine {
     this.awaited = 'nothing';
     this.complete = true;
     this.applicationKeys(this.agreed!, null, this.applicationClient);
-    this.schedule!.forget();
-    this.schedule = this.secrets = this.applicationClient = null;
     this.giveTicket(resumption, clock);
+    this.forget();
+    this.secrets = this.applicationClient = this.session = this.askedGroup = null;
     return null;
   }
 

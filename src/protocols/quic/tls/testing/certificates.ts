@@ -2,7 +2,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   basicConstraints,
-  DAY,
   DIGITAL_SIGNATURE,
   distinguishedName,
   extendedKeyUsage,
@@ -18,6 +17,9 @@ import {
 } from '../../../../security/certificate.ts';
 
 export const NOW = Date.UTC(2030, 0, 1);
+// Around the clocks of machines too: OpenSSL goes by them.
+export const FROM = Date.UTC(2020, 0, 1);
+export const TO = Date.UTC(2040, 0, 1);
 export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 const COMMON_NAME = '2.5.4.3';
@@ -48,8 +50,8 @@ export function made(plan: Plan): Signer {
       issuer: distinguishedName([[COMMON_NAME, plan.issuer?.name ?? plan.name]]),
       subject: distinguishedName([[COMMON_NAME, plan.name]]),
       publicKey: key,
-      from: plan.from ?? NOW - DAY,
-      to: plan.to ?? NOW + 10 * DAY,
+      from: plan.from ?? FROM,
+      to: plan.to ?? TO,
       extensions: plan.extensions ?? [],
     },
     plan.forger ?? plan.issuer?.key ?? key,
