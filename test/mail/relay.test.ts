@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { domainServer, knowing, mailsOf, PASSWORD, portOf, submitted, until } from './house.ts';
@@ -76,7 +76,8 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
   const folder = mkdtempSync(join(tmpdir(), 'portico-zone-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'zone');
-  await using there = await domainServer('there.test', ['bob']);
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+  await using there = await domainServer('there.test', ['bob'], { hosts: ['127.0.0.1', '::1'] });
   writeFileSync(
     file,
     [
@@ -96,6 +97,8 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
       'nothing TXT "no address"',
       'text TXT "no mail either"',
       'alias CNAME bare',
+      'six MX 10 only6',
+      'only6 AAAA ::1',
       '',
     ].join('\n'),
   );
@@ -114,6 +117,12 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
     ['bare.zone.test', /^550 5\.7\.1 /],
     ['alias.zone.test', /^550 5\.7\.1 /],
     ['[127.0.0.1]', /^550 5\.7\.1 /],
+    ...(hasIpv6
+      ? ([
+          ['six.zone.test', /^550 5\.7\.1 /],
+          ['[IPv6:::1]', /^550 5\.7\.1 /],
+        ] as const)
+      : []),
   ];
   await submitted(here, { user: 'ann', from: 'ann@here.test', to: cases.map(([domain]) => `x@${domain}`) });
   await until('an empty queue', () => here.mail.queue!.figures.mails === 0);
