@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { receiver } from './fake-receiver.ts';
 import { domainServer, knowing, mailsOf, PASSWORD, portOf, submitted, until } from './house.ts';
 
 test('from one domain to another by MX, within TLS, and what is refused there comes back', async () => {
@@ -188,5 +189,22 @@ test('a server that vanishes in the middle of a mail: it is sent again, and no h
     assert.match(heard[0]!, /\r\n\r\nAll of it\.\r\n\.\.\r\n\.\.\.\r\n\.\r\n$/);
   } finally {
     server.close();
+  }
+});
+
+test('TLS that is offered and fails: in the clear where it is only wished for, and not at all where it is required', async () => {
+  const other = await receiver(() => 0, true);
+  try {
+    const relay = { smartHost: `smtp://127.0.0.1:${other.port}` };
+    await using wishes = await domainServer('here.test', ['ann'], { mail: { relay: { ...relay, tls: 'offered' } } });
+    await submitted(wishes, { user: 'ann', from: 'ann@here.test', to: ['x@there.test'] });
+    await until('an empty queue', () => wishes.mail.queue!.figures.mails === 0);
+    assert.equal(other.taken.length, 1);
+    await using insists = await domainServer('here.test', ['ann'], { mail: { relay: { ...relay, tls: 'required' } } });
+    await submitted(insists, { user: 'ann', from: 'ann@here.test', to: ['x@there.test'] });
+    await until('a failed attempt', () => insists.mail.queue!.list(0, 1)[0]!.recipients[0]!.tries > 0);
+    assert.equal(other.taken.length, 1);
+  } finally {
+    other.close();
   }
 });
