@@ -208,3 +208,33 @@ test('TLS that is offered and fails: in the clear where it is only wished for, a
     other.close();
   }
 });
+
+test('a program sends by the service, as an account; nobody without one', async () => {
+  const other = await receiver(() => 0);
+  try {
+    const relay = { smartHost: `smtp://127.0.0.1:${other.port}`, tls: 'offered' } as const;
+    await using here = await domainServer('here.test', ['ann'], { mail: { relay } });
+    const send = async (headers: Readonly<Record<string, string>>) => {
+      const letter = {
+        from: 'ann@here.test',
+        to: ['x@there.test', 'ann@here.test'],
+        subject: 'By service',
+        text: 'Hello',
+      };
+      const answer = await fetch(`${here.urls.http}/services/portico.v1.Mail/Send`, {
+        ...{ method: 'POST', headers: { 'content-type': 'application/json', ...headers } },
+        body: JSON.stringify(letter),
+      });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    assert.ok([401, 403].includes(await send({})));
+    assert.equal(await send({ authorization: `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}` }), 200);
+    await until('a mail that was taken', () => other.taken.length === 1);
+    assert.match(other.taken[0]!, /^DKIM-Signature: v=1; a=rsa-sha256; .*d=here\.test;\r\n/);
+    assert.equal((await mailsOf(here, 'ann', 1)).length, 1);
+    await until('an empty queue', () => here.mail.queue!.figures.mails === 0);
+  } finally {
+    other.close();
+  }
+});
