@@ -88,7 +88,8 @@ export class ClientHandshake extends Engine {
 
   constructor(options: ClientOptions, events: HandshakeEvents) {
     super(options, events);
-    this.serverName = (options.policy.serverName ?? '').toLowerCase();
+    // Without the dot of the root (RFC 6066 §3).
+    this.serverName = (options.policy.serverName ?? '').toLowerCase().replace(/\.$/, '');
   }
 
   private get own(): ClientOptions {

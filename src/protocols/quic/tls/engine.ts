@@ -28,6 +28,7 @@ import { closeMessage, openMessage } from './writing.ts';
 
 export interface HandshakeOptions {
   readonly policy: TlsPolicy;
+  /** Read when keys are made: it may change until the client's parameters were told (RFC 9368 §2.3). */
   readonly version: Version;
   readonly entropy: Entropy;
   readonly ciphers?: Ciphers;
@@ -178,8 +179,8 @@ export abstract class Engine implements Handshake {
     keyLog(Buffer.from(line));
   }
 
-  protected protection(suite: Suite, phased: boolean): LevelProtection {
-    return new LevelProtection(this.options.version, suite, phased, this.options.ciphers ?? PLAIN_CIPHERS);
+  protected protection(suite: Suite, phased: boolean, version = this.options.version): LevelProtection {
+    return new LevelProtection(version, suite, phased, this.options.ciphers ?? PLAIN_CIPHERS);
   }
 
   /** The secrets of both sides' handshake packets, when ServerHello is in the transcript. */
