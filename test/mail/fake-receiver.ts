@@ -15,6 +15,7 @@ export async function receiver(waitMs: () => number): Promise<Receiver> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
+    socket.setNoDelay(true);
     let text = '';
     let isWithin = false;
     socket.on('error', () => {});

@@ -33,25 +33,26 @@ export const SAMPLE_BYTES = 16;
 export const MASKS_MOST = 64;
 
 const TAG = { authTagLength: TAG_BYTES };
+/** Filled anew for each packet. */
+const nonce = Buffer.alloc(12);
 const FIVE_ZEROS = Buffer.alloc(5);
 
 class PlainAead implements Aead {
   /** ChaCha20-Poly1305 is used in the same way; node:crypto's types have an overload for each. */
   private readonly algorithm: CipherGCMTypes;
   private key: KeyObject | null;
-  private readonly iv: Buffer;
-  private readonly nonce = Buffer.alloc(12);
+  /** Small, and on the heap: a Buffer would hold a piece of a pool. */
+  private readonly iv: Uint8Array;
 
   constructor(algorithm: AeadName, key: Uint8Array, iv: Uint8Array) {
     this.algorithm = algorithm as CipherGCMTypes;
     this.key = createSecretKey(key);
-    this.iv = Buffer.from(iv);
-    this.nonce.set(iv);
+    this.iv = Uint8Array.from(iv);
   }
 
   seal(packet: Uint8Array, start: number, at: number, end: number, number: number): void {
-    setNonce(this.nonce, this.iv, number);
-    const cipher = createCipheriv(this.algorithm, this.key!, this.nonce, TAG);
+    setNonce(nonce, this.iv, number);
+    const cipher = createCipheriv(this.algorithm, this.key!, nonce, TAG);
     cipher.setAAD(packet.subarray(start, at));
     packet.set(cipher.update(packet.subarray(at, end)), at);
     cipher.final();
@@ -61,8 +62,8 @@ class PlainAead implements Aead {
   open(packet: Uint8Array, start: number, at: number, end: number, number: number): boolean {
     const tagAt = end - TAG_BYTES;
     if (tagAt < at) return false;
-    setNonce(this.nonce, this.iv, number);
-    const decipher = createDecipheriv(this.algorithm, this.key!, this.nonce, TAG);
+    setNonce(nonce, this.iv, number);
+    const decipher = createDecipheriv(this.algorithm, this.key!, nonce, TAG);
     decipher.setAAD(packet.subarray(start, at));
     decipher.setAuthTag(packet.subarray(tagAt, end));
     const text = decipher.update(packet.subarray(at, tagAt));
@@ -78,12 +79,12 @@ class PlainAead implements Aead {
   free(): void {
     this.key = null;
     this.iv.fill(0);
-    this.nonce.fill(0);
   }
 }
 
-/** The number, in network order, over the last bytes of the IV (RFC 9001 §5.3). The first four of the 12 never change. */
+/** The number, in network order, over the last bytes of the IV (RFC 9001 §5.3). */
 export function setNonce(nonce: Uint8Array, iv: Uint8Array, number: number): void {
+  for (let at = 0; at < 4; at++) nonce[at] = iv[at]!;
   const high = Math.floor(number / 0x1_0000_0000);
   nonce[4] = iv[4]! ^ (high >>> 24);
   nonce[5] = iv[5]! ^ ((high >>> 16) & 0xff);

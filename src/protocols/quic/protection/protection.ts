@@ -196,7 +196,7 @@ export class LevelProtection implements Protection {
     this.nextOpening = null;
     this.openPhase = this.openPhase === 0 ? 1 : 0;
     this.openedFrom = number;
-    if (this.phase !== this.openPhase) this.sealNext();
+    if (this.phase !== this.openPhase && this.sealing !== null) this.sealNext();
   }
 
   private sealNext(): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
+import { rootCertificates } from 'node:tls';
 import fc from 'fast-check';
 import type { Fault } from '../../../core/fault.ts';
 import {
@@ -20,6 +21,7 @@ import { ascii, context, contextOf, der, octets, sequence } from '../../../secur
 import { Constraints, rangeOf } from '../../../security/names.ts';
 import { readCertificate } from './certificate.ts';
 import { verifyChain, type Wanted } from './chain.ts';
+import { certificatesOf } from './credentials.ts';
 import { faults } from './faults.ts';
 import { addressOctets, matchesName, withinName } from './names.ts';
 import {
@@ -260,4 +262,14 @@ test('a certificate that was cut, lengthened or changed in any byte is not belie
       readCertificate(bad);
     }),
   );
+});
+
+test('the roots of browsers can be read', () => {
+  assert.ok(rootCertificates.length > 100);
+  for (const pem of rootCertificates) {
+    const [der] = certificatesOf(pem);
+    const certificate = readCertificate(der!);
+    assert.ok(certificate !== null && certificate.subject === certificate.issuer && !certificate.unknownCritical, pem);
+    assert.equal(certificate.from < certificate.to, true);
+  }
 });

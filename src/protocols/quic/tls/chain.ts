@@ -134,8 +134,7 @@ class Search {
   private issued(issuer: Certificate, way: readonly Certificate[]): boolean {
     if (this.checks++ >= CHECKS_MOST) return false;
     try {
-      const key = new X509Certificate(issuer.der).publicKey;
-      if (new X509Certificate(way.at(-1)!.der).verify(key)) return true;
+      if (parsedOf(way.at(-1)!).verify(parsedOf(issuer).publicKey)) return true;
     } catch {
       // A key or a signature that OpenSSL cannot read is a wrong one.
     }
@@ -165,9 +164,18 @@ class Search {
   }
 }
 
-function isShort({ der }: Certificate): boolean {
+/** node:crypto's view of a certificate, made once; throws where it has none. Authorities keep theirs. */
+const parsed = new WeakMap<Certificate, X509Certificate>();
+
+function parsedOf(certificate: Certificate): X509Certificate {
+  let found = parsed.get(certificate);
+  if (found === undefined) parsed.set(certificate, (found = new X509Certificate(certificate.der)));
+  return found;
+}
+
+function isShort(certificate: Certificate): boolean {
   try {
-    const { asymmetricKeyDetails } = new X509Certificate(der).publicKey;
+    const { asymmetricKeyDetails } = parsedOf(certificate).publicKey;
     return (asymmetricKeyDetails?.modulusLength ?? RSA_BITS_LEAST) < RSA_BITS_LEAST;
   } catch {
     return true;

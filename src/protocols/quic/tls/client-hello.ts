@@ -4,7 +4,7 @@ import type { Ticket } from '../crypto.ts';
 import type { Suite } from '../protection/suites.ts';
 import type { Group, Offer } from './groups.ts';
 import { finishedData, KeySchedule, type Transcript } from './schedule.ts';
-import { CERTIFICATE_SCHEMES, SCHEMES } from './signatures.ts';
+import { OFFERED_SCHEMES } from './signatures.ts';
 import {
   ALPN,
   CLIENT_HELLO,
@@ -19,7 +19,6 @@ import {
   QUIC_TRANSPORT_PARAMETERS,
   SERVER_NAME,
   SIGNATURE_ALGORITHMS,
-  SIGNATURE_ALGORITHMS_CERT,
   SUPPORTED_GROUPS,
   SUPPORTED_VERSIONS,
   TLS_1_3,
@@ -69,9 +68,7 @@ export function writeClientHello(out: ByteWriter, plan: HelloPlan): ReadonlySet<
   out.u16(TLS_1_3);
   close(out, versions, 2);
   writeNumbers(out, begin(SUPPORTED_GROUPS), [grease[0], ...plan.groups.map(({ code }) => code)]);
-  const schemes = SCHEMES.map(({ code }) => code);
-  writeNumbers(out, begin(SIGNATURE_ALGORITHMS), schemes);
-  writeNumbers(out, begin(SIGNATURE_ALGORITHMS_CERT), [...schemes, ...CERTIFICATE_SCHEMES]);
+  writeNumbers(out, begin(SIGNATURE_ALGORITHMS), OFFERED_SCHEMES);
   if (plan.alpn.length > 0) writeProtocols(out, begin(ALPN), plan.alpn);
   const shares = begin(KEY_SHARE);
   const list = open(out, 2);

@@ -8,7 +8,7 @@ import { APPLICATION, EARLY, HANDSHAKE, type HandshakeEvents, INITIAL, type Tick
 import type { Suite } from '../protection/suites.ts';
 import { verifyChain } from './chain.ts';
 import { writeClientHello } from './client-hello.ts';
-import { credentialOf } from './credentials.ts';
+import { credentialOf, identityIn } from './credentials.ts';
 import { Cursor, Extensions } from './cursor.ts';
 import { Engine, type HandshakeOptions } from './engine.ts';
 import { faults } from './faults.ts';
@@ -46,6 +46,7 @@ export interface ClientOptions extends HandshakeOptions {
 const TICKET_SECONDS_MOST = 604_800;
 const ALL_EARLY = 0xffff_ffff;
 const NOTHING = new Uint8Array();
+const NONE: ReadonlySet<number> = new Set();
 
 type Awaited =
   | 'server-hello'
@@ -77,7 +78,7 @@ export class ClientHandshake extends Engine {
   private retrySuite = 0;
   private grease = 0;
   private sessionId: Uint8Array = new Uint8Array();
-  private sent: ReadonlySet<number> = new Set();
+  private sent: ReadonlySet<number> = NONE;
   private agreed: Suite | null = null;
   private secrets: { client: Buffer; server: Buffer } | null = null;
   private serverKey: KeyObject | null = null;
@@ -87,7 +88,8 @@ export class ClientHandshake extends Engine {
 
   constructor(options: ClientOptions, events: HandshakeEvents) {
     super(options, events);
-    this.serverName = (options.policy.serverName ?? '').toLowerCase();
+    // Without the dot of the root (RFC 6066 §3).
+    this.serverName = (options.policy.serverName ?? '').toLowerCase().replace(/\.$/, '');
   }
 
   private get own(): ClientOptions {
@@ -341,8 +343,9 @@ export class ClientHandshake extends Engine {
     this.flush(HANDSHAKE);
     this.resumption = this.schedule!.derive('res master', this.transcript.digest());
     this.applicationKeys(this.agreed!, application.client, application.server);
-    this.schedule!.forget();
-    this.schedule = this.secrets = this.serverKey = null;
+    this.forget();
+    this.secrets = this.serverKey = this.ticket = null;
+    this.sent = NONE;
     this.reading = APPLICATION;
     this.awaited = 'tickets';
     this.complete = true;
@@ -351,8 +354,8 @@ export class ClientHandshake extends Engine {
 
   /** Our certificate where we have one that the server can check, else none. */
   private ownCertificate(schemes: readonly number[]): void {
-    const { certificate, key } = this.policy;
-    const credential = certificate === undefined || key === undefined ? null : credentialOf({ certificate, key });
+    const identity = identityIn(this.policy);
+    const credential = identity === null ? null : credentialOf(identity);
     const scheme = credential === null ? null : schemeFor(credential.key, schemes);
     this.wrote(writeCertificate(this.out, scheme === null ? null : credential));
     if (scheme === null) return;

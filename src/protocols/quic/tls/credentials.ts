@@ -1,7 +1,7 @@
 // Certificates and keys of our own as the handshake shows them, read out of PEM once for each identity.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { ByteWriter } from '../../../bytes/writer.ts';
-import type { Identity } from '../../../core/tls.ts';
+import type { Identity, TlsPolicy } from '../../../core/tls.ts';
 import { close, open, vector } from './writing.ts';
 
 export interface Credential {
@@ -19,6 +19,17 @@ const known = new WeakMap<Identity, Credential | null>();
 export function certificatesOf(pem: string): Buffer[] {
   const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/g);
   return Array.from(blocks, ([, base64]) => Buffer.from(base64!, 'base64'));
+}
+
+const inPolicy = new WeakMap<TlsPolicy, Identity>();
+
+/** The certificate that stands in a policy itself, as one value. */
+export function identityIn(policy: TlsPolicy): Identity | null {
+  const { certificate, key } = policy;
+  if (certificate === undefined || key === undefined) return null;
+  let identity = inPolicy.get(policy);
+  if (identity === undefined) inPolicy.set(policy, (identity = { certificate, key }));
+  return identity;
 }
 
 /** Null where certificate or key cannot be read, or do not belong together. */

@@ -28,6 +28,7 @@ import { closeMessage, openMessage } from './writing.ts';
 
 export interface HandshakeOptions {
   readonly policy: TlsPolicy;
+  /** Read when keys are made: it may change until the client's parameters were told (RFC 9368 §2.3). */
   readonly version: Version;
   readonly entropy: Entropy;
   readonly ciphers?: Ciphers;
@@ -44,6 +45,7 @@ export interface HandshakeOptions {
 
 const LIMITS = bindLimits(tlsLimits);
 const HEADER_BYTES = 4;
+const NOTHING = new Uint8Array();
 /** More than all that one end says at one level: a chain of certificates and what stands around it. */
 const FLIGHT_MOST = 1_048_576;
 
@@ -65,10 +67,10 @@ export abstract class Engine implements Handshake {
   protected readonly groups: readonly Group[];
   protected readonly suites: readonly Suite[];
   protected readonly quic: boolean;
-  protected readonly transcript = new Transcript();
+  protected transcript = new Transcript();
   protected readonly out = new ByteWriter(FLIGHT_MOST);
   protected schedule: KeySchedule | null = null;
-  protected parameters: Uint8Array = new Uint8Array();
+  protected parameters: Uint8Array = NOTHING;
   /** The level at which the peer's next message comes. */
   protected reading: Level = INITIAL;
   /** Of the ClientHello; secrets are logged under it. */
@@ -177,8 +179,8 @@ export abstract class Engine implements Handshake {
     keyLog(Buffer.from(line));
   }
 
-  protected protection(suite: Suite, phased: boolean): LevelProtection {
-    return new LevelProtection(this.options.version, suite, phased, this.options.ciphers ?? PLAIN_CIPHERS);
+  protected protection(suite: Suite, phased: boolean, version = this.options.version): LevelProtection {
+    return new LevelProtection(version, suite, phased, this.options.ciphers ?? PLAIN_CIPHERS);
   }
 
   /** The secrets of both sides' handshake packets, when ServerHello is in the transcript. */
@@ -213,6 +215,14 @@ export abstract class Engine implements Handshake {
     if (sealing !== null) protection.sealWith(sealing);
     if (opening !== null) protection.openWith(opening);
     this.events.keys(APPLICATION, protection);
+  }
+
+  /** Nothing of the conversation is needed any more: a connection may be idle for hours. */
+  protected forget(): void {
+    this.schedule?.forget();
+    this.schedule = null;
+    this.transcript = new Transcript();
+    this.parameters = NOTHING;
   }
 
   protected random(bytes: number): Buffer {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { SUITES } from '../protection/suites.ts';
 import { GROUPS } from './index.ts';
 import { BETWEEN, HOST, identityOf, KEYS, server } from './testing/certificates.ts';
-import { CLIENT_PARAMETERS, done, SERVER_PARAMETERS } from './testing/ends.ts';
+import { CLIENT_PARAMETERS, done, pair, run, SERVER_PARAMETERS, seeded } from './testing/ends.ts';
+import { REPLAY_SERVER, replayGroup } from './testing/replay.ts';
 
 test('RFC 9001 §4: a handshake from hello to Finished', () => {
   const { client, server } = done();
@@ -31,3 +32,25 @@ for (const suite of SUITES)
         assert.equal(client.handshake.suite, suite.code);
         assert.equal(client.handshake.group, group.name);
       });
+
+test('one seed is one conversation, byte for byte', () => {
+  const said = (seed: number) => {
+    const both = pair({
+      client: { entropy: seeded(seed), groups: [replayGroup(seeded(seed + 1))] },
+      server: { entropy: seeded(seed + 2), groups: [replayGroup(seeded(seed + 3))], policy: REPLAY_SERVER },
+    });
+    const all: string[] = [];
+    for (const end of [both.client, both.server]) {
+      const { send } = end;
+      end.send = (level, bytes, from, to) => {
+        all.push(`${end.name} ${level} ${Buffer.from(bytes.subarray(from, to)).toString('hex')}`);
+        send.call(end, level, bytes, from, to);
+      };
+    }
+    run(both);
+    assert.ok(both.server.handshake.complete);
+    return all;
+  };
+  assert.deepEqual(said(5), said(5));
+  assert.notDeepEqual(said(5), said(9));
+});

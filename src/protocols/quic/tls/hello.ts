@@ -185,7 +185,8 @@ function readServerName(content: Cursor | null): string | null | undefined {
     if (type !== 0) continue;
     if (found !== null || name.end - name.at > 255) return undefined;
     found = latin1(name.bytes, name.at, name.end).toLowerCase();
-    if (!/^[a-z0-9._-]+$/.test(found)) return undefined;
+    // Addresses are no names, but some send them.
+    if (!/^[a-z0-9._:-]+$/.test(found)) return undefined;
   }
   return list.done && content.done ? found : undefined;
 }

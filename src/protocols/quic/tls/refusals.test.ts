@@ -237,6 +237,8 @@ test('a Certificate, CertificateVerify or Finished that must not be taken', () =
     [faults.notOffered, CERTIFICATE, () => message(11, Buffer.from('0000000a0000010a000400050000', 'hex'))],
     [faults.chainTooLong, CERTIFICATE, () => message(11, Buffer.from(`00000042${'0000010a0000'.repeat(11)}`, 'hex'))],
     [faults.scheme, VERIFY, edit(4, 2)],
+    // RSA of old, which is for certificates alone.
+    [faults.scheme, VERIFY, (bytes) => edit(4, 4)(edit(5, 1)(bytes))],
     // A scheme of ours, and of another key.
     [faults.signature, VERIFY, (bytes) => edit(4, 8)(edit(5, 7)(bytes))],
     [faults.signature, VERIFY, (bytes) => edit(bytes.length - 1, bytes.at(-1)! ^ 1)(bytes)],

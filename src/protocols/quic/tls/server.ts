@@ -1,15 +1,23 @@
 // The server's end of the handshake (RFC 8446 §2, RFC 9001 §4): it picks from what a client offers, shows a certificate or
 // goes on with a session of before, and gives tickets for the next.
-import type { KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { view } from '../../../bytes/reader.ts';
 import type { Fault } from '../../../core/fault.ts';
 import type { Clock } from '../../../core/time.ts';
-import type { Identity, TlsPolicy } from '../../../core/tls.ts';
-import { APPLICATION, EARLY, type Ends, HANDSHAKE, type HandshakeEvents, INITIAL } from '../crypto.ts';
+import {
+  APPLICATION,
+  EARLY,
+  type Ends,
+  HANDSHAKE,
+  type HandshakeEvents,
+  INITIAL,
+  VERSION_1,
+  type Version,
+} from '../crypto.ts';
 import { CHACHA20_POLY1305_SHA256, type Suite } from '../protection/suites.ts';
 import { endOf, verifyChain } from './chain.ts';
 import { writeProtocols } from './client-hello.ts';
-import { type Credential, credentialOf } from './credentials.ts';
+import { type Credential, credentialOf, identityIn } from './credentials.ts';
 import { Engine, type HandshakeOptions } from './engine.ts';
 import { faults } from './faults.ts';
 import type { Group } from './groups.ts';
@@ -64,17 +72,6 @@ const EXPECTED: Readonly<Record<Awaited, number>> = {
   nothing: -1,
 };
 
-const inPolicy = new WeakMap<TlsPolicy, Identity>();
-
-/** The certificate that stands in the policy itself, as one value. */
-function identityIn(policy: TlsPolicy): Identity | null {
-  const { certificate, key } = policy;
-  if (certificate === undefined || key === undefined) return null;
-  let identity = inPolicy.get(policy);
-  if (identity === undefined) inPolicy.set(policy, (identity = { certificate, key }));
-  return identity;
-}
-
 export class ServerHandshake extends Engine {
   private awaited: Awaited = 'hello';
   private agreed: Suite | null = null;
@@ -87,6 +84,10 @@ export class ServerHandshake extends Engine {
   private applicationClient: Buffer | null = null;
   private clientKey: KeyObject | null = null;
   private hasTicketModes = false;
+  /** The version that the client began with: of its tickets and its 0-RTT (RFC 9369 §5). */
+  private offered: Version = VERSION_1;
+  /** A digest of its transport parameters. */
+  private told: Uint8Array = NOTHING;
   private terms: Buffer = Buffer.alloc(0);
 
   constructor(options: ServerOptions, events: HandshakeEvents) {
@@ -128,6 +129,7 @@ export class ServerHandshake extends Engine {
     const fault = this.offends(hello, again, bytes);
     if (fault !== null) return fault;
     this.clientRandom.set(bytes.subarray(hello.random.start, hello.random.end));
+    if (!again) this.offered = this.options.version;
     this.serverName = hello.serverName ?? '';
     this.hasTicketModes = hello.modes?.includes(PSK_DHE_KE) === true;
     const protocolFault = this.pickProtocol(hello);
@@ -138,6 +140,8 @@ export class ServerHandshake extends Engine {
     if (again && !hello.suites.includes(suite.code)) return faults.retryIgnored;
     const group = this.askedGroup ?? this.pickGroup(hello);
     if (group === null) return faults.noGroup;
+    const refused = this.tellParameters(hello, bytes, again);
+    if (refused !== null) return refused;
     const span = hello.shares!.get(group.code);
     if (span === undefined) return this.retry(suite, group, hello, bytes, start, end);
     if (found !== null) {
@@ -154,10 +158,6 @@ export class ServerHandshake extends Engine {
     this.suite = suite.code;
     this.group = group.name;
     this.resumed = this.session !== null;
-    if (hello.parameters !== null) {
-      const refused = this.events.parameters(bytes, hello.parameters.start, hello.parameters.end);
-      if (refused !== null) return refused;
-    }
     this.transcript.begin(suite.hash);
     this.transcript.add(bytes, start, end);
     this.schedule = new KeySchedule(suite.hash, this.session?.secret ?? null);
@@ -182,6 +182,16 @@ export class ServerHandshake extends Engine {
     if (hello.early || hello.shares.size !== 1 || !hello.shares.has(this.askedGroup!.code)) return faults.retryIgnored;
     const same = this.clientRandom.equals(view(bytes, hello.random.start, hello.random.end));
     return same ? null : faults.retryIgnored;
+  }
+
+  /** Told of the first hello; the second has the same (RFC 8446 §4.1.2). */
+  private tellParameters(hello: ClientHello, bytes: Uint8Array, again: boolean): Fault | null {
+    if (hello.parameters === null) return null;
+    const { start, end } = hello.parameters;
+    const digest = hash('sha256', view(bytes, start, end), 'buffer');
+    if (again) return sameBytes(digest, this.told) ? null : faults.retryIgnored;
+    this.told = digest;
+    return this.events.parameters(bytes, start, end);
   }
 
   private pickProtocol({ alpn }: ClientHello): Fault | null {
@@ -240,8 +250,7 @@ export class ServerHandshake extends Engine {
   }
 
   private fits(session: Session, hello: ClientHello, wall: number): boolean {
-    if (session.version !== this.options.version || wall < session.issued - 1_000 || wall >= session.expires)
-      return false;
+    if (session.version !== this.offered || wall < session.issued - 1_000 || wall >= session.expires) return false;
     if (session.serverName !== this.serverName || !hello.suites.includes(session.suite.code)) return false;
     if (this.agreed !== null && this.agreed !== session.suite) return false;
     if (!this.suites.includes(session.suite)) return false;
@@ -283,7 +292,7 @@ export class ServerHandshake extends Engine {
     this.early = true;
     const secret = this.schedule!.derive('c e traffic', this.transcript.digest());
     this.log('CLIENT_EARLY_TRAFFIC_SECRET', secret);
-    const protection = this.protection(session.suite, false);
+    const protection = this.protection(session.suite, false, this.offered);
     protection.openWith(secret);
     this.events.keys(EARLY, protection);
   }
@@ -427,9 +436,9 @@ export class ServerHandshake extends Engine {
     this.awaited = 'nothing';
     this.complete = true;
     this.applicationKeys(this.agreed!, null, this.applicationClient);
-    this.schedule!.forget();
-    this.schedule = this.secrets = this.applicationClient = null;
     this.giveTicket(resumption, clock);
+    this.forget();
+    this.secrets = this.applicationClient = this.session = this.askedGroup = null;
     return null;
   }
 

@@ -1,11 +1,11 @@
 // Sessions that go on, 0-RTT and what keeps it from being taken twice, and HelloRetryRequest.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Ticket, VERSION_2 } from '../crypto.ts';
+import { type Ticket, VERSION_1, VERSION_2, type Version } from '../crypto.ts';
 import { SUITES } from '../protection/suites.ts';
 import { opened, sealed } from '../protection/testing/packets.ts';
 import { faults } from './faults.ts';
-import { EarlyGuard, GROUPS, Tickets } from './index.ts';
+import { clientHandshake, EarlyGuard, GROUPS, serverHandshake, Tickets } from './index.ts';
 import {
   CLIENT,
   client as clientOf,
@@ -17,7 +17,21 @@ import {
   ROOT,
   serverExtensions,
 } from './testing/certificates.ts';
-import { deliver, done, EARLY, type Given, INITIAL, pair, run, SERVER_PARAMETERS, seeded } from './testing/ends.ts';
+import {
+  agree,
+  CLIENT_POLICY,
+  deliver,
+  done,
+  EARLY,
+  End,
+  type Given,
+  INITIAL,
+  pair,
+  run,
+  SERVER_PARAMETERS,
+  SERVER_POLICY,
+  seeded,
+} from './testing/ends.ts';
 import { changed, extensionsOf, message } from './testing/messages.ts';
 
 const DAY = 86_400_000;
@@ -223,6 +237,34 @@ test('the guard forgets what can no longer be replayed', () => {
   }
 });
 
+test('RFC 9368 §2.3: a server goes over to another version as it hears the parameters; 0-RTT is of the one before', () => {
+  const server = keeping();
+  const ticket = ticketOf({ server });
+  const version: { now: Version } = { now: VERSION_1 };
+  const live = <Options extends object>(options: Options) =>
+    Object.defineProperty(options, 'version', { enumerable: true, get: () => version.now }) as Options & {
+      version: Version;
+    };
+  const [client, other] = [new End('client'), new End('server')];
+  const clock = { now: 0, wall: NOW };
+  const own = { policy: CLIENT_POLICY, entropy: seeded(1), ticket, early: true };
+  client.handshake = clientHandshake(live(own), client);
+  other.handshake = serverHandshake(live({ ...server, policy: SERVER_POLICY, entropy: seeded(2) }), other);
+  other.parameters = () => {
+    version.now = VERSION_2;
+    other.handshake.begin(SERVER_PARAMETERS, clock);
+    return null;
+  };
+  client.handshake.begin(SERVER_PARAMETERS, clock);
+  run({ client, server: other, clock });
+  assert.deepEqual([client.fault, other.fault], [null, null]);
+  assert.ok(other.handshake.early && client.handshake.early);
+  const packet = sealed(client.protections.get(EARLY)!, 0, Buffer.from('GET / early'));
+  assert.equal(String(opened(other.protections.get(EARLY)!, packet, 0)), 'GET / early');
+  agree({ client, server: other, clock });
+  assert.equal(client.tickets[0]!.version, VERSION_2);
+});
+
 // ---- HelloRetryRequest ----
 
 test('RFC 8446 §4.1.4: a group that no share was sent of is asked for', () => {
@@ -311,6 +353,10 @@ test('RFC 8446 §4.1.2: the second hello is the first with what was asked for, a
       other[10]! ^= 1;
       return other;
     }),
+    faults.retryIgnored,
+  );
+  assert.equal(
+    heard((second) => changed(second, 57, '0104800000020f0403010203')),
     faults.retryIgnored,
   );
 });

@@ -6,7 +6,7 @@ import type { Fault } from '../../../core/fault.ts';
 import type { Credential } from './credentials.ts';
 import { Cursor, Extensions } from './cursor.ts';
 import { faults } from './faults.ts';
-import { isUsable, SCHEMES, type Scheme, schemeOf, signTranscript, verifyTranscript } from './signatures.ts';
+import { isUsable, OFFERED_SCHEMES, type Scheme, schemeOf, signTranscript, verifyTranscript } from './signatures.ts';
 import { CERTIFICATE, CERTIFICATE_REQUEST, CERTIFICATE_VERIFY, SIGNATURE_ALGORITHMS } from './wire.ts';
 import { close, numbers, open, openExtension, openMessage, vector } from './writing.ts';
 
@@ -39,10 +39,7 @@ export function writeRequest(out: ByteWriter): number {
   out.u8(0);
   const extensions = open(out, 2);
   const schemes = openExtension(out, SIGNATURE_ALGORITHMS);
-  numbers(
-    out,
-    SCHEMES.map(({ code }) => code),
-  );
+  numbers(out, OFFERED_SCHEMES);
   close(out, schemes, 2);
   close(out, extensions, 2);
   return at;

@@ -18,10 +18,11 @@ export const SCHEMES: readonly Scheme[] = [
   { code: 0x0804, name: 'rsa_pss_rsae_sha256', key: 'rsa', curve: '', digest: 'sha256' },
   { code: 0x0805, name: 'rsa_pss_rsae_sha384', key: 'rsa', curve: '', digest: 'sha384' },
   { code: 0x0806, name: 'rsa_pss_rsae_sha512', key: 'rsa', curve: '', digest: 'sha512' },
+  { code: 0x0603, name: 'ecdsa_secp521r1_sha512', key: 'ec', curve: 'secp521r1', digest: 'sha512' },
 ];
 
-/** Signatures of certificates that a client's software may check beside those above: RSA of old. */
-export const CERTIFICATE_SCHEMES: readonly number[] = [0x0401, 0x0501, 0x0601];
+/** What we say that we check: behind them RSA of old, which counts for signatures of certificates alone (§4.2.3). */
+export const OFFERED_SCHEMES: readonly number[] = [...SCHEMES.map(({ code }) => code), 0x0401, 0x0501, 0x0601];
 
 function fits(scheme: Scheme, key: KeyObject): boolean {
   if (key.asymmetricKeyType !== scheme.key) return false;

@@ -19,18 +19,14 @@ export const MESSAGE_HASH = 254;
 
 // Extensions.
 export const SERVER_NAME = 0;
-export const STATUS_REQUEST = 5;
 export const SUPPORTED_GROUPS = 10;
 export const SIGNATURE_ALGORITHMS = 13;
 export const ALPN = 16;
-export const SIGNED_CERTIFICATE_TIMESTAMP = 18;
 export const PRE_SHARED_KEY = 41;
 export const EARLY_DATA = 42;
 export const SUPPORTED_VERSIONS = 43;
 export const COOKIE = 44;
 export const PSK_KEY_EXCHANGE_MODES = 45;
-export const CERTIFICATE_AUTHORITIES = 47;
-export const SIGNATURE_ALGORITHMS_CERT = 50;
 export const KEY_SHARE = 51;
 export const QUIC_TRANSPORT_PARAMETERS = 57;
 

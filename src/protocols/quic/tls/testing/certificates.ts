@@ -79,6 +79,7 @@ export function client(name: string, issuer: Signer): Signer {
 export const KEYS: Readonly<Record<string, () => KeyObject>> = {
   'P-256': () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
   'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey,
+  'P-521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }).privateKey,
   Ed25519: () => generateKeyPairSync('ed25519').privateKey,
   RSA: () => generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey,
 };
