@@ -16,10 +16,11 @@ export type QuicHost<Resources> = Host<Resources, typeof quicLimits>;
 
 /** The server's half, on the terms of its host. */
 export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resources>): QuicEndpoint {
-  const { muxes = [], startTls, entropy, limits, connections } = host;
+  const { muxes = [], startTls, entropy, limits, connections, ciphers } = host;
   const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };
   const transport: TransportOptions = {
     ...terms(limits, entropy, policy),
+    ...(ciphers && { ciphers }),
     choose: (alpn, mux) => muxes.find((each) => each.alpn === alpn)?.make(mux) ?? null,
     nameOf: (alpn) => muxes.find((each) => each.alpn === alpn)?.name ?? 'quic',
   };
