@@ -30,6 +30,9 @@ export interface MailingOptions {
   readonly proofs: MailProofs | null;
 }
 
+/** Where policies of MTA-STS are kept in the store of the mail. */
+const STS_KEYS = 't/';
+
 export interface RelayHouse {
   readonly turn: Turn;
   readonly log: Log;
@@ -59,7 +62,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
       : {
           leaving: {
             ...{ turn, log, entropy: ENTROPY, settings: mail.relay },
-            told: (event) => announceEvent(topics, `mail/queue/${event.id}`, event),
+            told: (event) => announceEvent(topics, `mail/queue/${event.event}`, event),
           },
         }),
   });
@@ -77,7 +80,10 @@ export function beginRelaying(
     [...domains, name, ...(dns.zone === false ? [] : [dns.zone])].map((each) => each.replace(/\.$/, '')),
   );
   const fetcher = stsFetcher(reach, house.turn, lookup);
-  const policies = new StsPolicies({ lookup, fetch: fetcher.fetch, wall: () => house.turn.clock.wall, log: house.log });
+  const policies = new StsPolicies({
+    ...{ lookup, fetch: fetcher.fetch, log: house.log, shelf: mail.shelf(STS_KEYS) },
+    wall: () => house.turn.clock.wall,
+  });
   const relaying = new Relaying({
     ...{ plan: relay, name, entropy: ENTROPY, reach, ...house },
     isOwn: (host) => own.has(host.toLowerCase()),

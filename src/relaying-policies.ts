@@ -5,6 +5,7 @@ import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
 import type { Lookup } from './looking-up.ts';
 import { readStsPolicy, type StsPolicy, stsId } from './protocols/smtp/transport-security.ts';
+import type { Shelf } from './resources/mail/mail.ts';
 
 export interface StsOptions {
   readonly lookup: Lookup;
@@ -13,6 +14,8 @@ export interface StsOptions {
   /** Milliseconds since 1970. */
   readonly wall: () => number;
   readonly log: Log;
+  /** Where they stand over a restart. */
+  readonly shelf: Shelf;
 }
 
 interface Kept {
@@ -32,6 +35,7 @@ export class StsPolicies {
   private readonly kept = new Map<string, Kept>();
   private readonly failed = new Map<string, number>();
   private readonly fetching = new Map<string, Promise<StsPolicy | null>>();
+  private loaded: Promise<void> | null = null;
 
   constructor(options: StsOptions) {
     this.options = options;
@@ -40,6 +44,8 @@ export class StsPolicies {
   /** The policy of a domain; null for none. Never rejects. */
   async of(domain: string): Promise<StsPolicy | null> {
     const { lookup, wall } = this.options;
+    this.loaded ??= this.load();
+    await this.loaded;
     const known = this.kept.get(domain);
     const standing = known !== undefined && known.until > wall() ? known : null;
     const found = await lookup.find(`_mta-sts.${domain}`, 'TXT');
@@ -55,15 +61,36 @@ export class StsPolicies {
     return (await fetched) ?? standing?.policy ?? null;
   }
 
+  /** What was kept; what is too old goes. */
+  private async load(): Promise<void> {
+    const { shelf, wall, log } = this.options;
+    const old: string[] = [];
+    try {
+      await shelf.read((domain, value) => {
+        if ((value as Kept).until > wall()) this.kept.set(domain, value as Kept);
+        else old.push(domain);
+      });
+      for (const domain of old) await shelf.remove(domain);
+    } catch (error) {
+      log.error('the policies of MTA-STS that were kept cannot be read', { why: String(error) });
+    }
+  }
+
   private async fetch(domain: string, id: string): Promise<StsPolicy | null> {
-    const { fetch, wall, log } = this.options;
+    const { fetch, wall, log, shelf } = this.options;
     let why = 'it is no policy';
     try {
       const policy = readStsPolicy(await fetch(`https://mta-sts.${domain}/.well-known/mta-sts.txt`));
       if (policy !== null) {
-        if (this.kept.size >= KEPT_MAX) this.kept.delete(this.kept.keys().next().value!);
+        const kept = { id, policy, until: wall() + policy.maxAgeSeconds * 1_000 };
         this.kept.delete(domain);
-        this.kept.set(domain, { id, policy, until: wall() + policy.maxAgeSeconds * 1_000 });
+        if (this.kept.size >= KEPT_MAX) {
+          const oldest = this.kept.keys().next().value!;
+          this.kept.delete(oldest);
+          void shelf.remove(oldest);
+        }
+        this.kept.set(domain, kept);
+        await shelf.put(domain, kept);
         return policy;
       }
     } catch (error) {

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { UnansweredError } from '../../src/asking.ts';
 import { SILENT } from '../../src/core/log.ts';
+import { OK } from '../../src/core/outcome.ts';
 import type { Found } from '../../src/looking-up.ts';
 import type { Portico } from '../../src/portico.ts';
 import { StsPolicies } from '../../src/relaying-policies.ts';
@@ -18,30 +19,50 @@ test('policies are fetched once, kept as long as they say, and stand when DNS or
   let id = '1';
   let answers = true;
   const fetched: string[] = [];
-  const policies = new StsPolicies({
-    lookup: {
-      find: async (name): Promise<Found> => {
-        assert.equal(name, '_mta-sts.there.test');
-        return {
-          kind: id === '' ? 'nothing' : 'data',
-          values: id === '' ? [] : [`v=STSv1; id=${id}`],
-          isSecure: false,
-        };
+  const kept = new Map<string, unknown>();
+  const open = () =>
+    new StsPolicies({
+      shelf: {
+        async read(visit) {
+          for (const [key, value] of kept) visit(key, value);
+        },
+        async put(key, value) {
+          kept.set(key, value);
+          return OK;
+        },
+        async remove(key) {
+          kept.delete(key);
+          return OK;
+        },
       },
-    },
-    fetch: async (url) => {
-      fetched.push(url);
-      if (!answers) throw new UnansweredError('nobody answers');
-      return `version: STSv1\nmode: enforce\nmx: mx${id}.there.test\nmax_age: 3600\n`;
-    },
-    wall: () => wall,
-    log: SILENT,
-  });
+      lookup: {
+        find: async (name): Promise<Found> => {
+          assert.equal(name, '_mta-sts.there.test');
+          return {
+            kind: id === '' ? 'nothing' : 'data',
+            values: id === '' ? [] : [`v=STSv1; id=${id}`],
+            isSecure: false,
+          };
+        },
+      },
+      fetch: async (url) => {
+        fetched.push(url);
+        if (!answers) throw new UnansweredError('nobody answers');
+        return `version: STSv1\nmode: enforce\nmx: mx${id}.there.test\nmax_age: 3600\n`;
+      },
+      wall: () => wall,
+      log: SILENT,
+    });
+  let policies = open();
   const host = async () => (await policies.of('there.test'))?.hosts[0];
   assert.deepEqual(await Promise.all([host(), host()]), ['mx1.there.test', 'mx1.there.test']);
   assert.deepEqual(fetched, ['https://mta-sts.there.test/.well-known/mta-sts.txt']);
   id = '';
   assert.equal(await host(), 'mx1.there.test');
+  // Another process: it knows what was kept.
+  policies = open();
+  assert.equal(await host(), 'mx1.there.test');
+  assert.equal(fetched.length, 1);
   id = '2';
   answers = false;
   assert.equal(await host(), 'mx1.there.test');
@@ -53,6 +74,9 @@ test('policies are fetched once, kept as long as they say, and stand when DNS or
   id = '';
   wall += 3_600_001;
   assert.equal(await host(), undefined);
+  policies = open();
+  assert.equal(await host(), undefined);
+  assert.equal(kept.size, 0);
 });
 
 /** The digest of the key that a server shows. */

@@ -4,6 +4,7 @@ import type { Fault } from '../../core/fault.ts';
 import { Fields } from '../../core/fields.ts';
 import { type Cause, ENDED, FAULT, RESET } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
+import { trailersOf } from '../http/answer-head.ts';
 import {
   type AnswerEvents,
   BEGUN,
@@ -14,7 +15,6 @@ import {
   UNKNOWN,
   UNSENT,
 } from '../http/client.ts';
-import { trailersOf } from './answer-heads.ts';
 import type { Http2Client } from './client.ts';
 import { CANCEL, NO_ERROR, REFUSED_STREAM } from './codec.ts';
 import { faults } from './faults.ts';

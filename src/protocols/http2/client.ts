@@ -4,6 +4,7 @@ import type { Fault } from '../../core/fault.ts';
 import { type Bound, bindLimits } from '../../core/limits.ts';
 import { type Cause, ENDED, type Pipe, type Why } from '../../core/pipe.ts';
 import type { Clock, Instant } from '../../core/time.ts';
+import { checkFields } from '../http/answer-head.ts';
 import { isToken } from '../http/chars.ts';
 import {
   type AnswerEvents,
@@ -13,7 +14,6 @@ import {
   type SentRequest,
   UNKNOWN,
 } from '../http/client.ts';
-import { checkFields } from './answer-heads.ts';
 import { ClientStream } from './client-stream.ts';
 import {
   ENABLE_PUSH,

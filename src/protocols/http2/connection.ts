@@ -7,7 +7,7 @@ import type { Fault } from '../../core/fault.ts';
 import type { Bound } from '../../core/limits.ts';
 import { type Cause, ENDED, FAULT, type Pipe, RESET, type Session, type Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
-import { Allowance } from './allowance.ts';
+import { Allowance } from '../http/allowance.ts';
 import {
   ACK,
   CONTINUATION,

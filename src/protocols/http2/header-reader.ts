@@ -1,15 +1,12 @@
 // Reads header blocks (RFC 7541 §3, §6). What the fields mean, and which may stand together, is not its business; whether
 // a name or value can be one at all is found here once, where it is read.
-import { BAD, isUtf8, latin1, utf8 } from '../../bytes/reader.ts';
+import { BAD } from '../../bytes/reader.ts';
 import type { Fault } from '../../core/fault.ts';
-import { FIELD_VALUE, TOKEN } from '../http/chars.ts';
-import { DynamicTable, ENTRY_BYTES } from './dynamic-table.ts';
+import { DynamicTable, ENTRY_BYTES } from '../http/dynamic-table.ts';
+import { fieldValueOf, isBroken, nameOf } from '../http/field-text.ts';
+import { huffmanDecode } from '../http/huffman.ts';
 import { faults } from './faults.ts';
-import { huffmanDecode } from './huffman.ts';
 import { STATIC_LENGTH, STATIC_NAMES, STATIC_VALUES } from './static-table.ts';
-
-/** What texts that cannot stand in a message are kept as, so that they are found again wherever the table is referred to. */
-const BROKEN = '\0';
 
 /** Integers beyond this are refused (RFC 7541 §5.1): nothing here counts so far. */
 const INTEGER_MAX = 0x0fff_ffff;
@@ -175,33 +172,7 @@ export class HeaderReader {
       this.tooLarge = true;
       return;
     }
-    if (name === '' || name.charCodeAt(0) === 0 || value.charCodeAt(0) === 0) this.broken = true;
+    if (isBroken(name, value)) this.broken = true;
     this.list.push(name, value);
   }
-}
-
-/** Lower-case tokens; a colon before them only for what the standard knows (RFC 9113 §8.2.1, §8.3). */
-function nameOf(bytes: Uint8Array, start: number, end: number): string {
-  const from = start < end && bytes[start] === 0x3a ? start + 1 : start;
-  if (from === end) return BROKEN.repeat(end - start);
-  for (let at = from; at < end; at++) {
-    const byte = bytes[at]!;
-    if (TOKEN[byte] === 0 || (byte >= 0x41 && byte <= 0x5a)) return BROKEN.repeat(end - start);
-  }
-  return latin1(bytes, start, end);
-}
-
-/** No control character, and no white space at either end (RFC 9113 §8.2.1). */
-function fieldValueOf(bytes: Uint8Array, start: number, end: number): string {
-  if (start === end) return '';
-  const first = bytes[start]!;
-  const last = bytes[end - 1]!;
-  if (first === 0x20 || first === 9 || last === 0x20 || last === 9) return BROKEN;
-  let wide = false;
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at]!;
-    if (FIELD_VALUE[byte] === 0) return BROKEN;
-    if (byte > 0x7f) wide = true;
-  }
-  return wide && isUtf8(bytes, start, end) ? utf8(bytes, start, end) : latin1(bytes, start, end);
 }

@@ -1,8 +1,8 @@
 // Writes header blocks (RFC 7541 §6): what is the same in each answer becomes one byte of it. What is seen a second time is
 // put into the table; what is secret never is (RFC 7541 §7.1.3).
 import type { ByteWriter } from '../../bytes/writer.ts';
-import { DynamicTable } from './dynamic-table.ts';
-import { huffmanLength, huffmanWrite } from './huffman.ts';
+import { DynamicTable } from '../http/dynamic-table.ts';
+import { SECRET, STEADY, writeInteger, writeText } from '../http/field-writing.ts';
 import { STATIC_INDEX, STATIC_LENGTH, STATIC_NAMES, STATIC_VALUES } from './static-table.ts';
 
 /** The most that the table of what we send may take, whatever the peer would allow. */
@@ -11,32 +11,6 @@ const TABLE_BYTES = 4_096;
 const INDEXED_BYTES_MAX = 512;
 /** Names of which something is known; those beyond are sent as they are. */
 const NAMES_MAX = 256;
-
-/** An observer who can make requests must not be able to guess these by their size (RFC 7541 §7.1). */
-const SECRET = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key']);
-
-/** Those with few values, which come again: indexed at once. Others only when the same value comes a second time. */
-const STEADY = new Set([
-  ...[
-    'content-type',
-    'server',
-    'date',
-    'vary',
-    'cache-control',
-    'accept-ranges',
-    'content-encoding',
-    'allow',
-    'accept',
-  ],
-  ...[
-    'x-content-type-options',
-    'cross-origin-resource-policy',
-    'access-control-allow-origin',
-    'user-agent',
-    ':authority',
-  ],
-  ...['accept-encoding', 'accept-language', 'strict-transport-security', 'alt-svc', 'te', 'content-language'],
-]);
 
 /** Values of one name that are in the table; more than these many are looked for no further. */
 const VALUES_KEPT = 4;
@@ -169,39 +143,4 @@ export class HeaderWriter {
     known.values[at] = value;
     known.numbers[at] = number;
   }
-}
-
-function writeInteger(out: ByteWriter, first: number, bits: number, value: number): void {
-  const most = (1 << bits) - 1;
-  if (value < most) {
-    out.u8(first | value);
-    return;
-  }
-  out.u8(first | most);
-  value -= most;
-  while (value >= 0x80) {
-    out.u8(0x80 | (value & 0x7f));
-    value >>>= 7;
-  }
-  out.u8(value);
-}
-
-/** Writes a string, in the shorter of both forms; answers the bytes that it stands for. */
-function writeText(out: ByteWriter, text: string): number {
-  const { length } = text;
-  for (let at = 0; at < length; at++) {
-    if (text.charCodeAt(at) <= 0x7f) continue;
-    const bytes = Buffer.byteLength(text);
-    writeInteger(out, 0, 7, bytes);
-    return out.utf8(text);
-  }
-  const coded = length < 4 ? length : huffmanLength(text);
-  if (coded < length) {
-    writeInteger(out, 0x80, 7, coded);
-    huffmanWrite(out, text, coded);
-  } else {
-    writeInteger(out, 0, 7, length);
-    out.ascii(text);
-  }
-  return length;
 }

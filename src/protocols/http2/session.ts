@@ -8,6 +8,7 @@ import { type Cause, type Pipe, SHUTDOWN, type Why } from '../../core/pipe.ts';
 import { type Host, reportBug } from '../../core/protocol.ts';
 import type { Clock, Instant } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
+import { type RequestHead, readPriority } from '../http/request-head.ts';
 import { AnswerHeads } from './answer-heads.ts';
 import {
   ENABLE_CONNECT_PROTOCOL,
@@ -28,7 +29,7 @@ import { Connection } from './connection.ts';
 import { Http2Exchange } from './exchange.ts';
 import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
-import { type RequestHead, RequestHeads, readPriority } from './request-head.ts';
+import { RequestHeads } from './request-heads.ts';
 import type { Stream } from './stream.ts';
 
 export type Http2Host = Host<unknown, typeof limits>;

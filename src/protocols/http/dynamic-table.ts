@@ -36,6 +36,11 @@ export class DynamicTable {
     return this.values[n & this.mask]!;
   }
 
+  /** What its name and value take. */
+  bytesOf(n: number): number {
+    return this.sizes[n & this.mask]! - ENTRY_BYTES;
+  }
+
   has(n: number): boolean {
     return n >= this.added - this.length && n < this.added;
   }
@@ -57,6 +62,15 @@ export class DynamicTable {
   resize(sizeMax: number): void {
     this.sizeMax = sizeMax;
     this.shrink(sizeMax);
+  }
+
+  /** The number of the oldest entry that would stay if so many bytes of name and value were added; -1 when they do not fit. */
+  oldestAfter(bytes: number): number {
+    let left = this.size + bytes + ENTRY_BYTES;
+    if (bytes + ENTRY_BYTES > this.sizeMax) return -1;
+    let number = this.added - this.length;
+    for (; left > this.sizeMax; number++) left -= this.sizes[number & this.mask]!;
+    return number;
   }
 
   private shrink(to: number): void {
