@@ -53,7 +53,7 @@ test('silence ends a connection on both sides, and a sign of life keeps it', () 
 
 test('an idle connection says nothing at all', () => {
   let count = 0;
-  const pair = new Pair({ network: { drops: () => (count++, false) } });
+  const pair = new Pair({ network: { drops: () => count++ < 0 } });
   const line = pair.dial();
   pair.until(() => line.confirmed);
   pair.world.pass(2_000);
