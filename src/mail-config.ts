@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { readAddress } from './resources/mail/names.ts';
 import { QUEUE_SETTINGS } from './resources/mail/queue-contract.ts';
+import { isTopicFilter } from './resources/topics/names.ts';
 
 const domain = z
   .string()
@@ -54,6 +55,47 @@ const relaySchema = z.strictObject({
 
 export type RelayPlan = z.output<typeof relaySchema>;
 
+const reactionName = z.string().regex(/^[\w.-]{1,64}$/, 'is letters, digits, dots and dashes');
+
+const webhookSchema = z.strictObject({
+  name: reactionName,
+  /** Where each new mail is posted to. */
+  url: z
+    .string()
+    .refine((text) => /^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : ''), 'is an URL of HTTP'),
+  /** What it is signed with; the receiver has it as well. */
+  secret: z.string().min(16, 'has at least 16 characters'),
+  /** Of one mailbox only, and of which folder. */
+  mailbox: z
+    .string()
+    .refine((name) => readAddress(name) !== null, 'is an address')
+    .optional(),
+  folder: z.string().min(1).optional(),
+});
+
+function hasOwnNames(all: readonly { readonly name: string }[]): boolean {
+  return new Set(all.map(({ name }) => name)).size === all.length;
+}
+
+export type MailWebhook = z.output<typeof webhookSchema>;
+
+const ruleSchema = z.strictObject({
+  name: reactionName,
+  /** A filter of topics, each of whose messages is mailed. */
+  topic: z.string().refine(isTopicFilter, 'is a filter of topics'),
+  to: z
+    .array(z.string().refine((text) => readAddress(text) !== null, 'is an address'))
+    .min(1, 'name at least one address'),
+  from: z
+    .string()
+    .refine((text) => readAddress(text) !== null, 'is an address')
+    .optional(),
+  /** `{topic}` is the topic. */
+  subject: z.string().default('{topic}'),
+});
+
+export type MailRule = z.output<typeof ruleSchema>;
+
 function isSmartHost(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname, pathname } = new URL(text);
@@ -86,6 +128,10 @@ export const mailSchema = z
       .string()
       .refine((text) => readAddress(text) !== null && text.includes('@'), 'is an address')
       .optional(),
+    /** Who is told of new mail. */
+    webhooks: z.array(webhookSchema).refine(hasOwnNames, 'has two of one name').default([]),
+    /** Topics that are mailed. */
+    rules: z.array(ruleSchema).refine(hasOwnNames, 'has two of one name').default([]),
     /** How mail leaves, where nothing is caught; `false`: it does not. */
     relay: z
       .union([z.boolean(), relaySchema])

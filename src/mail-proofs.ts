@@ -100,7 +100,7 @@ export class MailProofs implements MailChecks {
       const chain = await verifyArc(message, this.find, now);
       return Buffer.from(await sealArc(message, this.resultsIn(head), chain, key, now), 'latin1');
     }
-    const from = domainsOf(head);
+    const from = [...new Set(domainsOf(head))];
     const keys = this.keys.filter(({ domain }) => from.length === 1 && from[0] === domain);
     return keys.length === 0 ? NOTHING : Buffer.from(await signDkim(message, keys, now), 'latin1');
   }
@@ -119,9 +119,9 @@ export class MailProofs implements MailChecks {
 
   async check({ ip, helo, from }: CheckedQuery, message: CheckedMessage): Promise<Checked> {
     const { server } = this;
-    const until = Date.now() + CHECK_MS;
+    const until = this.wall() + CHECK_MS;
     const find: DnsFind = (name, type) =>
-      Date.now() > until ? Promise.resolve({ kind: 'failed', values: [] }) : this.find(name, type);
+      this.wall() > until ? Promise.resolve({ kind: 'failed', values: [] }) : this.find(name, type);
     const query = { ip, helo, from, receiver: server };
     const checks = await checkMail(message, query, domainsOf(message.head), find, this.seconds);
     const { result, policy } = checks.dmarc;

@@ -6,11 +6,14 @@ import type { Log } from './core/log.ts';
 import type { Outcome } from './core/outcome.ts';
 import type { Reach } from './core/reach.ts';
 import type { Turn } from './core/turn.ts';
+import { fieldOf } from './formats/mime/header.ts';
 import { decodedPart, parseMessage } from './formats/mime/parsed.ts';
 import { type Part, readStructure } from './formats/mime/structure.ts';
 import type { Lookup } from './looking-up.ts';
 import type { MailProofs } from './mail-proofs.ts';
+import { HOPS_FIELD, HOPS_PROPERTY } from './mail-reactions.ts';
 import { Relaying } from './relaying.ts';
+import { StsPolicies, stsFetcher } from './relaying-policies.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { StoredMail } from './resources/mail/mail.ts';
 import type { Topics } from './resources/topics/contract.ts';
@@ -26,6 +29,9 @@ export interface MailingOptions {
   readonly log: Log;
   readonly proofs: MailProofs | null;
 }
+
+/** Where policies of MTA-STS are kept in the store of the mail. */
+const STS_KEYS = 't/';
 
 export interface RelayHouse {
   readonly turn: Turn;
@@ -56,7 +62,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
       : {
           leaving: {
             ...{ turn, log, entropy: ENTROPY, settings: mail.relay },
-            told: (event) => announceEvent(topics, `mail/queue/${event.id}`, event),
+            told: (event) => announceEvent(topics, `mail/queue/${event.event}`, event),
           },
         }),
   });
@@ -67,21 +73,31 @@ export function beginRelaying(
   { mail: { mode, relay, domains }, dns }: Config,
   mail: StoredMail,
   { reach, lookup, proofs, ...house }: RelayHouse,
-): Relaying | null {
+): { close(): void } | null {
   if (mode === 'catch' || relay === false || mail.queue === null) return null;
   const name = relay.name ?? domains[0]!;
   const own = new Set(
     [...domains, name, ...(dns.zone === false ? [] : [dns.zone])].map((each) => each.replace(/\.$/, '')),
   );
+  const fetcher = stsFetcher(reach, house.turn, lookup);
+  const policies = new StsPolicies({
+    ...{ lookup, fetch: fetcher.fetch, log: house.log, shelf: mail.shelf(STS_KEYS) },
+    wall: () => house.turn.clock.wall,
+  });
   const relaying = new Relaying({
     ...{ plan: relay, name, entropy: ENTROPY, reach, ...house },
     isOwn: (host) => own.has(host.toLowerCase()),
-    lookup,
+    ...{ lookup, policies },
     sealed: (carriage) => proofs!.sealed(carriage),
     ...(relay.authorities === undefined ? {} : { authorities: authoritiesIn(relay.authorities) }),
   });
   mail.queue.begin(relaying);
-  return relaying;
+  return {
+    close() {
+      relaying.close();
+      fetcher.close();
+    },
+  };
 }
 
 function authoritiesIn(path: string): string {
@@ -112,6 +128,8 @@ function publishMail(topics: Topics, caller: Caller, topic: string, message: Buf
     'message-id',
     messageId,
   ];
+  const hops = fieldOf(message, 0, message.length, HOPS_FIELD.toLowerCase());
+  if (hops !== null && /^\d{1,3}$/.test(hops)) properties.push(HOPS_PROPERTY, hops);
   const payload = Buffer.from(decodedPart(message, part));
   return new Promise((resolve) => {
     const publication = { topic, payload, contentType, properties, assurance: 1 as const };

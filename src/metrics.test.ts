@@ -22,3 +22,9 @@ test('/metrics has the connections, the topics and the process', async () => {
   assert.match(await (await fetch(`${url}/metrics`)).text(), /^portico_topics_published_total 2$/m);
   assert.equal((await fetch(`${url}/metrics`, { method: 'POST' })).status, 405);
 });
+
+test('/metrics has the queue of mail where mail leaves', async () => {
+  const mail = { mode: 'deliver' as const, domains: ['here.test'] };
+  await using portico = await Portico.start({ ports: 'ephemeral', storage: 'memory', mail });
+  assert.match(await (await fetch(`${portico.urls.http}/metrics`)).text(), /^portico_mail_queue_mails 0$/m);
+});

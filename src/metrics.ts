@@ -4,6 +4,7 @@ import type { Caller } from './core/caller.ts';
 import type { Exchange, ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { answerBytes, answerProblem } from './protocols/http/answers.ts';
+import type { QueueFigures } from './resources/mail/queue-contract.ts';
 import type { OpenServices } from './resources/services/registry.ts';
 import type { TopicFigures } from './resources/topics/contract.ts';
 import type { CertificateFigure } from './security/certificates.ts';
@@ -18,6 +19,8 @@ export interface MetricsSource {
   readonly certificates: () => readonly CertificateFigure[];
   /** Calls of services that run, and how many ended how. */
   readonly calls?: Pick<OpenServices, 'figures' | 'ends'>;
+  /** Mail that leaves; absent where none does. */
+  readonly queue?: (() => QueueFigures) | undefined;
   readonly mayRead: (caller: Caller) => boolean;
 }
 
@@ -52,7 +55,7 @@ function answer(exchange: Exchange, type: string, text: string): void {
 
 /** The library is loaded when it is first needed: a server that nobody scrapes starts faster without it. */
 async function makeMetrics(source: MetricsSource): Promise<Metrics> {
-  const { version, registry, topics, certificates, handshakes, calls } = source;
+  const { version, registry, topics, certificates, handshakes, calls, queue } = source;
   const library = await import('prom-client');
   const { Counter, Gauge, Registry: Made, collectDefaultMetrics } = library;
   const made = new Made();
@@ -96,6 +99,7 @@ async function makeMetrics(source: MetricsSource): Promise<Metrics> {
     },
   });
   addTopics(counter, gauge, topics);
+  if (queue !== undefined) addQueue(counter, gauge, queue);
   gauge(
     'memory_budget_bytes',
     'The memory that the process may use before load is shed.',
@@ -125,6 +129,16 @@ function addTopics(counter: Adding, gauge: Adding, topics: MetricsSource['topics
   gauge('topics_subscriptions', 'Subscriptions.', () => topics().subscriptions);
   gauge('topics_subscribers', 'Subscribers that are connected.', () => topics().attached);
   gauge('topics_durables', 'Subscribers that last, connected or not.', () => topics().durables);
+}
+
+function addQueue(counter: Adding, gauge: Adding, queue: () => QueueFigures): void {
+  gauge('mail_queue_mails', 'Mails that wait to be sent to other servers.', () => queue().mails);
+  gauge('mail_queue_attempts_running', 'Attempts that are being made.', () => queue().underWay);
+  counter('mail_queue_attempts_total', 'Attempts to bring a mail to a destination.', () => queue().attempts);
+  counter('mail_queue_sent_total', 'Recipients whose server took the mail.', () => queue().sent);
+  counter('mail_queue_deferred_total', 'Recipients that are tried again later.', () => queue().deferred);
+  counter('mail_queue_failed_total', 'Recipients that were refused or given up.', () => queue().failed);
+  counter('mail_queue_reports_total', 'Reports to senders.', () => queue().reports);
 }
 
 function addCalls(

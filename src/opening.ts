@@ -5,6 +5,7 @@ import type { Log } from './core/log.ts';
 import type { Reach } from './core/reach.ts';
 import { openServerFiles } from './filing.ts';
 import { MailProofs } from './mail-proofs.ts';
+import { beginReactions } from './mail-reactions.ts';
 import { beginRelaying, openServerMail } from './mailing.ts';
 import { type Naming, openServerNames } from './naming.ts';
 import type { StoredAccounts } from './resources/accounts/accounts.ts';
@@ -47,7 +48,7 @@ export interface Opened {
   readonly serving: Serving;
   readonly mail: StoredMail;
   /** The listeners stand, and mail may leave. */
-  relay(config: Config, reach: Reach): void;
+  relay(config: Config, reach: Reach): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -83,8 +84,6 @@ async function openEach(
   const proofs = await MailProofs.open(config, () => turn.clock.wall, log);
   const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs });
   closers.push(() => mail.close());
-  const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, watch });
-  closers.push(() => serving.close());
   const naming = await openServerNames(config, {
     engine,
     turn,
@@ -94,6 +93,9 @@ async function openEach(
     mailKeys: proofs?.records ?? [],
   });
   closers.push(() => naming.close());
+  const known = { names: naming.names, find: naming.lookup.find.bind(naming.lookup) };
+  const serving = await Serving.open(config, { turn, log, accounts, topics, files, mail, naming: known, watch });
+  closers.push(() => serving.close());
   const speaksSsh = config.protocols.ssh?.enabled !== false;
   const resources: Resources = {
     accounts,
@@ -107,9 +109,12 @@ async function openEach(
   };
   const lookup = naming.lookup;
   proofs?.begin(lookup);
-  const relay = (settings: Config, way: Reach) => {
+  const relay = async (settings: Config, way: Reach) => {
     const relaying = beginRelaying(settings, mail, { turn, log, lookup, proofs, reach: way });
     closers.push(() => relaying?.close());
+    const reactions = beginReactions(settings, { turn, log, mail, topics, reach: way });
+    closers.push(() => reactions.close());
+    await reactions.ready;
   };
   return { resources, accounts, topics, naming, serving, mail, relay };
 }

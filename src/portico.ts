@@ -182,14 +182,14 @@ export class Portico implements AsyncDisposable {
       sites = new Sites(config.http.sites, { turn, entropy: ENTROPY, reach: server.wayOut(UPSTREAMS_MAX), log });
       const httpsPort = () =>
         server!.standing.find(({ protocol, on }) => protocol === 'http1' && on === 'tls')?.address?.port ?? null;
-      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving);
+      routes = routesOf(config, server, topics, sites, httpsPort, accounts, certified, serving, opened.mail);
       const secured = credentials === null ? [] : tlsPlansOf(config, credentials);
       const muxes = credentials === null ? [] : muxPlansOf(config);
       await server.listen([...plansOf(config), ...muxes], sharedPlansOf(config, credentials), secured);
       certified?.begin(naming.proofs);
       await naming.publish(server.standing, credentials?.identities ?? null);
       serving.reach(config, { reach: server.wayOut(UPSTREAMS_MAX), turn, log });
-      opened.relay(config, server.wayOut(RELAYED_MAX));
+      await opened.relay(config, server.wayOut(RELAYED_MAX));
       const desk = new Desk(accounts, { ...queueOrders(opened.mail.queue), ...zoneOrders(naming.names) });
       const control = await openWatching(config, VERSION, { server, topics, desk, log, native: known });
       return new Portico(config, server, opened, engine, log, control, desk, sites, certified);
@@ -425,6 +425,7 @@ function routesOf(
   accounts: StoredAccounts,
   certified: Certified | null,
   { services }: Serving,
+  { queue }: Pick<Mail, 'queue'>,
 ): ExchangeHandler {
   const { hosts: known, origins, routes, redirectToHttps, hsts } = config.http;
   const named = config.http.sites.flatMap((site) => site.hosts ?? []);
@@ -456,6 +457,7 @@ function routesOf(
           topics: () => topics.figures,
           certificates: () => certified?.certificates.figures() ?? [],
           calls: services,
+          queue: queue === null ? undefined : () => queue.figures,
           mayRead: (caller) => accounts.permissions.may(caller, 'read', 'server', 'metrics'),
         }),
       },

@@ -15,6 +15,7 @@ import { messages } from './protocols/messages/index.ts';
 import { mqtt } from './protocols/mqtt/index.ts';
 import { openapi } from './protocols/openapi/index.ts';
 import { pop3 } from './protocols/pop3/index.ts';
+import { quic } from './protocols/quic/index.ts';
 import { rest } from './protocols/rest/index.ts';
 import { sftp } from './protocols/sftp/index.ts';
 import { smtp, submission } from './protocols/smtp/index.ts';
@@ -51,5 +52,6 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   submission,
   pop3,
   imap,
+  quic,
   wire,
 ];

@@ -14,7 +14,9 @@ import type { RelayPlan } from './mail-config.ts';
 import { SmtpClient } from './protocols/smtp/client.ts';
 import type { OutgoingMessage, RecipientOutcome, Trouble } from './protocols/smtp/client-terms.ts';
 import { literalOf, planOf, shuffled } from './protocols/smtp/destinations.ts';
+import { judgeTlsa, mayTake, type StsPolicy, usableTlsa } from './protocols/smtp/transport-security.ts';
 import type { PasswordCredentials } from './protocols/text/sasl-client.ts';
+import type { StsPolicies } from './relaying-policies.ts';
 import type { Carriage, Carrier, Result } from './resources/mail/queue-contract.ts';
 
 export interface RelayingOptions {
@@ -29,6 +31,8 @@ export interface RelayingOptions {
   readonly reach: Reach;
   readonly entropy: Entropy;
   readonly lookup: Lookup;
+  /** What other domains say of the TLS to them. */
+  readonly policies: Pick<StsPolicies, 'of'>;
   readonly log: Log;
   /** What stands before a message on its way out: its signatures. */
   readonly sealed: (carriage: Carriage) => Promise<Buffer>;
@@ -147,18 +151,26 @@ export class Relaying extends Turned implements Carrier {
     const literal = literalOf(destination);
     if (literal !== null) return { places: [this.placeOf(destination, literal)] };
     const domain = domainToASCII(destination) || destination;
-    const plan = planOf(domain, await lookup.find(domain, 'MX'), isOwn, entropy);
+    const mx = await lookup.find(domain, 'MX');
+    const plan = planOf(domain, mx, isOwn, entropy);
     if (plan.kind === 'refused')
       return { refused: { state: plan.isPermanent ? 'permanent' : 'transient', text: plan.text, server: '' } };
     if (plan.kind === 'address') return { places: [this.placeOf(domain, plan.address)] };
     const places: Place[] = [];
+    const policy = await this.options.policies.of(domain);
     let isKnown = true;
+    let forbidden = '';
     for (const host of plan.hosts) {
       if (places.length >= PLACES_MAX) break;
       const addresses = await this.addressesOf(host);
       isKnown &&= addresses !== null;
-      for (const address of addresses ?? []) places.push(this.placeOf(host, address));
+      if (addresses === null || addresses.values.length === 0) continue;
+      const terms = await this.termsFor(domain, host, policy, mx.isSecure && addresses.isSecure);
+      if (typeof terms === 'string') forbidden = terms;
+      else for (const address of addresses.values) places.push({ ...this.placeOf(host, address), ...terms });
     }
+    // Somebody may be in between: it is tried until that is over (RFC 8461 §5, RFC 7672 §2.1).
+    if (places.length === 0 && forbidden !== '') return { refused: later(forbidden) };
     if (places.length > 0) return { places: places.slice(0, PLACES_MAX) };
     const text = isKnown
       ? `5.4.4 No host for mail of ${domain} has an address.`
@@ -166,8 +178,39 @@ export class Relaying extends Turned implements Carrier {
     return { refused: { state: isKnown ? 'permanent' : 'transient', text, server: '' } };
   }
 
+  /** The TLS that a host must have by what is published of it, beside what is configured; or why it is not to be used. */
+  private async termsFor(
+    domain: string,
+    host: string,
+    policy: StsPolicy | null,
+    isSecure: boolean,
+  ): Promise<Partial<Place> | string> {
+    const { lookup, plan, turn } = this.options;
+    if (isSecure) {
+      const found = await lookup.find(`_${plan.port}._tcp.${host}`, 'TLSA');
+      // Whoever keeps the answer away must not have the mail in the clear (RFC 7672 §2.1.2).
+      if (found.kind === 'failed') return `4.7.5 DNS does not say now which certificate ${host} has.`;
+      if (found.isSecure && found.values.length > 0) {
+        const records = usableTlsa(found.values);
+        const tls: TlsPolicy = { role: 'client', serverName: host, verify: false };
+        // None that can be used still say that there is TLS (RFC 7672 §2.2).
+        if (records.length === 0) return { tls, tlsRequired: true };
+        const judge: TlsPolicy['judge'] = (chain) => judgeTlsa(records, chain, [host, domain], turn.clock.wall);
+        return { tls: { ...tls, judge }, tlsRequired: true };
+      }
+    }
+    if (policy?.mode !== 'enforce') return {};
+    if (!mayTake(policy, host))
+      return `4.7.5 ${host} is none of the hosts that ${domain} has its mail brought to (MTA-STS).`;
+    const { authorities } = this.options;
+    const trust = authorities === undefined ? {} : { authorities };
+    return { tls: { role: 'client', serverName: host, ...trust }, tlsRequired: true };
+  }
+
   /** Of both families, in turn; null where that is not known now. */
-  private async addressesOf(host: string): Promise<readonly string[] | null> {
+  private async addressesOf(
+    host: string,
+  ): Promise<{ readonly values: readonly string[]; readonly isSecure: boolean } | null> {
     const { lookup, entropy } = this.options;
     const [six, four] = await Promise.all([lookup.find(host, 'AAAA'), lookup.find(host, 'A')]);
     if (six.kind === 'failed' && four.kind !== 'data') return null;
@@ -177,7 +220,7 @@ export class Relaying extends Turned implements Carrier {
     const mixed: string[] = [];
     for (let at = 0; at < Math.max(sixes.length, fours.length); at++)
       mixed.push(...[sixes[at], fours[at]].filter((address) => address !== undefined));
-    return mixed;
+    return { values: mixed, isSecure: six.isSecure && four.isSecure };
   }
 
   private placeOf(host: string, address: string): Place {

@@ -8,6 +8,7 @@ import type { StoredAccounts } from './resources/accounts/accounts.ts';
 import { SYSTEM_ENTROPY } from './resources/accounts/store.ts';
 import type { Files } from './resources/files/contract.ts';
 import type { Mail } from './resources/mail/contract.ts';
+import type { NamesServiceParts } from './resources/names/service.ts';
 import { ownServices } from './resources/own-services.ts';
 import { type CallSettings, type ClientOf, callOver, clientOver } from './resources/services/client.ts';
 import type { ServiceDefinition } from './resources/services/define.ts';
@@ -26,6 +27,7 @@ export interface ServingOptions {
   readonly topics: Topics;
   readonly files: Files;
   readonly mail: Mail;
+  readonly naming: NamesServiceParts;
   readonly watch: boolean;
 }
 
@@ -35,10 +37,13 @@ export class Serving {
   private upstreams: Upstreams | null = null;
   private readonly leaveMs: number;
 
-  private constructor(config: Config, { turn, log, accounts, topics, files, mail }: ServingOptions) {
+  private constructor(config: Config, { turn, log, accounts, topics, files, mail, naming }: ServingOptions) {
     this.services = new OpenServices({ turn, log, permissions: accounts.permissions, limits: limitsOf(config) });
     const wall = () => turn.clock.wall;
-    this.services.put('the server itself', ownServices({ topics, files, mail, entropy: SYSTEM_ENTROPY, wall }));
+    this.services.put(
+      'the server itself',
+      ownServices({ topics, files, mail, ...naming, entropy: SYSTEM_ENTROPY, wall }),
+    );
     this.program = new ProgramServices(this.services, log);
     this.leaveMs = config.limits.leaveMs ?? LEAVE_MS;
     accounts.onRevoked(() => this.services.recheck((caller) => accounts.stands(caller)));

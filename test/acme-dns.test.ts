@@ -2,7 +2,7 @@
 // one of the test's, which looks with dig and issues with openssl; it asks for nothing but dns-01, as others do for wildcards.
 import assert from 'node:assert/strict';
 import { createHash, type X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { connect } from 'node:tls';
 import { Portico } from '../src/portico.ts';
-import { missing, run, until } from './clients.ts';
+import { missing, Program, run, until } from './clients.ts';
+import { commonPort } from './interop/dns-servers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'portico-acme-dns-'));
 const at = (name: string) => join(folder, name);
@@ -226,23 +227,81 @@ test('a wildcard is proven by a record in a zone of this server, which is gone a
   }
 });
 
-test('names in a zone of another server are proven by an update with a key (RFC 2136, RFC 8945)', {
-  skip,
-  timeout: 60_000,
-}, async () => {
-  const key = { name: 'proofs', secret: Buffer.alloc(32, 7).toString('base64') };
-  writeFileSync(
-    at('away.test'),
-    '$ORIGIN away.test.\n$TTL 60\n@ SOA ns host 1 3600 600 86400 1\n@ NS ns\nns A 127.0.0.1\n',
-  );
+const KEY = { name: 'proofs', secret: Buffer.alloc(32, 7).toString('base64') };
+
+/** Another server of `away.test`, which takes updates by the key. */
+interface Away {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const ZONE = '$ORIGIN away.test.\n$TTL 60\n@ SOA ns host 1 3600 600 86400 1\n@ NS ns\nns A 127.0.0.1\n';
+
+async function anotherPortico(): Promise<Away> {
+  writeFileSync(at('away.test'), ZONE);
   const other = await Portico.start({
     ports: 'ephemeral',
     hosts: ['127.0.0.1'],
     data: at('other'),
-    dns: { zone: false, keys: [key], zones: [{ name: 'away.test', file: at('away.test'), update: ['key:proofs'] }] },
+    dns: { zone: false, keys: [KEY], zones: [{ name: 'away.test', file: at('away.test'), update: ['key:proofs'] }] },
   });
-  const authority = await authorityOf((name) => texts(other, name));
-  const plan = { zone: 'away.test', server: '127.0.0.1', port: Number(portOf(other, 'dns-udp')), waitSeconds: 0 };
+  return { port: Number(portOf(other, 'dns-udp')), close: () => other.close() };
+}
+
+async function bind(): Promise<Away> {
+  const port = await commonPort(['127.0.0.1']);
+  mkdirSync(at('bind'));
+  writeFileSync(at('bind/away.test'), ZONE);
+  const config = [
+    `options { directory "${at('bind')}"; pid-file none; session-keyfile none; listen-on port ${port} { 127.0.0.1; };`,
+    '  listen-on-v6 { none; }; recursion no; dnssec-validation no; managed-keys-directory "."; };',
+    'controls { };',
+    `key "proofs" { algorithm hmac-sha256; secret "${KEY.secret}"; };`,
+    'zone "away.test" { type primary; file "away.test"; update-policy { grant proofs zonesub TXT; }; };',
+  ].join('\n');
+  writeFileSync(at('bind/named.conf'), `${config}\n`);
+  const program = new Program('named', ['-g', '-c', at('bind/named.conf')]);
+  let out = '';
+  for (let tries = 0; tries < 100 && !/\d/.test(out); tries++)
+    ({ out } = await run(
+      'dig',
+      '@127.0.0.1',
+      '-p',
+      String(port),
+      'away.test',
+      'SOA',
+      '+short',
+      '+tries=1',
+      '+timeout=1',
+    ));
+  assert.match(out, /\d/, program.error);
+  const close = async () => {
+    program.kill();
+    await program.done;
+  };
+  return { port, close };
+}
+
+for (const [name, begin, lacks] of [
+  ['another Portico', anotherPortico, false],
+  ['BIND', bind, missing('named', '-v')],
+] as const)
+  test(
+    `names in a zone of ${name} are proven by an update with a key (RFC 2136, RFC 8945)`,
+    {
+      skip: skip || lacks,
+      timeout: 90_000,
+    },
+    async () => provenAway(await begin()),
+  );
+
+async function provenAway(other: Away): Promise<void> {
+  const look = async (name: string) => {
+    const { out } = await run('dig', '@127.0.0.1', '-p', String(other.port), name, 'TXT', '+short');
+    return [...out.matchAll(/"([^"]*)"/g)].map(([, text]) => text!);
+  };
+  const authority = await authorityOf(look);
+  const plan = { zone: 'away.test', server: '127.0.0.1', port: other.port, waitSeconds: 0 };
   const certificates = (update: object) => ({
     acme: [
       {
@@ -257,17 +316,16 @@ test('names in a zone of another server are proven by an update with a key (RFC 
   const client = await Portico.start({
     ports: 'ephemeral',
     hosts: ['127.0.0.1'],
-    data: at('client'),
+    data: mkdtempSync(at('client-')),
     outbound: { allow: ['127.0.0.0/8'] },
-    dns: { keys: [key] },
+    dns: { keys: [KEY] },
     certificates: certificates({ key: 'proofs' }),
   });
   try {
     const { subjectAltName } = await shows(client, 'www.away.test');
     assert.match(subjectAltName!, /DNS:www\.away\.test/);
     let left = ['?'];
-    for (let tries = 0; tries < 100 && left.length > 0; tries++)
-      left = await texts(other, '_acme-challenge.www.away.test');
+    for (let tries = 0; tries < 100 && left.length > 0; tries++) left = await look('_acme-challenge.www.away.test');
     assert.deepEqual(left, []);
   } finally {
     await client.close();
@@ -275,4 +333,4 @@ test('names in a zone of another server are proven by an update with a key (RFC 
     authority.server.closeAllConnections();
     authority.server.close();
   }
-});
+}

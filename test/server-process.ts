@@ -22,9 +22,14 @@ export interface Running extends AsyncDisposable {
   stop(): Promise<number | null>;
 }
 
-/** Starts `portico up --json` with these arguments; resolves when it says what listens. */
-export async function startServer(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN, 'up', '--json', ...args], {
+/** Starts `portico up --json` with these arguments, by the command before it; resolves when it says what listens. */
+export async function startServer(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+  by: readonly string[] = [],
+): Promise<Running> {
+  const [command, ...given] = [...by, process.execPath, MAIN, 'up', '--json', ...args] as [string, ...string[]];
+  const child = spawn(command, given, {
     stdio: ['ignore', 'pipe', 'pipe'],
     // Several stand side by side: of what no test names they take any free port.
     env: { PORTICO_PORTS: 'ephemeral', ...process.env, ...environment },

@@ -3,6 +3,8 @@ import { cpSync, existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { CERTIFICATE_FOLDER } from '../security/certificates.ts';
+import { DKIM_FOLDER } from '../security/dkim-keys.ts';
+import { HOST_KEY_FOLDER } from '../security/host-keys.ts';
 import { backUp, type Copied, restore } from '../storage/sqlite/backup.ts';
 import { EXIT, fail } from './output.ts';
 
@@ -19,7 +21,7 @@ export function addBackup(program: Command): void {
     .option('--data <folder>', 'the data folder', './portico-data')
     .option('--json', 'say what was copied as one JSON line')
     .action((folder: string, flags: Flags) =>
-      say('backed up', folder, flags, () => withCertificates(backUp(flags.data, folder), flags.data, folder)),
+      say('backed up', folder, flags, () => withKeys(backUp(flags.data, folder), flags.data, folder)),
     );
   program
     .command('restore')
@@ -28,19 +30,26 @@ export function addBackup(program: Command): void {
     .option('--data <folder>', 'the data folder to make; a new one', './portico-data')
     .option('--json', 'say what was copied as one JSON line')
     .action((folder: string, flags: Flags) =>
-      say('restored', flags.data, flags, () => withCertificates(restore(folder, flags.data), folder, flags.data)),
+      say('restored', flags.data, flags, () => withKeys(restore(folder, flags.data), folder, flags.data)),
     );
 }
 
-/** The local authority and what it issued: without it, whoever trusts the root would have to trust another. */
-function withCertificates(copied: Copied, from: string, to: string): Copied {
-  const source = join(from, CERTIFICATE_FOLDER);
-  // Files are written whole under their names, so that a copy has no halves; what begins with a dot is being written.
-  if (existsSync(source))
-    cpSync(source, join(to, CERTIFICATE_FOLDER), {
-      recursive: true,
-      filter: (path) => !basename(path).startsWith('.') || path === source,
-    });
+/**
+ * The local authority and what it issued, the keys by which clients of SSH know the server, and those that its mail is signed with: without
+ * them others would have to trust it anew.
+ */
+const KEY_FOLDERS = [CERTIFICATE_FOLDER, HOST_KEY_FOLDER, DKIM_FOLDER];
+
+function withKeys(copied: Copied, from: string, to: string): Copied {
+  for (const folder of KEY_FOLDERS) {
+    const source = join(from, folder);
+    // Files are written whole under their names, so that a copy has no halves; what begins with a dot is being written.
+    if (existsSync(source))
+      cpSync(source, join(to, folder), {
+        recursive: true,
+        filter: (path) => !basename(path).startsWith('.') || path === source,
+      });
+  }
   return copied;
 }
 

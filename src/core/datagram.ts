@@ -48,6 +48,8 @@ export interface DatagramSession {
     clock: Clock,
   ): void;
   tick(clock: Clock): void;
+  /** The turn ends: what was held together goes out. */
+  gather?(clock: Clock): void;
   leave(why: Why, clock: Clock): void;
   /** Exactly once, the last call ever. */
   lost(cause: Cause, wire: number, clock: Clock): void;

@@ -40,6 +40,11 @@ export interface TlsPolicy {
   readonly serverName?: string;
   /** False: a client takes any certificate. It may be read and changed by whoever is between. */
   readonly verify?: boolean;
+  /**
+   * A client's: judges the certificates of the server, DER, its own first, in place of the authorities or beside them. Null when they
+   * will do; else why not.
+   */
+  readonly judge?: (chain: readonly Uint8Array[]) => string | null;
   /** A server's: ask for a certificate, and refuse peers without a valid one when `required`. */
   readonly clientCertificate?: 'none' | 'optional' | 'required';
   readonly clientCertificates?: ClientCertificates;

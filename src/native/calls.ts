@@ -1,6 +1,7 @@
 // The system calls of libc by node:ffi. A wrong pointer ends the process: there are few calls, all pointers go to one block
 // of memory that lives as long as they do, and what is given is checked before it is called with.
 import { badArgument, isDescriptor } from './arguments.ts';
+import { CipherCalls, type NativeCiphers } from './ciphers.ts';
 import { DatagramCalls, type NativeDatagrams } from './datagrams.ts';
 import { type HandleWays, handleWays } from './handles.ts';
 import type { Native } from './native.ts';
@@ -84,6 +85,15 @@ export class Calls implements Native {
   handles(): HandleWays | null {
     return handleWays();
   }
+
+  ciphers(): NativeCiphers | null {
+    if (this.evp === undefined) {
+      const evp = new CipherCalls(this.ffi);
+      this.evp = evp.check() === null ? evp : null;
+    }
+    return this.evp;
+  }
+  private evp: CipherCalls | null | undefined;
 
   /** Asks what the answers are known of; null when all are right, else what is not. */
   check(): string | null {

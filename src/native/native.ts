@@ -1,6 +1,7 @@
 // The system calls that Node does not offer, where they are known to work, and why not where they are not. An accelerator
 // and never a need: whoever gets null goes on with `PLAIN`.
 import { Calls } from './calls.ts';
+import type { NativeCiphers } from './ciphers.ts';
 import type { NativeDatagrams } from './datagrams.ts';
 import type { HandleWays } from './handles.ts';
 import type { TcpInfo } from './tcp-info.ts';
@@ -19,6 +20,8 @@ export interface Native {
   datagrams(octets: Uint8Array, port: number, bufferBytes: number, joined: boolean): NativeDatagrams | number | null;
   /** How sockets are read and written without Node's streams; null where that is not known. */
   handles(): HandleWays | null;
+  /** AEAD and header masks of packets by contexts that are kept; null where they do not work. */
+  ciphers(): NativeCiphers | null;
 }
 
 export type NativeMode = 'auto' | 'off';

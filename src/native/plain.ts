@@ -12,6 +12,7 @@ export const PLAIN: Native = {
   tcpInfo: () => null,
   handles: () => null,
   datagrams: () => null,
+  ciphers: () => null,
   sendfile(socketFd, fileFd, offset, count) {
     const bad = badArgument(socketFd, fileFd, offset, count);
     if (bad !== 0) return bad;

@@ -3,6 +3,7 @@
 
 import { type FilesServiceParts, filesService } from './files/service.ts';
 import { type MailServiceParts, mailService } from './mail/service.ts';
+import { type NamesServiceParts, namesService } from './names/service.ts';
 import lockText from './own-services.lock.json' with { type: 'json' };
 import { type Described, describe, type ServiceDefinition } from './services/define.ts';
 import { type Lock, numbersOf, readLock } from './services/lock.ts';
@@ -13,11 +14,11 @@ if (read instanceof Error) throw read;
 const LOCK: Lock = read;
 
 /** What they are made of. */
-export type OwnResources = FilesServiceParts & MailServiceParts;
+export type OwnResources = FilesServiceParts & MailServiceParts & NamesServiceParts;
 
 /** Their definitions, for those who describe them otherwise. */
 export function ownDefinitions(resources: OwnResources): ServiceDefinition[] {
-  return [topicsService(resources.topics), filesService(resources), mailService(resources)];
+  return [topicsService(resources.topics), filesService(resources), mailService(resources), namesService(resources)];
 }
 
 export function ownServices(resources: OwnResources): Described[] {

@@ -5,7 +5,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../core/log.ts';
 
-const FOLDER = 'dkim';
+/** Within the data folder. */
+export const DKIM_FOLDER = 'dkim';
 const RSA_BITS = 2_048;
 const KINDS = ['rsa', 'ed25519'] as const;
 
@@ -20,7 +21,7 @@ export async function openDkimKeys(data: string | null, domains: readonly string
   const keys: DkimKey[] = [];
   for (const domain of domains)
     for (const kind of KINDS) {
-      const path = data === null ? null : join(data, FOLDER, `${domain}.${kind}.pem`);
+      const path = data === null ? null : join(data, DKIM_FOLDER, `${domain}.${kind}.pem`);
       const isThere = path !== null && existsSync(path);
       const key = isThere ? createPrivateKey(readFileSync(path)) : await makeKey(kind);
       if (path !== null && !isThere) {
@@ -35,7 +36,7 @@ export async function openDkimKeys(data: string | null, domains: readonly string
 
 /** Puts the records beside the keys, as they stand in a master file. */
 export function writeDkimRecords(data: string, domain: string, lines: readonly string[]): void {
-  writeFileSync(join(data, FOLDER, `${domain}.zone`), `${lines.join('\n')}\n`);
+  writeFileSync(join(data, DKIM_FOLDER, `${domain}.zone`), `${lines.join('\n')}\n`);
 }
 
 function makeKey(kind: (typeof KINDS)[number]): Promise<KeyObject> {

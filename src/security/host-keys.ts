@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import type { Log } from '../core/log.ts';
 
-const FOLDER = 'ssh';
+/** Within the data folder. */
+export const HOST_KEY_FOLDER = 'ssh';
 const KINDS = [
   ['ed25519', undefined],
   ['ecdsa', 256],
@@ -14,7 +15,7 @@ const KINDS = [
 /** Private keys in OpenSSH's form; without a folder, of this process only. Throws what the system says of the files. */
 export function openHostKeys(data: string | null, log: Log): readonly string[] {
   return KINDS.map(([kind, bits]) => {
-    const path = data === null ? null : join(data, FOLDER, `ssh_host_${kind}_key`);
+    const path = data === null ? null : join(data, HOST_KEY_FOLDER, `ssh_host_${kind}_key`);
     if (path !== null && existsSync(path)) {
       const text = readFileSync(path, 'utf8');
       const key = ssh2.utils.parseKey(text);

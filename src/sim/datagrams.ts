@@ -16,6 +16,14 @@ export interface NetworkOptions {
   readonly corrupt?: number;
   /** Larger datagrams are lost. */
   readonly mtu?: number;
+  /** Bytes a millisecond that pass each way; what comes faster waits, up to `waitMs`, and is lost beyond. */
+  readonly rate?: number;
+  readonly waitMs?: number;
+  /** Marks are carried; those of this part of the datagrams are turned into CE. */
+  readonly ecn?: boolean;
+  readonly congested?: number;
+  /** What is lost whatever chance says. */
+  readonly drops?: (datagram: Buffer, from: Address, to: Address) => boolean;
   /** Bytes that a port may send in one turn. */
   readonly perTurn?: number;
 }
@@ -24,6 +32,8 @@ export class DatagramNetwork {
   options: NetworkOptions;
   readonly world: World;
   private readonly ports = new Map<string, SimulatedPort>();
+  /** By sender: until when the way from there is taken. */
+  private readonly busyUntil = new Map<string, number>();
 
   constructor(world: World, options: NetworkOptions = {}) {
     this.world = world;
@@ -39,19 +49,41 @@ export class DatagramNetwork {
     return port;
   }
 
-  carry(from: Address, to: Address, datagram: Buffer): void {
+  /** The port's address changes under it, as behind a NAT that forgets, or on another network. */
+  move(port: SimulatedPort, local: Address): void {
+    this.ports.delete(addressText(port.local));
+    this.ports.set(addressText(local), port);
+    port.local = local;
+  }
+
+  carry(from: Address, to: Address, datagram: Buffer, ecn = 0): void {
     const { world, options } = this;
     const { random } = world;
     if (datagram.length > (options.mtu ?? 65_535) || random.chance(options.loss ?? 0)) return;
+    if (options.drops?.(datagram, from, to) === true) return;
+    const waits = this.waits(from, datagram.length);
+    if (waits > (options.waitMs ?? 100)) return;
+    const mark = ecn > 0 && random.chance(options.congested ?? 0) ? 3 : ecn;
     if (datagram.length > 0 && random.chance(options.corrupt ?? 0))
       datagram[random.below(datagram.length)]! ^= 1 << random.below(8);
     const copies = random.chance(options.duplicate ?? 0) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       const extra = random.chance(options.reorder ?? 0) ? 1 + random.below(20) : 0;
-      world.after((options.latencyMs ?? 1) + extra, () =>
-        this.ports.get(addressText(to))?.arrive(Buffer.from(datagram), from),
+      world.after((options.latencyMs ?? 1) + extra + waits, () =>
+        this.ports.get(addressText(to))?.arrive(Buffer.from(datagram), from, options.ecn === true ? mark : -1),
       );
     }
+  }
+
+  /** How long a datagram waits for those before it, and takes itself. */
+  private waits(from: Address, size: number): number {
+    const { rate, waitMs = 100 } = this.options;
+    if (rate === undefined) return 0;
+    const name = addressText(from);
+    const now = this.world.now();
+    const until = Math.max(now, this.busyUntil.get(name) ?? 0) + size / rate;
+    if (until - now <= waitMs) this.busyUntil.set(name, until);
+    return until - now;
   }
 
   forget(local: Address): void {
@@ -60,8 +92,8 @@ export class DatagramNetwork {
 }
 
 export class SimulatedPort extends Turned implements DatagramPort {
-  readonly local: Address;
-  readonly ecn = false;
+  local: Address;
+  readonly isWhole = true;
   private readonly network: DatagramNetwork;
   private readonly session: DatagramSession;
   private used = 0;
@@ -75,16 +107,28 @@ export class SimulatedPort extends Turned implements DatagramPort {
     network.world.turn.touch(this);
   }
 
+  get ecn(): boolean {
+    return this.network.options.ecn === true;
+  }
+
   get room(): number {
     return this.alive ? (this.network.options.perTurn ?? 1_000_000) - this.used : 0;
   }
 
-  send(to: Address, _local: Address | null, bytes: Uint8Array, start: number, end: number, segment: number): boolean {
+  send(
+    to: Address,
+    _local: Address | null,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segment: number,
+    ecn = 0,
+  ): boolean {
     if (end - start > this.room) return false;
     this.used += end - start;
     const step = segment === 0 ? Math.max(1, end - start) : segment;
     for (let at = start; at < end || at === start; at += step)
-      this.network.carry(this.local, to, Buffer.from(bytes.subarray(at, Math.min(end, at + step))));
+      this.network.carry(this.local, to, Buffer.from(bytes.subarray(at, Math.min(end, at + step))), ecn);
     this.touch();
     return true;
   }
@@ -102,11 +146,11 @@ export class SimulatedPort extends Turned implements DatagramPort {
     turn.forget(this);
   }
 
-  arrive(datagram: Buffer, from: Address): void {
+  arrive(datagram: Buffer, from: Address, ecn: number): void {
     if (!this.alive) return;
     const { turn } = this.network.world;
     try {
-      this.session.receive(datagram, 0, datagram.length, from, this.local, -1, turn.clock);
+      this.session.receive(datagram, 0, datagram.length, from, this.local, ecn, turn.clock);
     } catch (error) {
       turn.bug(error, 'datagram');
     }
@@ -118,8 +162,14 @@ export class SimulatedPort extends Turned implements DatagramPort {
     return this.alive ? this.session.deadline : NEVER;
   }
 
-  work(): void {
+  work(clock: Clock): void {
     this.used = 0;
+    if (!this.alive || this.session.gather === undefined) return;
+    try {
+      this.session.gather(clock);
+    } catch (error) {
+      this.network.world.turn.bug(error, 'datagrams gathered');
+    }
   }
 
   tick(clock: Clock): void {

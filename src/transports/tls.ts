@@ -131,6 +131,7 @@ function namedBy(serverName: string | undefined): { servername?: string; host?: 
 export function factsOf(socket: TLSSocket, policy: TlsPolicy): TlsFacts | null {
   const client = policy.role === 'client';
   const certificate = client ? serverCertificate(socket) : clientCertificate(socket, policy);
+  if (client && policy.judge !== undefined && policy.judge(chainOf(socket)) !== null) return null;
   if (!client && certificate === null && policy.clientCertificate === 'required') return null;
   const alpn = socket.alpnProtocol || null;
   // A server's list without a match is refused in the handshake. Servers that know no ALPN speak HTTP/1.1 all the same.
@@ -152,15 +153,21 @@ function serverCertificate(socket: TLSSocket): Uint8Array | null {
 /** Of a client, when its chain leads to an authority of ours and nothing is held against it. */
 function clientCertificate(socket: TLSSocket, policy: TlsPolicy): Uint8Array | null {
   if ((policy.clientCertificate ?? 'none') === 'none' || !isVerified(socket)) return null;
+  const chain = chainOf(socket);
+  const own = chain[0];
+  if (own === undefined || (policy.clientCertificates?.refuse(chain) ?? null) !== null) return null;
+  return own;
+}
+
+/** What the peer showed, its own certificate first. */
+function chainOf(socket: TLSSocket): Uint8Array[] {
   const chain: Uint8Array[] = [];
   // The root signs itself, and is its own issuer.
   for (let one = socket.getPeerX509Certificate(); one !== undefined && chain.length < 10; one = one.issuerCertificate) {
     chain.push(one.raw);
     if (one.issuerCertificate === one) break;
   }
-  const own = chain[0];
-  if (own === undefined || (policy.clientCertificates?.refuse(chain) ?? null) !== null) return null;
-  return own;
+  return chain;
 }
 
 /** Node verifies in the handshake and leaves what came of it to whoever owns the socket; where it cannot be asked: no. */

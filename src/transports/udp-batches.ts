@@ -149,8 +149,9 @@ export class BatchPort extends Turned implements DatagramPort {
     return this.alive ? this.session.deadline : NEVER;
   }
 
-  work(): void {
+  work(clock: Clock): void {
     this.left = ROOM;
+    if (this.session.gather !== undefined) this.guarded(() => this.session.gather?.(clock));
     if (this.alive && this.socket.waiting > 0) this.socket.flush();
   }
 

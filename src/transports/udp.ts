@@ -100,7 +100,9 @@ export class UdpPort extends Turned implements DatagramPort {
     return this.alive ? this.session.deadline : NEVER;
   }
 
-  work(): void {}
+  work(clock: Clock): void {
+    if (this.session.gather !== undefined) this.guarded(() => this.session.gather?.(clock));
+  }
 
   tick(clock: Clock): void {
     this.guarded(() => this.session.tick(clock));

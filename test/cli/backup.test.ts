@@ -40,8 +40,9 @@ test('backup under load, restore, and the messages are there', { timeout: 60_000
   await first.kill();
   assert.deepEqual(
     readdirSync(at('copy')).filter((name) => name !== 'blobs'),
-    ['certificates', 'portico.db'],
+    ['certificates', 'portico.db', 'ssh'],
   );
+  assert.equal(statSync(join(at('copy'), 'ssh')).mode & 0o777, 0o700);
   assert.equal(statSync(join(at('copy'), 'certificates')).mode & 0o777, 0o700);
   assert.equal(statSync(join(at('copy'), 'certificates', 'root.pem')).mode & 0o777, 0o600);
   assert.equal(statSync(at('copy')).mode & 0o777, 0o700);

@@ -310,6 +310,27 @@ print(dns.query.udp(query, '127.0.0.1', port=${port}).had_tsig)
   assert.match(out, /^0\n\d+ True\nTrue\n$/);
 });
 
+test('dnsperf: all of many questions are answered, over UDP, TCP, TLS and HTTPS', {
+  skip: lacking('dnsperf', '-h'),
+}, async () => {
+  const queries = join(folder, 'queries');
+  const questions = ['www.ours.example A', 'alias.ours.example AAAA', 'x.w.ours.example TXT', 'no.ours.example A'];
+  writeFileSync(queries, `${Array.from({ length: 100 }, (_, index) => questions[index % 4]).join('\n')}\n`);
+  const url = (name: string) => new URL(portico.urls[name]!.replace(/^[\w-]+:/, 'http:')).port;
+  // Of several answers over HTTPS that come in one read, dnsperf counts the last: there it has one question at a time, and few.
+  for (const [mode, at, rounds, ...more] of [
+    ['udp', String(port), 20, '-c', '4', '-D'],
+    ['tcp', String(port), 20, '-c', '4'],
+    ['dot', url('dot'), 20, '-c', '4'],
+    ['doh', url('https'), 1, '-c', '1', '-q', '1', '-O', 'doh-uri=https://127.0.0.1/dns-query'],
+  ] as const) {
+    const args = ['-m', mode, '-s', '127.0.0.1', '-p', at, '-d', queries, '-n', String(rounds), ...more];
+    const said = await run('dnsperf', args);
+    assert.match(said, new RegExp(`Queries completed:\\s+${rounds * 100} \\(100\\.00%\\)`), `${mode}: ${said}`);
+    assert.match(said, /NOERROR \d+ \(75\.00%\), NXDOMAIN \d+ \(25\.00%\)/, `${mode}: ${said}`);
+  }
+});
+
 /** The serial that a server tells of a zone. */
 const serialAt = async (at: number, zone: string) => (await short(at, zone, 'SOA')).split(' ')[2] ?? '';
 

@@ -1,7 +1,7 @@
 // What mail proves between servers: signed in the name of its domain, checked where it comes, refused where its domain says so, and
 // sealed where it is sent on.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -93,6 +93,33 @@ test('mail in the name of a domain that wants it refused: refused, or marked; an
     const [mail = ''] = await mailsOf(there, 'bob', 1);
     assert.match(mail, /^Received: .*\r\n(?:[ \t].*\r\n)+Authentication-Results: there\.test; dmarc=pass/m);
   });
+});
+
+test('what a domain wants held apart goes to Junk, in every mailbox that it comes to', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-dmarc-'));
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'zone');
+  const lines = ['$ORIGIN apart.test.', '$TTL 60', '@ SOA ns h 1 60 60 60 60', '@ NS ns', 'ns A 127.0.0.1'];
+  writeFileSync(file, [...lines, '_dmarc TXT "v=DMARC1; p=quarantine"', '@ TXT "v=spf1 -all"', ''].join('\n'));
+  await using there = await domainServer('there.test', ['bob'], {
+    mail: { checks: 'honour' },
+    dns: { zones: [{ name: 'apart.test', file }] },
+  });
+  const message = Buffer.from('From: <x@apart.test>\r\nSubject: Win\r\n\r\nNow.\r\n');
+  using connection = await connectSmtp(`smtp://127.0.0.1:${portOf(there, 'smtp')}`, { startTls: 'never' });
+  const [outcome] = await connection.send({ from: 'x@apart.test', to: ['bob@there.test'], message });
+  assert.equal(outcome!.state, 'sent');
+  assert.deepEqual(await mailsOf(there, 'bob', 0), []);
+  const caller = { account: 'bob', scopes: null, origin: 'local', epoch: 0, id: 'bob' } as const;
+  const box = await there.mail.open(caller, 'bob@there.test');
+  assert.ok(typeof box !== 'number');
+  const junk = await box.open('Junk');
+  assert.ok(typeof junk !== 'number');
+  assert.match(
+    (await junk.whole(junk.uids[0]!))!.toString(),
+    /spf=fail .*\r\n.*\r\n.*dmarc=fail \(p=quarantine\) header\.from=apart\.test\r\n/,
+  );
+  box.close(junk);
 });
 
 test('what an alias sends on is sealed with what was found when it came', async () => {

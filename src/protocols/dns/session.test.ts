@@ -376,6 +376,34 @@ test('answers to one network are rated: what a forged address gets is a fraction
   assert.equal(new AnswerRate(0, 0).judge(new Uint8Array(4), new Uint8Array(1), 0, true, 0), SEND);
 });
 
+test('a flood in the name of one network: what it gets is measured, with the limit and without', async (context) => {
+  // What is worth asking for: much for little, from forged addresses of one network, 10,000 a second for ten seconds.
+  const keys = Array.from({ length: 10 }, (_, index) => `keys TXT "${String(index).repeat(100)}"`).join('\n');
+  const zone = `$TTL 300\n@ SOA ns h 1 1 1 1 1\n@ NS ns\n${keys}\n`;
+  const question = query('keys.example.', 'TXT', { udp: 4_096 });
+  const factor = async (answersPerSecond: number) => {
+    const bench = await Bench.open({ zone, limits: { answersPerSecond } });
+    let [asked, answered] = [0, 0];
+    for (let moment = 0; moment < 1_000; moment++) {
+      for (let each = 0; each < 100; each++) {
+        asked += question.length;
+        const from = { host: `198.51.100.${(moment * 100 + each) & 255}`, port: 1_024 + each };
+        for (const bytes of bench.ask(question, from)) answered += bytes.length;
+      }
+      bench.world.pass(10);
+    }
+    return answered / asked;
+  };
+  const [without, within] = [await factor(0), await factor(200)];
+  context.diagnostic(
+    `bytes out for each byte in: ${without.toFixed(2)} without the limit, ${within.toFixed(2)} within it`,
+  );
+  assert.ok(without > 20, `${without}`);
+  // Half of the queries are answered with their own question, truncated: less comes out than went in.
+  assert.ok(within < 1, `${within}`);
+  assert.ok(without / within > 20);
+});
+
 test('SipHash-2-4 as its authors tell it (vectors_sip64), and the cookies of RFC 9018 appendix A', () => {
   const key = Uint8Array.from({ length: 16 }, (_, index) => index);
   const hash = (length: number) => {

@@ -16,6 +16,8 @@ export class Load {
   readonly size: number;
   content: Buffer = NONE;
   isDone = false;
+  /** It was only given its turn. */
+  isPassed = false;
   outcome: Outcome = OK;
   reading: Reading | null = null;
 
@@ -104,6 +106,13 @@ export class Loads {
     this.queue.push(load);
     this.held += load.size;
     load.reading = folder.read(uid, 0, load.size, new Filling(load, this.told));
+  }
+
+  /** A message that is not read here: `take` answers it in its turn. */
+  pass(place: number, uid: number, need: Need): void {
+    const load = new Load(place, uid, 0, need);
+    load.isDone = load.isPassed = true;
+    this.queue.push(load);
   }
 
   /** The first in order, if it has come. */

@@ -3,11 +3,23 @@
 import { OK } from '../../core/outcome.ts';
 import { type Part, partAt, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
+import type { Folder } from '../../resources/mail/contract.ts';
 import { type Step, WAIT } from '../text/session.ts';
 import { termsOf, writeEnvelope, writeStructure } from './envelope.ts';
-import { type FetchItem, type FetchWish, INDEX, MODSEQ_ITEM, readItems, UID_ITEM, wishOf, withItem } from './items.ts';
+import {
+  type FetchItem,
+  type FetchWish,
+  INDEX,
+  MODSEQ_ITEM,
+  readItems,
+  UID_ITEM,
+  WHOLE,
+  wishOf,
+  withItem,
+} from './items.ts';
 import { readPartialRange } from './keys.ts';
 import { type Load, Loads } from './loads.ts';
+import { LONG_MESSAGE, Outflow, rangeOf, type SectionItem } from './outflow.ts';
 import { bytesOf, type Cut, cutPart, cutPartial, cutTop } from './sections.ts';
 import type { ImapSession } from './session.ts';
 import { countOf, type Places, setText } from './sets.ts';
@@ -27,6 +39,18 @@ export interface FetchTerms {
   done(text: string): void;
 }
 
+/** A long message that is written as it is read. */
+interface Flowing {
+  readonly place: number;
+  readonly uid: number;
+  readonly size: number;
+  readonly root: Part | null;
+  readonly sections: readonly SectionItem[];
+  /** The section that is being written, or comes next. */
+  index: number;
+  outflow: Outflow | null;
+}
+
 interface Job {
   readonly view: View;
   readonly places: Places;
@@ -34,6 +58,8 @@ interface Job {
   readonly terms: FetchTerms;
   readonly loads: Loads;
   /** The pair of places, and the place in it, that comes next. */
+  /** A long message that is being written. */
+  flowing: Flowing | null;
   pair: number;
   place: number;
   missing: boolean;
@@ -46,6 +72,8 @@ export class FetchCommand {
   private readonly session: ImapSession;
   private job: Job | null = null;
   private isPumping = false;
+  /** The structure of the long message that was looked into last. */
+  private known: { readonly folder: Folder; readonly uid: number; readonly root: Part } | null = null;
 
   constructor(session: ImapSession) {
     this.session = session;
@@ -134,6 +162,7 @@ export class FetchCommand {
       wish: wishOf(items, lists(view)),
       terms,
       loads,
+      flowing: null,
       pair: 0,
       place: places[0] ?? 0,
       missing: false,
@@ -145,8 +174,10 @@ export class FetchCommand {
   }
 
   stop(): void {
+    this.job?.flowing?.outflow?.stop();
     this.job?.loads.stop();
     this.job = null;
+    this.known = null;
   }
 
   /** The client has read on. */
@@ -210,10 +241,11 @@ export class FetchCommand {
   private loaded(job: Job): boolean {
     const { loads, view } = job;
     for (;;) {
+      if (job.flowing !== null && !this.flow(job, job.flowing)) return false;
       while (!loads.isFull) {
         const place = this.nextThere(job);
         if (place < 0) break;
-        loads.ask(place, view.uids[place]!, view.at(place), job.wish.need);
+        this.ask(job, place);
       }
       if (loads.isEmpty) return true;
       if (this.session.pipe.room === 0) return false;
@@ -222,7 +254,95 @@ export class FetchCommand {
       const at = view.at(load.place);
       if (at < 0 || (load.outcome !== OK && view.folder.find(load.uid) < 0)) job.missing = true;
       else if (load.outcome !== OK) job.failed = true;
+      else if (load.isPassed) this.beginFlow(job, load.place, at);
       else this.write(job, load.place, at, load);
+    }
+  }
+
+  /** Has a message read, unless it is long and can be written as it is read. */
+  private ask(job: Job, place: number): void {
+    const { view, wish, loads } = job;
+    const uid = view.uids[place]!;
+    const at = view.at(place);
+    const size = view.folder.sizeAt(at);
+    if (wish.need === WHOLE && size >= LONG_MESSAGE && this.flows(job, uid, size)) loads.pass(place, uid, wish.need);
+    else loads.ask(place, uid, at, wish.need);
+  }
+
+  private rootOf({ view }: Job, uid: number): Part | null {
+    const { known } = this;
+    return known !== null && known.folder === view.folder && known.uid === uid ? known.root : null;
+  }
+
+  private flows(job: Job, uid: number, size: number): boolean {
+    const root = this.rootOf(job, uid);
+    return job.wish.items.every((item) =>
+      item.kind === 'section' ? rangeOf(item, root, size) !== undefined : needsNothing(item),
+    );
+  }
+
+  // ---- a long message ------------------------------------------------------------------------------------------------
+
+  /** What the index tells comes first; then the sections, as they are read. */
+  private beginFlow(job: Job, place: number, at: number): void {
+    const { view, wish } = job;
+    const { out } = this.session.pipe;
+    const uid = view.uids[place]!;
+    const sections = wish.items.filter((item) => item.kind === 'section');
+    const size = view.folder.sizeAt(at);
+    const root = this.rootOf(job, uid);
+    if (!this.flows(job, uid, size)) {
+      // Its structure was known when it was asked for.
+      job.loads.ask(place, uid, at, wish.need);
+      return;
+    }
+    const plain = wish.items.filter(({ kind }) => kind !== 'section');
+    const tells = wish.marksSeen && view.isChanged(uid) && !plain.some(({ kind }) => kind === 'FLAGS');
+    if (tells) plain.push({ kind: 'FLAGS' });
+    const hasFlags = plain.some(({ kind }) => kind === 'FLAGS');
+    if (hasFlags) view.tellKeywords(out);
+    out.ascii(`* ${place + 1} FETCH (`);
+    for (const item of plain) {
+      this.item(job, item, at, uid, null);
+      out.u8(0x20);
+    }
+    if (hasFlags) view.told(uid);
+    job.flowing = { place, uid, size, root, sections, index: 0, outflow: null };
+  }
+
+  /** True once all of it was written. */
+  private flow(job: Job, flowing: Flowing): boolean {
+    const { session } = this;
+    const { sections, uid, size, root } = flowing;
+    for (;;) {
+      const { outflow } = flowing;
+      if (outflow !== null) {
+        outflow.more();
+        if (!outflow.isDone) return false;
+        flowing.outflow = null;
+        if (outflow.outcome !== OK || outflow.isShort) {
+          // The literal cannot be ended: it went, or the disk fails.
+          this.stop();
+          session.pipe.reset(0);
+          return false;
+        }
+      }
+      const { pipe } = session;
+      if (flowing.index === sections.length) {
+        pipe.out.ascii(')\r\n');
+        job.flowing = null;
+        return true;
+      }
+      if (flowing.index > 0) pipe.out.u8(0x20);
+      const item = sections[flowing.index++]!;
+      pipe.out.ascii(item.partial === null ? `${item.label} ` : `${item.label}<${item.partial[0]}> `);
+      const range = rangeOf(item, root, size);
+      if (range === null || range === undefined) pipe.out.ascii('NIL');
+      else if (range[0] === range[1]) pipe.out.ascii('""');
+      else {
+        pipe.out.ascii(`{${range[1] - range[0]}}\r\n`);
+        flowing.outflow = new Outflow(pipe, job.view.folder, uid, range[0], range[1], () => this.pump());
+      }
     }
   }
 
@@ -247,6 +367,12 @@ export class FetchCommand {
     }
     if (hasFlags) view.told(uid);
     out.ascii(')\r\n');
+    if (message !== null && message.bytes.length >= LONG_MESSAGE) this.remember(view.folder, uid, message);
+  }
+
+  /** Whoever reads parts of a long message goes on to do so. */
+  private remember(folder: Folder, uid: number, message: Message): void {
+    if (message.known !== null) this.known = { folder, uid, root: message.known };
   }
 
   private item(job: Job, item: FetchItem, at: number, uid: number, message: Message | null): void {
@@ -369,6 +495,10 @@ export class FetchCommand {
   }
 }
 
+function needsNothing({ kind }: FetchItem): boolean {
+  return kind !== 'ENVELOPE' && kind !== 'BODY' && kind !== 'BODYSTRUCTURE';
+}
+
 function lists({ folder }: View): (field: string) => boolean {
   return (field) => folder.lists(field);
 }
@@ -376,7 +506,8 @@ function lists({ folder }: View): (field: string) => boolean {
 /** The bytes of a message, or of its header alone, with its structure once that is asked for. */
 class Message {
   readonly bytes: Buffer;
-  private structure: Part | null = null;
+  /** Its structure, where somebody asked for it. */
+  known: Part | null = null;
   private left = MADE_MAX;
 
   constructor(bytes: Buffer) {
@@ -390,8 +521,8 @@ class Message {
   }
 
   get root(): Part {
-    this.structure ??= readStructure(this.bytes, 0, this.bytes.length);
-    return this.structure;
+    this.known ??= readStructure(this.bytes, 0, this.bytes.length);
+    return this.known;
   }
 }
 

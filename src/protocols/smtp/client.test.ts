@@ -178,9 +178,14 @@ test('classes of answers at each step (RFC 5321 §4.2.1, §4.2.5)', () => {
     ['.', '250 ok\n250 again', ['sent 250 ok', 'closed fault smtp.unasked']],
   ];
   for (const [at, said, told] of cases)
-    for (const pipelining of [true, false]) {
+    for (const [pipelining, cut] of [
+      [true, 0],
+      [false, 0],
+      [true, 1],
+      [false, 3],
+    ] as const) {
       const EHLO = pipelining ? HELLO.EHLO : '250 here';
-      const it = new Scripted({ ...GOOD, EHLO, [at]: said });
+      const it = new Scripted({ ...GOOD, EHLO, [at]: said }, {}, cut);
       assert.deepEqual(it.send(), told, `${said} to ${at}${pipelining ? '' : ', one by one'}`);
       const isOpen = !told.some((line) => line.startsWith('closed'));
       assert.equal(it.told.client.isIdle, isOpen);

@@ -1,5 +1,5 @@
 // SMTP over the server's accounts and mail. One server half belongs to one connection.
-import { type Caller, isExposed } from '../../core/caller.ts';
+import { type Caller, isExposed, isLocal } from '../../core/caller.ts';
 import { OK, type Outcome, UNSUPPORTED } from '../../core/outcome.ts';
 import { addressText } from '../../core/peer.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
@@ -104,6 +104,10 @@ export class SmtpServer implements Upper, SignInWaiter {
     return OK;
   }
 
+  private get isHome(): boolean {
+    return this.host.resources.accounts.open && isLocal(this.pipe.peer);
+  }
+
   reset(): void {
     this.recipients = [];
   }
@@ -115,8 +119,8 @@ export class SmtpServer implements Upper, SignInWaiter {
     const there = remote === null ? 'a local socket' : addressText(remote);
     const by = mail.domains[0] ?? 'localhost';
     const trace = `Return-Path: <${from}>\r\nReceived: from ${helo} (${there})\r\n\tby ${by} with ${how} id ${id};\r\n\t${dateText(host.clock.wall)}\r\n`;
-    // Who belongs here is known by his name.
-    const isStranger = !this.submits && !this.isSignedIn && remote !== null;
+    // Who belongs here is known by his name; while there are no accounts, all programs of this machine belong here.
+    const isStranger = !this.submits && !this.isSignedIn && remote !== null && !this.isHome;
     const check = isStranger ? { ip: remote.host, helo: helo.replace(/^\[(?:IPv6:)?|\]$/gi, '') } : undefined;
     const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace, ...wishes, check });
     return new Counted(incoming);

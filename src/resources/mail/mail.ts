@@ -18,6 +18,7 @@ import { folderName, INBOX, mailboxName, readAddress } from './names.ts';
 import { Queue, type QueueOptions } from './queue.ts';
 import type { Wishes } from './queue-contract.ts';
 import { reportDelivered, reportOn } from './queue-reporting.ts';
+import { decoded, encoded } from './records.ts';
 import { type RouteSettings, Routes } from './routes.ts';
 import { type KeptFolder, type KeptMailbox, MailStore } from './store.ts';
 
@@ -161,10 +162,35 @@ export class StoredMail implements Mail {
     return OK;
   }
 
+  /** A place for what those who carry mail have to remember, by keys below a prefix that is theirs. */
+  shelf(prefix: string): Shelf {
+    const { store } = this;
+    return {
+      async read(visit) {
+        await store.space.scan(prefix, 0, ({ key, bytes }) => {
+          visit(key.slice(prefix.length), decoded(bytes));
+          return true;
+        });
+      },
+      put(key, value) {
+        const bytes = encoded(value);
+        return store.commit((batch) => batch.put(`${prefix}${key}`, bytes, 0, bytes.length));
+      },
+      remove: (key) => store.commit((batch) => batch.remove(`${prefix}${key}`)),
+    };
+  }
+
   async close(): Promise<void> {
     await this.queue?.close();
     this.store.close();
   }
+}
+
+export interface Shelf {
+  /** Rejects when the store cannot be read. */
+  read(visit: (key: string, value: unknown) => void): Promise<void>;
+  put(key: string, value: unknown): Promise<Outcome>;
+  remove(key: string): Promise<Outcome>;
 }
 
 /** Puts more into a batch. */

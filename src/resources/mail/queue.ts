@@ -69,6 +69,8 @@ interface Destination {
 
 /** What could not be written is written again after. */
 const SAVE_AGAIN_MS = 5_000;
+/** How long what is under way may take to end when the server does. */
+const LAST_WORD_MS = 2_000;
 
 export class Queue extends Turned implements MailQueue {
   readonly settings: QueueSettings;
@@ -87,6 +89,8 @@ export class Queue extends Turned implements MailQueue {
   private active = 0;
   private saveAt = Number.POSITIVE_INFINITY;
   private isClosed = false;
+  /** Told when nothing is under way any more. */
+  private idle: (() => void) | null = null;
   private readonly counted = { attempts: 0, sent: 0, deferred: 0, failed: 0, reports: 0 };
 
   constructor(options: QueueOptions, store: MailStore, report: Reporter) {
@@ -300,7 +304,7 @@ export class Queue extends Turned implements MailQueue {
     const destination = this.destination(unit.destination);
     unit.running = false;
     destination.active--;
-    this.active--;
+    if (--this.active === 0) this.idle?.();
     const now = this.now;
     if (isDown) {
       destination.failures++;
@@ -530,6 +534,15 @@ export class Queue extends Turned implements MailQueue {
   async close(): Promise<void> {
     this.rest();
     this.options.turn.forget(this);
+    // What was said of mails that are out is heard: else they would be sent again.
+    if (this.active > 0)
+      await new Promise<void>((resolve) => {
+        const late = setTimeout(resolve, LAST_WORD_MS);
+        this.idle = () => {
+          clearTimeout(late);
+          resolve();
+        };
+      });
     for (const mail of [...this.unsaved]) this.save(mail);
     while (this.saves.size > 0) await Promise.all(this.saves);
   }

@@ -14,6 +14,8 @@ export interface Letter {
   readonly subject: string;
   readonly text?: string | undefined;
   readonly html?: string | undefined;
+  /** Further fields of its header. */
+  readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly attachments: readonly { readonly name: string; readonly type: string; readonly content: Uint8Array }[];
 }
 
@@ -21,7 +23,7 @@ const ID_BYTES = 12;
 
 /** Throws a `ServiceError` for a recipient that is not taken; nobody gets it then. */
 export async function sendMail(
-  { mail, entropy, wall }: MailServiceParts,
+  { mail, entropy, wall }: Pick<MailServiceParts, 'mail' | 'entropy' | 'wall'>,
   caller: Caller,
   letter: Letter,
 ): Promise<{ messageId: string }> {
@@ -48,6 +50,7 @@ export async function sendMail(
     subject: letter.subject,
     date: wall(),
     messageId,
+    ...(letter.headers === undefined ? {} : { headers: letter.headers }),
     ...(letter.text === undefined ? {} : { text: letter.text }),
     ...(letter.html === undefined ? {} : { html: letter.html }),
     attachments: letter.attachments.map(

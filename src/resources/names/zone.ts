@@ -215,15 +215,20 @@ export class StoredZone implements Zone {
 
   private async work(): Promise<void> {
     this.busy = true;
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      let outcome: Outcome = FAILED;
-      try {
-        outcome = await this.carryOut(next.changing);
-      } finally {
-        next.waiter.settled(next.token, outcome, this.serial);
+    try {
+      for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
+        let outcome: Outcome = FAILED;
+        try {
+          outcome = await this.carryOut(next.changing);
+        } finally {
+          next.waiter.settled(next.token, outcome, this.serial);
+        }
       }
+    } finally {
+      // A bug ends one change, and not those behind it.
+      this.busy = false;
+      if (this.waiting.length > 0) void this.work();
     }
-    this.busy = false;
   }
 
   private async carryOut(changing: Changing | null): Promise<Outcome> {

@@ -148,6 +148,8 @@ export interface QueryOptions {
   readonly udp?: number;
   readonly version?: number;
   readonly dnssec?: boolean;
+  /** Flags of EDNS beside DO. */
+  readonly z?: number;
   /** In hexadecimal, with their codes and lengths. */
   readonly options?: string;
 }
@@ -160,7 +162,7 @@ export function query(name: string, type: string | number, given: QueryOptions =
   out.question(nameFrom(name)!, 0, number, given.class ?? CLASS.IN);
   out.header(given.id ?? 0x4242, given.flags ?? 0);
   if (given.udp !== undefined || given.options !== undefined || given.version !== undefined) {
-    out.opt(given.udp ?? 1_232, 0, given.version ?? 0, given.dnssec === true ? 0x8000 : 0);
+    out.opt(given.udp ?? 1_232, 0, given.version ?? 0, (given.dnssec === true ? 0x8000 : 0) | (given.z ?? 0));
     const options = Buffer.from((given.options ?? '').replace(/\s/g, ''), 'hex');
     out.raw(options, 0, options.length);
     bytes.writeUInt16BE(options.length, out.at - options.length - 2);

@@ -1,0 +1,72 @@
+// A port of UDP with QUIC on it, on the terms of a server: who is spoken to by ALPN, its certificates, its accounts of
+// connections; and one that dials. What is said on the streams is not known here.
+import type { DatagramPort } from '../../core/datagram.ts';
+import { bindLimits } from '../../core/limits.ts';
+import type { Mux, MuxSession } from '../../core/mux.ts';
+import { type Host, reportBug } from '../../core/protocol.ts';
+import type { Clock, Entropy } from '../../core/time.ts';
+import type { TlsPolicy } from '../../core/tls.ts';
+import type { TransportOptions } from './connection/options.ts';
+import { VERSION_1, VERSION_2 } from './crypto.ts';
+import { QuicEndpoint } from './endpoint.ts';
+import { type QuicLimits, quicLimits } from './limits.ts';
+
+export type QuicHost<Resources> = Host<Resources, typeof quicLimits>;
+
+/** The server's half, on the terms of its host. */
+export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resources>): QuicEndpoint {
+  const { muxes = [], startTls, entropy, limits, connections } = host;
+  const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };
+  const transport: TransportOptions = {
+    ...terms(limits, entropy, policy),
+    choose: (alpn, mux) => muxes.find((each) => each.alpn === alpn)?.make(mux) ?? null,
+    nameOf: (alpn) => muxes.find((each) => each.alpn === alpn)?.name ?? 'quic',
+  };
+  return new QuicEndpoint(port, {
+    time: host,
+    transport,
+    serves: true,
+    ...(connections && { connections }),
+    bug: (error, where) => reportBug(host, error, where, {}),
+  });
+}
+
+function terms(limits: QuicLimits, entropy: Entropy, policy: TlsPolicy): Omit<TransportOptions, 'choose' | 'nameOf'> {
+  return {
+    limits,
+    entropy,
+    policy,
+    versions: [VERSION_1, VERSION_2],
+    congestion: 'cubic',
+    keepAliveMs: 0,
+    migration: true,
+  };
+}
+
+/** What a client is made of. */
+export interface ClientTerms {
+  readonly policy: TlsPolicy;
+  readonly entropy: Entropy;
+  readonly time: { readonly clock: Clock };
+  /** Bounds that differ from the defaults. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** PEM of the authorities to trust where the policy names none. */
+  readonly platform?: () => string;
+  readonly transport?: Partial<TransportOptions>;
+  bug(error: unknown, where: string): void;
+  /** Who speaks on a connection, once ALPN is agreed on. */
+  make(mux: Mux, alpn: string): MuxSession;
+}
+
+/** The client's half: `endpoint.dial(address)` begins a connection, and `make` is asked once it stands. */
+export function dialQuic(port: DatagramPort, given: ClientTerms): QuicEndpoint {
+  const { policy, entropy, time, platform, bug } = given;
+  const transport: TransportOptions = {
+    ...terms(bindLimits(quicLimits, given.limits), entropy, { ...policy, role: 'client' }),
+    ...(platform && { platform }),
+    choose: (alpn, mux) => given.make(mux, alpn),
+    nameOf: (alpn) => alpn,
+    ...given.transport,
+  };
+  return new QuicEndpoint(port, { time, transport, serves: false, bug });
+}
