@@ -74,7 +74,7 @@ export interface Goal {
 
 export interface Workload {
   readonly name: string;
-  readonly unit: 'msg/s' | 'req/s' | 'MB/s' | 'files/s' | 'bytes';
+  readonly unit: 'msg/s' | 'req/s' | 'MB/s' | 'files/s' | 'bytes' | 'ms';
   readonly policy: Policy;
   /** True: less is better, and the ratio is the peer's figure by Portico's. */
   readonly lessIsBetter?: boolean;
