@@ -53,8 +53,8 @@ const postfix: Entrant = {
       smtpd_recipient_restrictions: 'permit',
       smtpd_relay_restrictions: 'permit_mynetworks, reject_unauth_destination',
       smtpd_client_connection_rate_limit: '0',
-      maillog_file: '/dev/stdout',
-      maillog_file_prefixes: '/dev, /var',
+      maillog_file: at('log'),
+      maillog_file_prefixes: scene.folder,
       alias_maps: '',
     };
     writeFileSync(
