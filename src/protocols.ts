@@ -8,6 +8,7 @@ import { graphql } from './protocols/graphql/index.ts';
 import { grpc } from './protocols/grpc/index.ts';
 import { http1 } from './protocols/http1/index.ts';
 import { http2 } from './protocols/http2/index.ts';
+import { http3 } from './protocols/http3/index.ts';
 import { imap } from './protocols/imap/index.ts';
 import { lines } from './protocols/lines/index.ts';
 import { messages } from './protocols/messages/index.ts';
@@ -29,6 +30,7 @@ import type { Resources } from './resources/resources.ts';
 export const PROTOCOLS: readonly Protocol<Resources>[] = [
   http1,
   http2,
+  http3,
   rest,
   openapi,
   files,

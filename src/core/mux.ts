@@ -9,12 +9,14 @@ export interface Mux {
   /** Of the connection, among all of this process. */
   readonly id: number;
   readonly peer: Peer;
-  /** A new stream of ours, with `session` on it, or null while the peer allows no more: `mayOpen` follows. */
+  /** A new stream of ours, which knows its number (`peer.stream`), with `session` on it, or null while the peer allows no more: `mayOpen` follows. */
   open(oneWay: boolean, session: (pipe: Pipe) => Session): Pipe | null;
   /** Sends one unreliable datagram; false when it is larger than `datagramMax` or nothing can be sent now. */
   datagram(bytes: Uint8Array, start: number, end: number): boolean;
   /** 0 when the peer takes none. */
   readonly datagramMax: number;
+  /** What comes now came as early data, and may be a replay (RFC 9001 §9.2). */
+  readonly early?: boolean;
   close(fault: Fault): void;
   /** Tells the server on whose behalf this is open: it is asked to leave (`REVOKED`) once that caller no longer stands. */
   signedIn(caller: Caller): void;

@@ -28,6 +28,9 @@ export class SimulatedMux extends Turned implements Mux {
   private session!: MuxSession;
   private readonly streams = new Set<SimulatedPipe>();
   private opened = 0;
+  /** Streams of ours so far of either kind, and which side we are: numbers as QUIC has them (RFC 9000 §2.1). */
+  private readonly serials = [0, 0];
+  side = 0;
   private refused = false;
   private alive = true;
 
@@ -50,14 +53,17 @@ export class SimulatedMux extends Turned implements Mux {
     }
     this.opened++;
     const { other } = this;
+    const kind = oneWay ? 1 : 0;
+    const stream = this.serials[kind]!++ * 4 + kind * 2 + this.side;
     const { near, far } = linkPipes(
       this.world,
       (pipe) => watched(session(pipe), () => this.gone(near, true)),
       (pipe) => watched(other.session.opened(pipe, oneWay), () => other.gone(far, false)),
-      this.options,
+      { ...this.options, stream },
     );
     this.streams.add(near);
     other.streams.add(far);
+    this.world.turn.touch(other);
     if (oneWay) {
       near.stopReading(0);
       far.end();
@@ -100,11 +106,15 @@ export class SimulatedMux extends Turned implements Mux {
   work(): void {}
 
   tick(clock: Clock): void {
-    if (this.alive) this.session.tick(clock);
+    if (!this.alive) return;
+    this.session.tick(clock);
+    this.world.turn.touch(this);
   }
 
   private gone(stream: SimulatedPipe, ours: boolean): void {
     this.streams.delete(stream);
+    // What its session does next may have changed with it.
+    if (this.alive) this.world.turn.touch(this);
     if (!ours) return;
     this.opened--;
     if (!this.refused || !this.alive) return;
@@ -143,6 +153,7 @@ export function linkMux(
   const b = new SimulatedMux(world, options);
   a.other = b;
   b.other = a;
+  b.side = 1;
   b.begin(far(b));
   a.begin(near(a));
   return { near: a, far: b };

@@ -17,6 +17,8 @@ export interface LinkOptions {
   readonly window?: number;
   readonly bounds?: Partial<PipeBounds>;
   readonly events?: ConnectionEvents;
+  /** Their number, where they are one stream of several. */
+  readonly stream?: number;
 }
 
 /** How two ends are joined, and what a test may do to the wire. */
@@ -167,14 +169,14 @@ function factsOf(client: TlsPolicy, alpn: string | null): TlsFacts {
   return { version: 'simulated', cipher: 'none', alpn, serverName: client.serverName ?? null, certificate: null };
 }
 
-function peerOf(port: number, remote: number): Peer {
+function peerOf(port: number, remote: number, stream: number | null): Peer {
   return {
     carrier: 'simulated',
     remote: { host: '127.0.0.1', port: remote },
     local: { host: '127.0.0.1', port },
     tls: null,
     below: null,
-    stream: null,
+    stream,
   };
 }
 
@@ -185,8 +187,8 @@ export function linkPipes(
   far: (pipe: Pipe) => Session,
   options: LinkOptions = {},
 ): Link {
-  const a = new SimulatedPipe(world, peerOf(1, 2), options);
-  const b = new SimulatedPipe(world, peerOf(2, 1), options);
+  const a = new SimulatedPipe(world, peerOf(1, 2, options.stream ?? null), options);
+  const b = new SimulatedPipe(world, peerOf(2, 1, options.stream ?? null), options);
   a.other = b;
   b.other = a;
   b.begin(far(b));
