@@ -36,8 +36,8 @@ export interface Served {
 
 export interface Loaded {
   readonly perSecond: number;
-  /** Of one core, the load: near 1, it was the bottleneck. */
-  readonly busy: number;
+  /** Of one core, the load: near 1, it was the bottleneck. Null where that is not known. */
+  readonly busy: number | null;
   /** Of one core, the server: far from 1, it waited, or somebody else had the core. */
   readonly serverBusy: number;
 }
@@ -74,7 +74,7 @@ export interface Goal {
 
 export interface Workload {
   readonly name: string;
-  readonly unit: 'msg/s' | 'req/s' | 'MB/s' | 'files/s' | 'bytes';
+  readonly unit: 'msg/s' | 'req/s' | 'MB/s' | 'files/s' | 'bytes' | 'ms';
   readonly policy: Policy;
   /** True: less is better, and the ratio is the peer's figure by Portico's. */
   readonly lessIsBetter?: boolean;

@@ -76,7 +76,7 @@ function rowOf({ workload, line, own: ours, theirs, spread }: Result): string[] 
 
 /** How much of a core was used, in the middle of the rounds. */
 function share(measured: readonly Measured[], of: keyof Loaded): string {
-  const shares = measured.flatMap(({ loaded }) => (loaded === null ? [] : [loaded[of]]));
+  const shares = measured.flatMap(({ loaded }) => loaded?.[of] ?? []);
   return shares.length === 0 ? '–' : `${Math.round(median(shares) * 100)}%`;
 }
 

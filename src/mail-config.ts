@@ -128,6 +128,8 @@ export const mailSchema = z
       .string()
       .refine((text) => readAddress(text) !== null && text.includes('@'), 'is an address')
       .optional(),
+    /** Strangers who come for the first time are asked to come again after so long, in milliseconds; 0: nobody is. */
+    greylistMs: z.int().min(0, 'is a time in milliseconds').max(3_600_000, 'is at most an hour').default(0),
     /** Who is told of new mail. */
     webhooks: z.array(webhookSchema).refine(hasOwnNames, 'has two of one name').default([]),
     /** Topics that are mailed. */

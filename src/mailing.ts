@@ -56,6 +56,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
     told: (event) => announceEvent(topics, `mail/${levelsOf(event.mailbox)}/${levelsOf(event.folder)}`, event),
     publish: (caller, topic, message) => publishMail(topics, caller, topic, message),
     wall: () => turn.clock.wall,
+    greylistMs: mail.mode === 'catch' ? 0 : mail.greylistMs,
     ...(proofs === null || mail.checks === false ? {} : { checks: proofs }),
     ...(mail.mode === 'catch' || mail.relay === false
       ? {}

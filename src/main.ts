@@ -12,6 +12,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   pub: async () => (await import('./cli/pub.ts')).addPub,
   sub: async () => (await import('./cli/sub.ts')).addSub,
   send: async () => (await import('./cli/send.ts')).addSend,
+  inbox: async () => (await import('./cli/inbox.ts')).addInbox,
   call: async () => (await import('./cli/call.ts')).addCall,
   dig: async () => (await import('./cli/dig.ts')).addDig,
   export: async () => (await import('./cli/export.ts')).addExport,

@@ -307,6 +307,7 @@ function serverOf(
     kernel: native === null ? undefined : (fd) => native.tcpInfo(fd),
     handles: native?.handles() ?? undefined,
     batches: native === null ? undefined : (...given) => native.datagrams(...given) ?? -1,
+    ciphers: native?.ciphers() ?? undefined,
     sendFile: native === null ? undefined : (...given) => native.sendfile(...given),
     access: (config.log.access ?? config.log.level === 'debug') ? new ServerAccessLog(log) : null,
     limits: config.limits as never,

@@ -11,9 +11,10 @@ const NAMES = 1_000;
 /** Queries a second where everybody has time. */
 const LOW = 10_000;
 
-function zoneOf(scene: Scene): string {
+function zoneOf(scene: Scene, names = NAMES): string {
   const path = join(scene.folder, 'bench.zone');
-  const hosts = Array.from({ length: NAMES }, (_, index) => `h${index} A 10.0.${index >> 8}.${index & 255}`);
+  const address = (index: number) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+  const hosts = Array.from({ length: names }, (_, index) => `h${index} A ${address(index)}`);
   writeFileSync(
     path,
     `$ORIGIN bench.example.\n$TTL 300\n@ SOA ns host 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n${hosts.join('\n')}\n`,
@@ -28,18 +29,21 @@ function queriesOf(scene: Scene): string {
   return path;
 }
 
-const own: Entrant = portico('dns-udp', (scene) => ({
-  dns: { zone: false, zones: [{ name: 'bench.example', file: zoneOf(scene) }] },
-}));
+const ownOf = (names: number): Entrant =>
+  portico('dns-udp', (scene) => ({
+    dns: { zone: false, zones: [{ name: 'bench.example', file: zoneOf(scene, names) }] },
+  }));
 
-const knot: Entrant = {
+const own = ownOf(NAMES);
+
+const knotOf = (names: number): Entrant => ({
   name: 'Knot',
   comesWith: 'knotd (Debian: knot)',
   find: () => versionOf('knotd', '-V'),
   async start(scene) {
     const port = await freePort();
     const path = join(scene.folder, 'knot.conf');
-    zoneOf(scene);
+    zoneOf(scene, names);
     const text = `server:
   rundir: ${scene.folder}
   listen: 127.0.0.1@${port}
@@ -57,7 +61,9 @@ zone:
     const { pid } = await scene.serve('knotd', ['-c', path], { port });
     return { pid, port, speaks: 'dns' };
   },
-};
+});
+
+const knot = knotOf(NAMES);
 
 const bind: Entrant = {
   name: 'BIND',
@@ -146,17 +152,19 @@ function dns2Version(): string | null {
   }
 }
 
-/** What dnsperf says of a run. Queries that were lost are few, or the figure is none. */
-async function perform(scene: Scene, { port }: Server, more: readonly string[]): Promise<number> {
+/** What dnsperf says of a run, and what of a core the server needed for it. Queries that were lost are few, or the figure is none. */
+async function perform(scene: Scene, { port, pid }: Server, more: readonly string[]): Promise<Measured> {
   const seconds = (ms: number) => String(Math.max(1, Math.round(ms / 1_000)));
   const args = ['-s', '127.0.0.1', '-p', String(port), '-d', queriesOf(scene), '-c', '8', ...more];
   await scene.ask('dnsperf', [...args, '-l', seconds(scene.timing.warmMs)]);
+  const [before, began] = [usedBy(pid), performance.now()];
   const said = await scene.ask('dnsperf', [...args, '-l', seconds(scene.timing.runMs)]);
+  const serverBusy = ((usedBy(pid) - before) * 1_000) / (performance.now() - began);
   const rate = /Queries per second:\s+([\d.]+)/.exec(said);
   const lost = /Queries lost:\s+\d+ \(([\d.]+)%\)/.exec(said);
   if (rate === null || lost === null || Number(lost[1]) > 1 || !/NOERROR [\d]+ \(100/.test(said))
     throw new Error(`dnsperf says: ${said}`);
-  return Number(rate[1]);
+  return { value: Number(rate[1]), loaded: { perSecond: Number(rate[1]), busy: null, serverBusy } };
 }
 
 /** Seconds of processor time that a process has used. */
@@ -164,6 +172,28 @@ function usedBy(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
+
+/** Waits until a server answers from its zone. */
+async function answers(scene: Scene, port: number, name: string): Promise<void> {
+  const args = ['@127.0.0.1', '-p', String(port), name, 'A', '+short', '+tries=1', '+timeout=1'];
+  for (let tries = 0; tries < 600; tries++) {
+    const said = await scene.ask('dig', args).catch(() => '');
+    if (/^10\./.test(said)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${name} is not answered`);
+}
+
+/** Milliseconds since a process began. */
+function ageOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
+  const up = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  return up * 1_000 - Number(fields[19]) * 10;
+}
+
+const MILLION = 1_000_000;
+const LAST = `h${MILLION - 1}.bench.example`;
+const large = { policy: 'none', lessIsBetter: true, long: true, entrants: [ownOf(MILLION), knotOf(MILLION)] } as const;
 
 const entrants = [own, knot, bind, dns2];
 
@@ -174,9 +204,7 @@ export const workloads: readonly Workload[] = [
     policy: 'none',
     entrants,
     goals: { Knot: { floor: 0.8, aim: 1.2 }, dns2: { floor: 4, aim: 4 } },
-    async measure(scene: Scene, server: Server): Promise<Measured> {
-      return { value: await perform(scene, server, ['-q', '200']), loaded: null };
-    },
+    measure: (scene, server) => perform(scene, server, ['-q', '200']),
   },
   {
     name: `authority over UDP, ${LOW.toLocaleString('en')} a second: queries a second of processor time`,
@@ -185,13 +213,8 @@ export const workloads: readonly Workload[] = [
     entrants,
     goals: { Knot: { floor: 0.5, aim: 1 } },
     async measure(scene: Scene, server: Server): Promise<Measured> {
-      await perform(scene, server, ['-q', '200', '-Q', String(LOW)]);
-      const before = usedBy(server.pid);
-      const began = performance.now();
-      const rate = await perform(scene, server, ['-q', '200', '-Q', String(LOW)]);
-      // Both runs of `perform`, the warm one too, at the same rate.
-      const queries = (rate * (performance.now() - began)) / 1_000;
-      return { value: queries / (usedBy(server.pid) - before), loaded: null };
+      const { value, loaded } = await perform(scene, server, ['-q', '200', '-Q', String(LOW)]);
+      return { value: value / loaded!.serverBusy, loaded: null };
     },
   },
   {
@@ -200,8 +223,27 @@ export const workloads: readonly Workload[] = [
     policy: 'none',
     entrants: [ownResolver, unbound],
     goals: { Unbound: { floor: 0.8, aim: 1.2 } },
-    async measure(scene: Scene, server: Server): Promise<Measured> {
-      return { value: await perform(scene, server, ['-q', '200']), loaded: null };
+    measure: (scene, server) => perform(scene, server, ['-q', '200']),
+  },
+  {
+    ...large,
+    name: 'a zone of a million records: from the start of the program to its first answer',
+    unit: 'ms',
+    goals: { portico: { floor: 15_000, aim: 5_000 } },
+    async measure(scene: Scene, { port, pid }: Server): Promise<Measured> {
+      await answers(scene, port, LAST);
+      return { value: ageOf(pid), loaded: null };
+    },
+  },
+  {
+    ...large,
+    name: 'a zone of a million records: memory at the most',
+    unit: 'bytes',
+    goals: { portico: { floor: 1e9, aim: 4e8 } },
+    async measure(scene: Scene, { port, pid }: Server): Promise<Measured> {
+      await answers(scene, port, LAST);
+      const most = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+      return { value: Number(most![1]) * 1_024, loaded: null };
     },
   },
 ];

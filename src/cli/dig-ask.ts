@@ -11,7 +11,7 @@ import type { Carrier, ServerPoint } from '../protocols/dns/resolver-servers.ts'
 import { AA, AD, CD, DO, OPTION, RD } from '../protocols/dns/wire.ts';
 import type { DigPlan } from './dig-options.ts';
 
-export const PORTS: Readonly<Record<Carrier, number>> = { udp: 53, tcp: 53, tls: 853, https: 443 };
+export const PORTS: Readonly<Record<Carrier, number>> = { udp: 53, tcp: 53, tls: 853, https: 443, quic: 853 };
 
 export interface Heard {
   /** Of a transfer, all its messages. */

@@ -147,7 +147,7 @@ export function reverseOf(address: string): string {
 
 /** `@tls://9.9.9.9`, `@https://dns.example/dns-query` and `@[::1]:5300` say more than where. */
 function server(plan: DigPlan): void {
-  const found = /^(udp|tcp|tls|https):\/\/(.+)$/i.exec(plan.server);
+  const found = /^(udp|tcp|tls|https|quic):\/\/(.+)$/i.exec(plan.server);
   let rest = plan.server;
   if (found !== null) {
     plan.carrier = found[1]!.toLowerCase() as Carrier;
@@ -186,6 +186,9 @@ const OPTIONS: Readonly<Record<string, Set>> = {
   },
   tls: (plan, on) => {
     plan.carrier = on ? 'tls' : 'udp';
+  },
+  quic: (plan, on) => {
+    plan.carrier = on ? 'quic' : 'udp';
   },
   https: (plan, on, value) => {
     plan.carrier = on ? 'https' : 'udp';

@@ -126,7 +126,7 @@ function sectionText(message: Message, section: number, name: string, wanted: bo
   return `;; ${name} SECTION:\n${text}\n`;
 }
 
-const CARRIERS = { udp: 'UDP', tcp: 'TCP', tls: 'TLS', https: 'HTTPS' } as const;
+const CARRIERS = { udp: 'UDP', tcp: 'TCP', tls: 'TLS', https: 'HTTPS', quic: 'QUIC' } as const;
 
 export function statsText({ messages, ms, point, carrier }: Heard, named: string, transfer: number): string {
   const bytes = messages.reduce((sum, { length }) => sum + length, 0);

@@ -35,8 +35,7 @@ export function addDig(program: Command): void {
 
 async function dig(words: readonly string[], flags: Flags, version: string): Promise<void> {
   const plan = planned(words, flags);
-  const secure = plan.carrier === 'tls' || plan.carrier === 'https';
-  const scheme = plan.carrier === 'tls' ? 'tls' : secure ? 'https' : 'tcp';
+  const scheme = plan.carrier === 'https' ? 'https' : ['tls', 'quic'].includes(plan.carrier) ? 'tls' : 'tcp';
   const tls: TlsOptions = tlsFor(scheme, plan.tlsName ?? plan.server, flags) ?? {};
   const asking = new Asking(tls, plan.tlsName);
   try {

@@ -28,6 +28,8 @@ const SECURE = new Set([
   'davs',
   'ftps',
   'smtps',
+  'imaps',
+  'pop3s',
 ]);
 
 export function isSecure(scheme: string): boolean {

@@ -1,5 +1,6 @@
 // What a protocol's folder gives to the server: one value that says what it speaks, over what, within which bounds.
 import type { AccessLog } from './access.ts';
+import type { Ciphers } from './ciphers.ts';
 import type { Connections } from './connection.ts';
 import type { DatagramPort, DatagramSession } from './datagram.ts';
 import type { Exchange, ExchangeHandler } from './exchange.ts';
@@ -54,6 +55,8 @@ export interface Host<Resources = unknown, Rows extends Limits = Limits> {
   readonly connections?: Connections;
   /** On which terms a session may turn to TLS in the middle (`pipe.secure`); null where there is no TLS. */
   readonly startTls?: TlsPolicy | null;
+  /** Who protects packets faster than node:crypto, where somebody does. */
+  readonly ciphers?: Ciphers | undefined;
   /** What the configuration says of this protocol beside its limits, as its own schema has checked it. */
   readonly settings?: unknown;
   /** What answers HTTP requests on this server: the routes of all protocols and of its user. */

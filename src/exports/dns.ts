@@ -1,4 +1,4 @@
-// How DNS queries are carried: over UDP each from a port of its own, over TCP and TLS on connections that are kept a while, over HTTPS by
+// How DNS queries are carried: over UDP each from a port of its own, over TCP, TLS and QUIC on connections that are kept a while, over HTTPS by
 // POST (RFC 8484). Whoever asks judges what comes; here it is only seen to that it comes from where it was sent to.
 import { randomInt } from 'node:crypto';
 import type { DatagramPort, DatagramSession } from '../core/datagram.ts';
@@ -9,8 +9,10 @@ import { NEVER } from '../core/time.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
 import { DnsStreamClient, type Heard } from '../protocols/dns/client-stream.ts';
+import { DoqClient } from '../protocols/dns/mux-client.ts';
 import type { Carrier, ServerPoint } from '../protocols/dns/resolver-servers.ts';
 import { openUdp } from '../transports/udp.ts';
+import { dialMux } from './quic-dial.ts';
 
 export interface DnsCarriersOptions {
   readonly turn: Turn;
@@ -30,6 +32,7 @@ const PORT_LEAST = 1_024;
 export class DnsCarriers {
   private readonly options: DnsCarriersOptions;
   private readonly streams = new Map<string, DnsStreamClient>();
+  private readonly connections = new Map<string, DoqClient>();
 
   constructor(options: DnsCarriersOptions) {
     this.options = options;
@@ -44,11 +47,13 @@ export class DnsCarriers {
     failed: (why: string) => void,
   ): () => void {
     if (carrier === 'udp') return this.datagram(point, query, heard, failed);
+    if (carrier === 'quic') return this.quic(point, query, heard, failed);
     if (carrier === 'https') return this.post(point, query, heard, failed);
     return this.stream(point, carrier, query, heard, failed);
   }
 
   close(): void {
+    for (const connection of [...this.connections.values()]) connection.leave();
     for (const stream of [...this.streams.values()]) stream.leave();
   }
 
@@ -148,6 +153,43 @@ export class DnsCarriers {
       if (this.streams.get(key) === client) this.streams.delete(key);
     };
     if (!client.ask(query, heard, failed)) failed('the connection takes no query');
+  }
+
+  // ---- QUIC --------------------------------------------------------------------------------------------------------
+
+  private quic(point: ServerPoint, query: Uint8Array, heard: Heard, failed: (why: string) => void): () => void {
+    const { turn, tls, idleMs } = this.options;
+    const key = `${addressText(point)} ${point.tlsName ?? ''}`;
+    const stop = this.connections.get(key)?.ask(query, heard, failed);
+    if (stop !== undefined && stop !== null) return stop;
+    let cancel: (() => void) | null = null;
+    let over = false;
+    const giveUp = dialMux({
+      ...{ turn, to: point, policy: { ...tls(point), alpn: ['doq'] } },
+      make: (mux) => {
+        const client = new DoqClient(mux, idleMs, turn.clock);
+        if (!this.connections.has(key)) this.connections.set(key, client);
+        client.ended = () => {
+          if (this.connections.get(key) === client) this.connections.delete(key);
+        };
+        // Once the connection knows who speaks on it.
+        queueMicrotask(() => {
+          if (over) return;
+          cancel = client.ask(query, heard, failed);
+          if (cancel === null) failed('the connection takes no query');
+        });
+        return client;
+      },
+      refused: (why) => {
+        if (!over) failed(why);
+      },
+      bug: (error) => turn.bug(error, 'DNS over QUIC'),
+    });
+    return () => {
+      over = true;
+      if (cancel === null) giveUp();
+      else cancel();
+    };
   }
 
   // ---- HTTPS -------------------------------------------------------------------------------------------------------

@@ -240,6 +240,13 @@ test('the ways of handles are those of this Node, and none where it is turned of
   assert.equal(PLAIN.handles(), null);
 });
 
+test('ciphers are there with the calls, made once, and none where it is turned off', { skip: !HAS_CALLS }, () => {
+  const native = loadNative('auto')!;
+  assert.ok(native.ciphers() !== null);
+  assert.equal(native.ciphers(), native.ciphers());
+  assert.equal(PLAIN.ciphers(), null);
+});
+
 test('pointers hold while the heap is collected and moved', { skip: !HAS_CALLS }, async (t) => {
   const held = await link(t);
   const native = loadNative('auto')!;

@@ -2,6 +2,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import type { AccessLog } from '../core/access.ts';
+import type { Ciphers } from '../core/ciphers.ts';
 import type { Connections } from '../core/connection.ts';
 import type { ExchangeHandler } from '../core/exchange.ts';
 import { type Bound, bindLimits, type Limits } from '../core/limits.ts';
@@ -98,6 +99,7 @@ export interface ServerOptions<Resources> {
   readonly sendFile?: SendFile | undefined;
   /** Opens sockets for datagrams that work in batches, where there are such. */
   readonly batches?: OpenBatchSocket | undefined;
+  readonly ciphers?: Ciphers | undefined;
   /** Told of connections and requests; usually nobody. */
   readonly access?: ServerAccessLog | null;
   /** That of the process when absent. */
@@ -310,13 +312,13 @@ export class Server<Resources> {
     limits,
     beside = [],
   }: Pick<ListenerPlan<Resources>, 'protocol' | 'limits' | 'beside'>): SharedHost<Resources> {
-    const { resources, log, software, routes = NO_ROUTES, access = null } = this.options;
+    const { resources, log, software, routes = NO_ROUTES, access = null, ciphers } = this.options;
     const startTls = this.options.startTls?.(protocol.name) ?? null;
     const settings = this.options.settings?.(protocol.name);
     const bound = bindLimits(protocol.limits, limits);
     const alternatives = beside.flatMap((plan) => (plan.listens.on === 'quic' ? [] : [this.alternative(plan)]));
     const muxes = beside.flatMap((plan) => this.muxChoices(plan));
-    const given = { resources, log, software, routes, access };
+    const given = { resources, log, software, routes, access, ciphers };
     return { ...given, limits: bound, entropy: ENTROPY, alternatives, muxes, startTls, settings };
   }
 
@@ -388,6 +390,7 @@ class SessionHost<Resources> implements Host<Resources> {
   readonly muxes: readonly MuxChoice[];
   readonly connections: Connections;
   readonly startTls: TlsPolicy | null;
+  readonly ciphers: Ciphers | undefined;
   readonly settings: unknown;
   readonly routes: ExchangeHandler;
   readonly access: AccessLog | null;
@@ -406,6 +409,7 @@ class SessionHost<Resources> implements Host<Resources> {
     this.muxes = shared.muxes ?? [];
     this.connections = registry;
     this.startTls = shared.startTls ?? null;
+    this.ciphers = shared.ciphers;
     this.settings = shared.settings;
     this.routes = shared.routes;
     this.access = shared.access ?? null;

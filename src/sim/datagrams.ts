@@ -56,6 +56,11 @@ export class DatagramNetwork {
     port.local = local;
   }
 
+  /** Datagrams to this address arrive at the port as well. */
+  alias(at: Address, port: SimulatedPort): void {
+    this.ports.set(addressText(at), port);
+  }
+
   carry(from: Address, to: Address, datagram: Buffer, ecn = 0): void {
     const { world, options } = this;
     const { random } = world;

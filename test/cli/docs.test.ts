@@ -22,6 +22,7 @@ test('docs/cli.md lists the flags of each verb, and each exit code', { timeout: 
     'mv',
     'mirror',
     'send',
+    'inbox',
     'call',
     'dig',
     'watch',

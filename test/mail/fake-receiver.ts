@@ -10,8 +10,8 @@ export interface Receiver {
   close(): void;
 }
 
-/** @param waitMs before a message is answered with 250 */
-export async function receiver(waitMs: () => number): Promise<Receiver> {
+/** @param waitMs before a message is answered with 250 @param breaksTls it offers TLS, and does none */
+export async function receiver(waitMs: () => number, breaksTls = false): Promise<Receiver> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -38,8 +38,16 @@ export async function receiver(waitMs: () => number): Promise<Receiver> {
         } else if (/^DATA$/i.test(line)) {
           isWithin = true;
           socket.write('354 go on\r\n');
+        } else if (/^STARTTLS$/i.test(line)) {
+          socket.write('220 go on\r\n');
+          socket.once('data', () => socket.end('this is no handshake'));
         } else if (/^QUIT$/i.test(line)) socket.end('221 bye\r\n');
-        else socket.write(/^EHLO/i.test(line) ? '250-fake\r\n250-PIPELINING\r\n250 8BITMIME\r\n' : '250 ok\r\n');
+        else
+          socket.write(
+            /^EHLO/i.test(line)
+              ? `250-fake\r\n250-PIPELINING\r\n${breaksTls ? '250-STARTTLS\r\n' : ''}250 8BITMIME\r\n`
+              : '250 ok\r\n',
+          );
       }
     };
     socket.on('data', (bytes) => {

@@ -20,7 +20,7 @@ export async function domainServer(
     certificates: { names: [domain], ...rest.certificates },
     mail: { mode: 'deliver', domains: [domain], ...mail },
     dns: { zone: domain, ...dns },
-    outbound: { allow: ['127.0.0.0/8', 'localhost'] },
+    outbound: { allow: ['127.0.0.0/8', '::1', 'localhost'] },
   });
   for (const name of accounts) {
     const answer = await portico.order({ do: 'account.add', name, password: PASSWORD });

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { receiver } from './fake-receiver.ts';
 import { domainServer, knowing, mailsOf, PASSWORD, portOf, submitted, until } from './house.ts';
 
 test('from one domain to another by MX, within TLS, and what is refused there comes back', async () => {
@@ -76,7 +77,8 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
   const folder = mkdtempSync(join(tmpdir(), 'portico-zone-'));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'zone');
-  await using there = await domainServer('there.test', ['bob']);
+  const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+  await using there = await domainServer('there.test', ['bob'], { hosts: ['127.0.0.1', '::1'] });
   writeFileSync(
     file,
     [
@@ -96,6 +98,8 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
       'nothing TXT "no address"',
       'text TXT "no mail either"',
       'alias CNAME bare',
+      'six MX 10 only6',
+      'only6 AAAA ::1',
       '',
     ].join('\n'),
   );
@@ -114,6 +118,12 @@ test('domains that are not, take no mail, or lead back here (RFC 5321 §5.1, RFC
     ['bare.zone.test', /^550 5\.7\.1 /],
     ['alias.zone.test', /^550 5\.7\.1 /],
     ['[127.0.0.1]', /^550 5\.7\.1 /],
+    ...(hasIpv6
+      ? ([
+          ['six.zone.test', /^550 5\.7\.1 /],
+          ['[IPv6:::1]', /^550 5\.7\.1 /],
+        ] as const)
+      : []),
   ];
   await submitted(here, { user: 'ann', from: 'ann@here.test', to: cases.map(([domain]) => `x@${domain}`) });
   await until('an empty queue', () => here.mail.queue!.figures.mails === 0);
@@ -179,5 +189,52 @@ test('a server that vanishes in the middle of a mail: it is sent again, and no h
     assert.match(heard[0]!, /\r\n\r\nAll of it\.\r\n\.\.\r\n\.\.\.\r\n\.\r\n$/);
   } finally {
     server.close();
+  }
+});
+
+test('TLS that is offered and fails: in the clear where it is only wished for, and not at all where it is required', async () => {
+  const other = await receiver(() => 0, true);
+  try {
+    const relay = { smartHost: `smtp://127.0.0.1:${other.port}` };
+    await using wishes = await domainServer('here.test', ['ann'], { mail: { relay: { ...relay, tls: 'offered' } } });
+    await submitted(wishes, { user: 'ann', from: 'ann@here.test', to: ['x@there.test'] });
+    await until('an empty queue', () => wishes.mail.queue!.figures.mails === 0);
+    assert.equal(other.taken.length, 1);
+    await using insists = await domainServer('here.test', ['ann'], { mail: { relay: { ...relay, tls: 'required' } } });
+    await submitted(insists, { user: 'ann', from: 'ann@here.test', to: ['x@there.test'] });
+    await until('a failed attempt', () => insists.mail.queue!.list(0, 1)[0]!.recipients[0]!.tries > 0);
+    assert.equal(other.taken.length, 1);
+  } finally {
+    other.close();
+  }
+});
+
+test('a program sends by the service, as an account; nobody without one', async () => {
+  const other = await receiver(() => 0);
+  try {
+    const relay = { smartHost: `smtp://127.0.0.1:${other.port}`, tls: 'offered' } as const;
+    await using here = await domainServer('here.test', ['ann'], { mail: { relay } });
+    const send = async (headers: Readonly<Record<string, string>>) => {
+      const letter = {
+        from: 'ann@here.test',
+        to: ['x@there.test', 'ann@here.test'],
+        subject: 'By service',
+        text: 'Hello',
+      };
+      const answer = await fetch(`${here.urls.http}/services/portico.v1.Mail/Send`, {
+        ...{ method: 'POST', headers: { 'content-type': 'application/json', ...headers } },
+        body: JSON.stringify(letter),
+      });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    assert.ok([401, 403].includes(await send({})));
+    assert.equal(await send({ authorization: `Basic ${Buffer.from(`ann:${PASSWORD}`).toString('base64')}` }), 200);
+    await until('a mail that was taken', () => other.taken.length === 1);
+    assert.match(other.taken[0]!, /^DKIM-Signature: v=1; a=rsa-sha256; .*d=here\.test;\r\n/);
+    assert.equal((await mailsOf(here, 'ann', 1)).length, 1);
+    await until('an empty queue', () => here.mail.queue!.figures.mails === 0);
+  } finally {
+    other.close();
   }
 });

@@ -5,7 +5,7 @@ import type { Address } from '../../core/peer.ts';
 import type { Instant } from '../../core/time.ts';
 import { parentKey } from '../../formats/dnssec/names.ts';
 
-export type Carrier = 'udp' | 'tcp' | 'tls' | 'https';
+export type Carrier = 'udp' | 'tcp' | 'tls' | 'https' | 'quic';
 
 /** Where to ask: an address, or an upstream that is reached otherwise. */
 export interface ServerPoint extends Address {

@@ -81,12 +81,12 @@ function wire(text: string): Buffer {
   return Buffer.from(nameFrom(absolute(text)) ?? ROOT);
 }
 
-const CARRIERS = { udp: 53, tcp: 53, tls: 853, https: 443 } as const;
+const CARRIERS = { udp: 53, tcp: 53, tls: 853, https: 443, quic: 853 } as const;
 
 /** A server that queries are forwarded to: `[carrier://]address[:port][/path][#name]`. */
 export function upstreamOf(text: string): ServerPoint | null {
   const found =
-    /^(?:(udp|tcp|tls|https):\/\/)?(?:\[([\da-f:.]+)\]|([\d.]+)|([\da-f:]+:[\da-f:]+))(?::(\d{1,5}))?(\/[^#\s]*)?(?:#([\w.-]+))?$/i.exec(
+    /^(?:(udp|tcp|tls|https|quic):\/\/)?(?:\[([\da-f:.]+)\]|([\d.]+)|([\da-f:]+:[\da-f:]+))(?::(\d{1,5}))?(\/[^#\s]*)?(?:#([\w.-]+))?$/i.exec(
       text,
     );
   if (found === null) return null;

@@ -15,3 +15,10 @@ export const faults = faultTable('imap', {
   commandTooLong: { wire: 0, spec: 'docs/imap.md §Limits', text: 'the command is too long', scope: 'stream' },
   nestedTooDeep: { wire: 0, spec: 'docs/imap.md §Limits', text: 'it is nested too deep', scope: 'stream' },
 });
+
+/** Every way in which a server can break it, as the client half sees it. */
+export const replyFaults = faultTable('imap', {
+  badReply: { wire: 0, spec: 'RFC 9051 §7', text: 'this is not a response of IMAP' },
+  tooLong: { wire: 0, spec: 'RFC 9051 §4', text: 'a response is too long' },
+  silent: { wire: 0, spec: 'docs/imap.md §Limits', text: 'the server says nothing' },
+});

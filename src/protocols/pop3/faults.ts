@@ -10,3 +10,10 @@ export const faults = faultTable('pop3', {
   signInTooMany: { wire: 0, spec: 'docs/pop3.md §Limits', text: 'too many sign-ins failed' },
   lineTooLong: { wire: 0, spec: 'RFC 2449 §4', text: 'the line is too long', scope: 'stream' },
 });
+
+/** Every way in which a server can break it, as the client half sees it. */
+export const replyFaults = faultTable('pop3', {
+  badReply: { wire: 0, spec: 'RFC 1939 §3', text: 'this is not a response of POP3' },
+  tooLong: { wire: 0, spec: 'RFC 1939 §3', text: 'a response is too long' },
+  silent: { wire: 0, spec: 'RFC 1939 §3', text: 'the server says nothing' },
+});

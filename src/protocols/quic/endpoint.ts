@@ -4,7 +4,7 @@ import { copyOf } from '../../bytes/reader.ts';
 import type { Connections } from '../../core/connection.ts';
 import type { DatagramPort, DatagramSession } from '../../core/datagram.ts';
 import type { Address } from '../../core/peer.ts';
-import { type Cause, ENDED, type Why } from '../../core/pipe.ts';
+import { type Cause, ENDED, RESET, type Why } from '../../core/pipe.ts';
 import type { Clock, Instant } from '../../core/time.ts';
 import {
   FIRST_DATAGRAM_BYTES,
@@ -37,8 +37,8 @@ export interface EndpointOptions {
 }
 
 const LEAVE_MS = 2_000;
-/** Shorter ones would be answered by resets that are as long (RFC 9000 §10.3.3). */
-const RESET_LEAST = 42;
+/** What is shorter cannot be answered by a reset that is shorter still (RFC 9000 §10.3.3). */
+const RESET_LEAST = 22;
 const RESET_MOST = 1_200;
 
 export class QuicEndpoint implements DatagramSession, Home {
@@ -51,6 +51,8 @@ export class QuicEndpoint implements DatagramSession, Home {
   private readonly resetTokens: ResetTokens;
   /** By connection id; where clients have not yet our own, also by the one that they made up and their address. */
   private readonly byId = new Map<string, QuicConnection>();
+  /** By the tokens of their peers. */
+  private readonly byToken = new Map<string, QuicConnection>();
   private readonly ledBy = new Map<QuicConnection, string[]>();
   private readonly all = new Set<QuicConnection>();
   private readonly dues = new DueHeap<QuicConnection>();
@@ -138,6 +140,14 @@ export class QuicEndpoint implements DatagramSession, Home {
     this.led(connection).push(name);
   }
 
+  watch(token: Uint8Array, connection: QuicConnection): void {
+    this.byToken.set(key(token, 0, token.length), connection);
+  }
+
+  unwatch(token: Uint8Array): void {
+    this.byToken.delete(key(token, 0, token.length));
+  }
+
   touch(connection: QuicConnection): void {
     this.dirty.add(connection);
     this.port.touch();
@@ -186,7 +196,9 @@ export class QuicEndpoint implements DatagramSession, Home {
       return;
     }
     const { kind } = header;
-    if (kind === APPLICATION) this.reset(input, start, end, from, local, clock);
+    const ended = kind === APPLICATION && end - start >= 21 ? this.byToken.get(key(input, end - 16, end)) : undefined;
+    if (ended !== undefined) ended.vanish(RESET, 0);
+    else if (kind === APPLICATION) this.reset(input, start, end, from, local, clock);
     else if (kind === NEGOTIATION || kind === RETRY || !this.options.serves) return;
     else if (end - start < FIRST_DATAGRAM_BYTES) return;
     else if (kind === UNKNOWN_VERSION) this.negotiate(input, from, local);

@@ -1,5 +1,6 @@
 // A port of UDP with QUIC on it, on the terms of a server: who is spoken to by ALPN, its certificates, its accounts of
 // connections; and one that dials. What is said on the streams is not known here.
+import type { Connections } from '../../core/connection.ts';
 import type { DatagramPort } from '../../core/datagram.ts';
 import { bindLimits } from '../../core/limits.ts';
 import type { Mux, MuxSession } from '../../core/mux.ts';
@@ -15,10 +16,11 @@ export type QuicHost<Resources> = Host<Resources, typeof quicLimits>;
 
 /** The server's half, on the terms of its host. */
 export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resources>): QuicEndpoint {
-  const { muxes = [], startTls, entropy, limits, connections } = host;
+  const { muxes = [], startTls, entropy, limits, connections, ciphers } = host;
   const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };
   const transport: TransportOptions = {
     ...terms(limits, entropy, policy),
+    ...(ciphers && { ciphers }),
     choose: (alpn, mux) => muxes.find((each) => each.alpn === alpn)?.make(mux) ?? null,
     nameOf: (alpn) => muxes.find((each) => each.alpn === alpn)?.name ?? 'quic',
   };
@@ -53,6 +55,8 @@ export interface ClientTerms {
   /** PEM of the authorities to trust where the policy names none. */
   readonly platform?: () => string;
   readonly transport?: Partial<TransportOptions>;
+  /** Told how connections end, those among them that never stood. */
+  readonly connections?: Connections;
   bug(error: unknown, where: string): void;
   /** Who speaks on a connection, once ALPN is agreed on. */
   make(mux: Mux, alpn: string): MuxSession;
@@ -60,7 +64,7 @@ export interface ClientTerms {
 
 /** The client's half: `endpoint.dial(address)` begins a connection, and `make` is asked once it stands. */
 export function dialQuic(port: DatagramPort, given: ClientTerms): QuicEndpoint {
-  const { policy, entropy, time, platform, bug } = given;
+  const { policy, entropy, time, platform, connections, bug } = given;
   const transport: TransportOptions = {
     ...terms(bindLimits(quicLimits, given.limits), entropy, { ...policy, role: 'client' }),
     ...(platform && { platform }),
@@ -68,5 +72,5 @@ export function dialQuic(port: DatagramPort, given: ClientTerms): QuicEndpoint {
     nameOf: (alpn) => alpn,
     ...given.transport,
   };
-  return new QuicEndpoint(port, { time, transport, serves: false, bug });
+  return new QuicEndpoint(port, { time, transport, serves: false, ...(connections && { connections }), bug });
 }

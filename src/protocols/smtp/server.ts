@@ -18,7 +18,7 @@ import type { Resources } from '../../resources/resources.ts';
 import { beginSasl, mechanisms, type SaslExchange } from '../text/sasl.ts';
 import type { limits } from './limits.ts';
 import { SmtpSession } from './session.ts';
-import type { IncomingMessage, MailWishes, RecipientWishes, Upper } from './upper.ts';
+import { type IncomingMessage, type MailWishes, NEW, type RecipientWishes, type Upper } from './upper.ts';
 
 export type SmtpHost = Host<Resources, typeof limits>;
 
@@ -95,17 +95,20 @@ export class SmtpServer implements Upper, SignInWaiter {
     return (this.host.resources.mail?.queue ?? null) !== null;
   }
 
-  addRecipient(address: string, wishes: RecipientWishes): Outcome {
+  addRecipient(address: string, wishes: RecipientWishes): Outcome | typeof NEW {
     const { mail } = this.host.resources;
     if (mail === undefined) return UNSUPPORTED;
     const route = mail.route(address, this.caller);
     if (route.kind === 'refused') return route.outcome;
+    const { remote } = this.pipe.peer;
+    if (remote !== null && this.isStranger && mail.isNew(remote.host, address)) return NEW;
     this.recipients.push({ address, route, ...wishes });
     return OK;
   }
 
-  private get isHome(): boolean {
-    return this.host.resources.accounts.open && isLocal(this.pipe.peer);
+  /** Who belongs here is known by his name; while there are no accounts, all programs of this machine belong here. */
+  private get isStranger(): boolean {
+    return !this.submits && !this.isSignedIn && !(this.host.resources.accounts.open && isLocal(this.pipe.peer));
   }
 
   reset(): void {
@@ -119,9 +122,10 @@ export class SmtpServer implements Upper, SignInWaiter {
     const there = remote === null ? 'a local socket' : addressText(remote);
     const by = mail.domains[0] ?? 'localhost';
     const trace = `Return-Path: <${from}>\r\nReceived: from ${helo} (${there})\r\n\tby ${by} with ${how} id ${id};\r\n\t${dateText(host.clock.wall)}\r\n`;
-    // Who belongs here is known by his name; while there are no accounts, all programs of this machine belong here.
-    const isStranger = !this.submits && !this.isSignedIn && remote !== null && !this.isHome;
-    const check = isStranger ? { ip: remote.host, helo: helo.replace(/^\[(?:IPv6:)?|\]$/gi, '') } : undefined;
+    const check =
+      remote !== null && this.isStranger
+        ? { ip: remote.host, helo: helo.replace(/^\[(?:IPv6:)?|\]$/gi, '') }
+        : undefined;
     const incoming = mail.incoming({ from, caller: this.caller, recipients: this.recipients, trace, ...wishes, check });
     return new Counted(incoming);
   }

@@ -462,3 +462,12 @@ over('wishes for reports (RFC 3461 §4): taken where reports are made, and only 
     ],
   );
 });
+
+over('a stranger may be asked to come again (RFC 6647)', { accounts: new FewAccounts() }, (stage) => {
+  const talk = begun(stage);
+  talk.says('MAIL FROM:<a@b>\r\nRCPT TO:<anew@here>\r\nRCPT TO:<anna@here>\r\n');
+  assert.equal(
+    talk.hears(),
+    '250 2.1.0 From there.\r\n451 4.7.1 You are new here: try again in a while.\r\n250 2.1.5 Taken.\r\n',
+  );
+});

@@ -13,7 +13,7 @@ import type { limits } from './limits.ts';
 import { MESSAGE, RECIPIENT } from './outcomes.ts';
 import { Access } from './session-access.ts';
 import { Chunk, type DataSink, DotText, Skipped } from './session-data.ts';
-import type { IncomingMessage, MailWishes, Upper } from './upper.ts';
+import { type IncomingMessage, type MailWishes, NEW, type Upper } from './upper.ts';
 
 export type SmtpLimits = Bound<typeof limits>;
 
@@ -264,6 +264,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
     if (this.recipients >= this.bounds.recipientsMax) return this.say(452, '4.5.3 There are too many recipients.');
     const notify = path.parameters.get('NOTIFY')?.toUpperCase();
     const outcome = this.upper.addRecipient(path.address, { notify, orcpt: path.parameters.get('ORCPT') });
+    if (outcome === NEW) return this.say(451, '4.7.1 You are new here: try again in a while.');
     this.reply(...RECIPIENT[outcome]);
     if (outcome === OK) this.recipients++;
     else if (++this.refused > this.bounds.refusedMax) this.fail(faults.refusedTooMany);

@@ -30,6 +30,9 @@ export interface RecipientWishes {
   readonly orcpt?: string | undefined;
 }
 
+/** Who sends is not known here yet: he may come again (RFC 6647). */
+export const NEW = 'new';
+
 export interface Upper {
   readonly tls: TlsPolicy | null;
   /** Who is not signed in may send to nobody: a port of submission, where there are accounts. */
@@ -42,8 +45,8 @@ export interface Upper {
   nextId(): string;
   beginSasl(mechanism: string): SaslExchange | null;
   signIn(credentials: Credentials, then: (refused: SignInRefusal | null) => void): void;
-  /** OK; why not: INVALID, MISSING, DENIED, UNKNOWN, FULL. */
-  addRecipient(address: string, wishes: RecipientWishes): Outcome;
+  /** OK; why not: INVALID, MISSING, DENIED, UNKNOWN, FULL; NEW. */
+  addRecipient(address: string, wishes: RecipientWishes): Outcome | typeof NEW;
   /** Forgets the recipients. */
   reset(): void;
   /** Begins the message that goes to all recipients that were taken. `helo` and `how` are for its Received field. */

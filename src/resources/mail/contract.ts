@@ -241,6 +241,8 @@ export interface Mail {
   open(caller: Caller, name: string): Promise<Mailbox | Outcome>;
   /** Mail that leaves; null where none does. */
   readonly queue: MailQueue | null;
+  /** Whether a stranger is to come again with a mail for a recipient; never where that is not wanted. */
+  isNew(ip: string, recipient: string): boolean;
   /** Those that the caller may read, by name, those behind `after`. */
   list(caller: Caller, after: string, most: number): readonly string[];
   close(): Promise<void>;

@@ -11,6 +11,7 @@ import type { Engine } from '../../storage/engine.ts';
 import { Shares } from './bytes.ts';
 import { checkedMessage, type MailChecks } from './checks.ts';
 import type { Envelope, IncomingMail, Mail, Mailbox, MailEvent, Recipient, Route } from './contract.ts';
+import { Greylist } from './greylist.ts';
 import { Incoming } from './incoming.ts';
 import { MAIL_LIMITS } from './limits.ts';
 import { CallersMailbox, type MailboxTerms, putMessage } from './mailbox.ts';
@@ -37,6 +38,8 @@ export interface MailOptions
   readonly wall: () => number;
   /** What mail of strangers is checked for; absent where it is taken as it comes. */
   readonly checks?: MailChecks | undefined;
+  /** Strangers are asked to come again, and this is too soon; 0 or absent: nobody is. */
+  readonly greylistMs?: number;
   /** How mail leaves; absent where none does. */
   readonly leaving?: QueueOptions | undefined;
 }
@@ -49,6 +52,7 @@ export class StoredMail implements Mail {
   readonly options: MailOptions;
   /** Mail that leaves; null where none does. */
   readonly queue: Queue | null;
+  private readonly greylist: Greylist | null;
   private readonly routes: Routes;
   private readonly terms: MailboxTerms;
   private readonly making = new Map<string, Promise<Outcome>>();
@@ -60,6 +64,8 @@ export class StoredMail implements Mail {
     this.domains = options.domains;
     this.catching = options.catching;
     this.messageBytesMax = options.messageBytesMax ?? MAIL_LIMITS.messageBytesMax;
+    const { greylistMs = 0, wall } = options;
+    this.greylist = greylistMs > 0 ? new Greylist(greylistMs, wall) : null;
     this.queue =
       options.leaving === undefined
         ? null
@@ -91,6 +97,10 @@ export class StoredMail implements Mail {
     if (route.kind === 'elsewhere' && !this.mayRelay(caller))
       return { kind: 'refused', outcome: caller.account === '' ? UNKNOWN : DENIED };
     return route;
+  }
+
+  isNew(ip: string, recipient: string): boolean {
+    return this.greylist?.isNew(ip, recipient) ?? false;
   }
 
   /** Whoever has an account may send mail that leaves, and this server what it has to tell. */

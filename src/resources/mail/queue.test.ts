@@ -262,6 +262,15 @@ test('a recipient that is refused is told to the sender, with the mail (RFC 3464
   assert.doesNotMatch(report, /bob@there/);
 });
 
+test('addresses beyond ASCII are reported as such (RFC 6533 §3)', async () => {
+  const it = await new House(() => NEVER).open();
+  await it.send(['bücher@there'], { isUtf8: true, wishes: { orcpt: 'utf-8;bücher@there' } });
+  await it.pass(2_000);
+  const [report = ''] = await it.inbox();
+  assert.match(report, /\r\nContent-Type: message\/global-delivery-status\r\n/);
+  assert.match(report, /\r\nOriginal-Recipient: utf-8; bücher@there\r\nFinal-Recipient: utf-8; bücher@there\r\n/);
+});
+
 test('a report that cannot be delivered is not reported (RFC 5321 §6.1)', async () => {
   const it = await new House(() => NEVER).open();
   await it.send(['nobody@there'], { from: 'gone@there' });

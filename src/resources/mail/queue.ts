@@ -237,6 +237,7 @@ export class Queue extends Turned implements MailQueue {
     }
     const { attemptsMax, perDestinationMax } = this.settings;
     for (const name of [...this.ready]) {
+      if (this.active >= attemptsMax) return;
       const destination = this.destination(name);
       for (const unit of destination.ready) {
         // One attempt shows whether a destination is there again.
@@ -245,7 +246,9 @@ export class Queue extends Turned implements MailQueue {
         destination.ready.delete(unit);
         if (this.isWanted(unit)) this.attempt(unit, destination);
       }
-      if (destination.ready.size === 0) this.ready.delete(name);
+      // Who had a turn is the last to have another.
+      this.ready.delete(name);
+      if (destination.ready.size > 0) this.ready.add(name);
       this.forget(name, destination);
     }
   }

@@ -151,7 +151,10 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     this.originalId = arrived?.originalId ?? this.random(8);
     this.initialId = arrived?.destination ?? this.originalId;
     this.retryId = arrived?.retryId ?? null;
-    this.peersIds = new PeersIds(arrived?.source ?? this.originalId);
+    this.peersIds = new PeersIds(arrived?.source ?? this.originalId, {
+      watch: (token) => home.watch(token, this),
+      unwatch: (token) => home.unwatch(token),
+    });
     this.token = dial.token ?? NOTHING;
     this.agreement = new Agreement(this, dial);
     this.qlog = options.qlog?.(this) ?? null;
@@ -506,6 +509,7 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     this.protections.fill(null);
     for (const each of this.crypto) each.input.clear();
     this.ownIds.clear();
+    this.peersIds.clear();
     this.home.gone(this);
   }
 
@@ -602,6 +606,8 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     if (this.recovery.due(true) > now) return;
     const space = this.recovery.tick(now, this.path.room >= LEAST_PACKET / 2 || this.isClient);
     if (space === -1) return;
+    // Nothing at all comes back: perhaps the path takes no packets of this size any more (RFC 8899 §4.3).
+    if (this.recovery.probes > 2 && this.size.shrink()) this.fates.resized();
     // Two, since one may be lost as well (RFC 9002 §6.2.4); their news is what was not acknowledged yet.
     for (const each of [INITIAL_SPACE, HANDSHAKE_SPACE, APPLICATION_SPACE] as const) {
       if (each !== space && this.recovery.spaces[each]!.eliciting === 0) continue;

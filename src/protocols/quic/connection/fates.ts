@@ -37,7 +37,7 @@ export class Fates implements RecoveryEvents<SentFrame> {
     for (const frame of packet.frames) this.frameAcked(space, frame);
   }
 
-  private resized(): void {
+  resized(): void {
     this.line.recovery.segment = this.line.size.current;
     this.line.recovery.congestion.segment(this.line.size.current);
   }

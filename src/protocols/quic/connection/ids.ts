@@ -14,6 +14,12 @@ export interface IdBook {
   resetToken(id: Uint8Array): Uint8Array;
 }
 
+/** Where the peer's tokens are known, since a packet that ends a connection bears none of its ids. */
+export interface TokenBook {
+  watch(token: Uint8Array): void;
+  unwatch(token: Uint8Array): void;
+}
+
 export interface OwnId {
   readonly sequence: number;
   readonly id: Uint8Array;
@@ -98,10 +104,12 @@ export class PeersIds {
   private retirePriorTo = 0;
   /** Numbers that were ever issued: one that was retired is not taken up again. */
   private readonly seen = new Ranges();
+  private readonly book: TokenBook;
   /** Sequence numbers that wait to be told as retired. */
   readonly toRetire: number[] = [];
 
-  constructor(first: Uint8Array) {
+  constructor(first: Uint8Array, book: TokenBook) {
+    this.book = book;
     this.used = { sequence: 0, id: first, resetToken: null };
     this.list = [this.used];
     this.seen.add(0, 1);
@@ -119,6 +127,7 @@ export class PeersIds {
 
   setFirstToken(token: Uint8Array): void {
     this.used.resetToken = token;
+    this.book.watch(token);
   }
 
   get spares(): number {
@@ -139,7 +148,10 @@ export class PeersIds {
     for (const each of this.list)
       if ((each.sequence === sequence) !== same(each.id, id)) return faults.connectionIdReused;
     if (sequence < this.retirePriorTo) this.retire(sequence);
-    else if (!this.seen.has(sequence)) this.list.push({ sequence, id, resetToken });
+    else if (!this.seen.has(sequence)) {
+      this.list.push({ sequence, id, resetToken });
+      this.book.watch(resetToken);
+    }
     this.seen.add(sequence, sequence + 1);
     if (this.seen.count > most * 8) return faults.connectionIdLimit;
     if (retirePriorTo > this.retirePriorTo) {
@@ -154,6 +166,8 @@ export class PeersIds {
   }
 
   private retire(sequence: number): void {
+    const token = this.list.find((each) => each.sequence === sequence)?.resetToken;
+    if (token) this.book.unwatch(token);
     if (!this.toRetire.includes(sequence)) this.toRetire.push(sequence);
   }
 
@@ -165,6 +179,10 @@ export class PeersIds {
     this.list = this.list.filter((each) => each !== this.used);
     this.used = next;
     return true;
+  }
+
+  clear(): void {
+    for (const { resetToken } of this.list) if (resetToken !== null) this.book.unwatch(resetToken);
   }
 
   /** Whether these 16 bytes end the connection (RFC 9000 §10.3.1). */

@@ -72,6 +72,9 @@ export interface Home extends IdBook {
   readonly addressTokens: AddressTokens | null;
   /** Leads packets to an id that we did not issue: the one that the client made up. */
   lead(id: Uint8Array, connection: QuicConnection): void;
+  /** Packets that end with this token end the connection (RFC 9000 §10.3). */
+  watch(token: Uint8Array, connection: QuicConnection): void;
+  unwatch(token: Uint8Array): void;
   /** Has `work` called before the turn ends. */
   touch(connection: QuicConnection): void;
   established(connection: QuicConnection): void;

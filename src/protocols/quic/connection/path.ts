@@ -85,9 +85,13 @@ export class PacketSize {
     }
     if (size <= LEAST_PACKET || ++this.largeLosses < BLACK_HOLE) return false;
     this.largeLosses = 0;
+    return this.shrink();
+  }
+
+  /** Back to what every path takes; answers whether that is less than before. */
+  shrink(): boolean {
     if (this.current === LEAST_PACKET) return false;
-    this.current = LEAST_PACKET;
-    this.most = LEAST_PACKET;
+    this.current = this.most = LEAST_PACKET;
     return true;
   }
 }

@@ -1,31 +1,10 @@
 // One key's AEAD and the masks of headers, by node:crypto. It does not know what a packet is but for its offsets; a twin in
 // native code has the same interface.
 import { type CipherGCMTypes, createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import type { Aead, AeadName, Ciphers, HeaderCipher } from '../../../core/ciphers.ts';
 import { TAG_BYTES } from '../crypto.ts';
 
-/** The AEAD under one key, for one direction. What it was made from is no longer needed. */
-export interface Aead {
-  /** Encrypts `packet[at..end)` in place, with `[start..at)` as associated data; the tag goes to `[end..end+16)`. */
-  seal(packet: Uint8Array, start: number, at: number, end: number, number: number): void;
-  /** Decrypts `packet[at..end)`, whose last 16 bytes are the tag; false and nothing changed when it is not genuine. */
-  open(packet: Uint8Array, start: number, at: number, end: number, number: number): boolean;
-  /** Overwrites the key and lets go of it. */
-  free(): void;
-}
-
-/** The masks of header protection under one key (RFC 9001 §5.4). */
-export interface HeaderCipher {
-  /** The masks of `count` samples of 16 bytes each: those of the first `count` rows of 16 bytes of the answer, borrowed. */
-  masks(samples: Uint8Array, count: number): Uint8Array;
-  free(): void;
-}
-
-export interface Ciphers {
-  aead(algorithm: AeadName, key: Uint8Array, iv: Uint8Array): Aead;
-  header(algorithm: AeadName, key: Uint8Array): HeaderCipher;
-}
-
-export type AeadName = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305';
+export type { Aead, AeadName, Ciphers, HeaderCipher } from '../../../core/ciphers.ts';
 
 export const SAMPLE_BYTES = 16;
 

@@ -9,8 +9,8 @@ const SALT_1 = Buffer.from('38762cf7f55934b34d179ae6a4c80cadccbb7f0a', 'hex');
 const SALT_2 = Buffer.from('0dede3def700a6db819381be6e269dcbf9bd2ed9', 'hex');
 
 export interface PacketKeys {
-  readonly key: Buffer;
-  readonly iv: Buffer;
+  readonly key: Uint8Array;
+  readonly iv: Uint8Array;
 }
 
 function prefix(version: Version): string {

@@ -123,6 +123,22 @@ export function protectionSuite(name: string, ciphers: Ciphers): void {
       });
     });
 
+    test(`${called}: packets of two connections that wait together are masked each with its own`, () => {
+      const pairs = [pair(suite, ciphers), pair(SUITES[0]!, ciphers)];
+      const packets = Array.from({ length: 90 }, (_, number) => {
+        const { one } = pairs[number % 3 === 0 ? 0 : 1]!;
+        return sealed(one, number, Buffer.alloc(20, number), { mask: false });
+      });
+      pairs[1]!.one.mask();
+      const more = sealed(pairs[1]!.one, 90, Buffer.alloc(20, 90), { mask: false });
+      pairs[0]!.one.mask();
+      pairs[1]!.one.mask();
+      [...packets, more].forEach((packet, number) => {
+        const { other } = pairs[number % 3 === 0 && number < 90 ? 0 : 1]!;
+        assert.ok(opened(other, packet, number)!.equals(Buffer.alloc(20, number)), String(number));
+      });
+    });
+
     test(`${called}: RFC 9001 §6, keys are updated from either end, over and over`, () => {
       const { one, other } = pair(suite, ciphers);
       let number = 0;

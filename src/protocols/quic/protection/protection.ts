@@ -2,7 +2,7 @@
 // offsets alone, and time only as what it is told.
 import { type Protection, TAG_BYTES, type Version } from '../crypto.ts';
 import { type Aead, type Ciphers, type HeaderCipher, MASKS_MOST, PLAIN_CIPHERS, SAMPLE_BYTES } from './ciphers.ts';
-import { headerKey, nextSecret, packetKeys } from './keys.ts';
+import { headerKey, nextSecret, type PacketKeys, packetKeys } from './keys.ts';
 import type { Suite } from './suites.ts';
 
 /** A header's number takes at most this, and the sample begins behind it whatever it takes (RFC 9001 §5.4.2). */
@@ -11,6 +11,23 @@ const KEY_PHASE = 0x04;
 
 /** Of all connections: filled and used within one call. */
 const samples = Buffer.alloc(MASKS_MOST * SAMPLE_BYTES);
+
+/** A packet whose header waits for its mask. They are used again, so that none is made for a packet. */
+interface Waiting {
+  owner: LevelProtection | null;
+  packet: Uint8Array;
+  start: number;
+  numberAt: number;
+  numberBytes: number;
+}
+
+const NOTHING = new Uint8Array();
+
+/** Of all connections, since each has some within a turn and none between: the first `waitingCount` of them wait. */
+const waiting: Waiting[] = [];
+let waitingCount = 0;
+/** Those of one protection, within one call. */
+const chosen: Waiting[] = [];
 
 /** How often keys may be used; smaller in tests. */
 export interface Wear {
@@ -28,13 +45,14 @@ export class LevelProtection implements Protection {
 
   private sealing: Aead | null = null;
   private sealingHeader: HeaderCipher | null = null;
-  private sealingSecret: Buffer | null = null;
-  private nextSealing: Aead | null = null;
+  private sealingSecret: Uint8Array | null = null;
+  /** Derived ahead of time; made into a context when it is their turn. */
+  private nextSealing: PacketKeys | null = null;
   private sealed = 0;
 
   private opening: Aead | null = null;
   private openingHeader: HeaderCipher | null = null;
-  private openingSecret: Buffer | null = null;
+  private openingSecret: Uint8Array | null = null;
   private nextOpening: Aead | null = null;
   private oldOpening: Aead | null = null;
   private dropOldAt = Number.POSITIVE_INFINITY;
@@ -49,11 +67,8 @@ export class LevelProtection implements Protection {
   private sealedFrom = -1;
   private acked = true;
 
-  // Packets whose headers wait for their mask.
-  private readonly waiting: Uint8Array[] = [];
-  private readonly startOf: number[] = [];
-  private readonly numberAtOf: number[] = [];
-  private readonly numberBytesOf: number[] = [];
+  /** Of its packets, how many wait for their mask. */
+  private unmasked = 0;
 
   constructor(version: Version, suite: Suite, phased: boolean, ciphers: Ciphers = PLAIN_CIPHERS, wear: Wear = suite) {
     this.version = version;
@@ -84,7 +99,7 @@ export class LevelProtection implements Protection {
     this.sealing = this.aeadOf(secret);
     this.sealingHeader = this.ciphers.header(this.suite.aead, headerKey(this.version, this.suite, secret));
     if (!this.phased) return;
-    this.sealingSecret = Buffer.from(secret);
+    this.sealingSecret = Uint8Array.from(secret);
     this.prepareSealing();
   }
 
@@ -93,12 +108,15 @@ export class LevelProtection implements Protection {
     this.opening = this.aeadOf(secret);
     this.openingHeader = this.ciphers.header(this.suite.aead, headerKey(this.version, this.suite, secret));
     if (!this.phased) return;
-    this.openingSecret = Buffer.from(secret);
+    this.openingSecret = Uint8Array.from(secret);
     this.prepareOpening();
   }
 
   private aeadOf(secret: Uint8Array): Aead {
-    const { key, iv } = packetKeys(this.version, this.suite, secret);
+    return this.aeadWith(packetKeys(this.version, this.suite, secret));
+  }
+
+  private aeadWith({ key, iv }: PacketKeys): Aead {
     const aead = this.ciphers.aead(this.suite.aead, key, iv);
     key.fill(0);
     iv.fill(0);
@@ -107,14 +125,15 @@ export class LevelProtection implements Protection {
 
   /** Afterwards `sealingSecret` is the one of the keys that come next. */
   private prepareSealing(): void {
-    const next = nextSecret(this.version, this.suite, this.sealingSecret!);
+    const next = Uint8Array.from(nextSecret(this.version, this.suite, this.sealingSecret!));
     this.sealingSecret!.fill(0);
     this.sealingSecret = next;
-    this.nextSealing = this.aeadOf(next);
+    const { key, iv } = packetKeys(this.version, this.suite, next);
+    this.nextSealing = { key: Uint8Array.from(key), iv: Uint8Array.from(iv) };
   }
 
   private prepareOpening(): void {
-    const next = nextSecret(this.version, this.suite, this.openingSecret!);
+    const next = Uint8Array.from(nextSecret(this.version, this.suite, this.openingSecret!));
     this.openingSecret!.fill(0);
     this.openingSecret = next;
     this.nextOpening = this.aeadOf(next);
@@ -125,31 +144,47 @@ export class LevelProtection implements Protection {
     if (this.sealedFrom < 0) this.sealedFrom = number;
     this.sealed++;
     this.sealing.seal(packet, start, numberAt + numberBytes, end, number);
-    if (this.waiting.length === MASKS_MOST) this.mask();
-    const at = this.waiting.length;
-    this.waiting.push(packet);
-    this.startOf[at] = start;
-    this.numberAtOf[at] = numberAt;
-    this.numberBytesOf[at] = numberBytes;
+    if (this.unmasked === MASKS_MOST) this.mask();
+    this.unmasked++;
+    if (waitingCount === waiting.length)
+      waiting.push({ owner: null, packet: NOTHING, start: 0, numberAt: 0, numberBytes: 0 });
+    const own = waiting[waitingCount++]!;
+    own.owner = this;
+    own.packet = packet;
+    own.start = start;
+    own.numberAt = numberAt;
+    own.numberBytes = numberBytes;
     return end + TAG_BYTES;
   }
 
   mask(): void {
-    const { waiting } = this;
-    const count = waiting.length;
+    const count = this.unmasked;
     if (count === 0) return;
-    for (let index = 0; index < count; index++)
-      copySample(waiting[index]!, this.numberAtOf[index]!, samples, index * SAMPLE_BYTES);
+    this.unmasked = 0;
+    // Ours go to the end of those that wait, behind those of others.
+    let others = 0;
+    for (let index = 0; index < waitingCount; index++) {
+      const one = waiting[index]!;
+      if (one.owner === this) chosen.push(one);
+      else waiting[others++] = one;
+    }
+    for (const one of chosen) waiting[others++] = one;
+    chosen.length = 0;
+    waitingCount -= count;
+    for (let index = 0; index < count; index++) {
+      const { packet, numberAt } = waiting[waitingCount + index]!;
+      copySample(packet, numberAt, samples, index * SAMPLE_BYTES);
+    }
     const masks = this.sealingHeader!.masks(samples, count);
     for (let index = 0, at = 0; index < count; index++, at += SAMPLE_BYTES) {
-      const packet = waiting[index]!;
-      const start = this.startOf[index]!;
-      const numberAt = this.numberAtOf[index]!;
+      const one = waiting[waitingCount + index]!;
+      const { packet, start, numberAt, numberBytes } = one;
       // Four bits of a long header, five of a short one (RFC 9001 §5.4.1).
       packet[start]! ^= masks[at]! & (packet[start]! >= 0x80 ? 0x0f : 0x1f);
-      for (let byte = 0; byte < this.numberBytesOf[index]!; byte++) packet[numberAt + byte]! ^= masks[at + 1 + byte]!;
+      for (let byte = 0; byte < numberBytes; byte++) packet[numberAt + byte]! ^= masks[at + 1 + byte]!;
+      one.owner = null;
+      one.packet = NOTHING;
     }
-    waiting.length = 0;
   }
 
   unmask(packet: Uint8Array, start: number, numberAt: number, end: number): number {
@@ -203,7 +238,7 @@ export class LevelProtection implements Protection {
     // What was sealed with the keys of before has its header masked by the same key as ever.
     this.sealing!.free();
     if (this.nextSealing === null) this.prepareSealing();
-    this.sealing = this.nextSealing;
+    this.sealing = this.aeadWith(this.nextSealing!);
     this.nextSealing = null;
     this.sealed = 0;
     this.sealedFrom = -1;
@@ -235,7 +270,8 @@ export class LevelProtection implements Protection {
   discard(): void {
     this.mask();
     this.dropOld();
-    for (const aead of [this.sealing, this.nextSealing, this.opening, this.nextOpening]) aead?.free();
+    for (const aead of [this.sealing, this.opening, this.nextOpening]) aead?.free();
+    this.nextSealing?.key.fill(0);
     this.sealingHeader?.free();
     this.openingHeader?.free();
     this.sealingSecret?.fill(0);

@@ -122,11 +122,11 @@ class Search {
   private reaches(way: readonly Certificate[]): boolean {
     const last = way.at(-1)!;
     for (const anchor of this.anchors.get(last.issuer) ?? [])
-      if (this.issued(anchor, way) && this.permits(anchor, way)) return true;
+      if (this.issued(anchor, way) && this.permits(anchor, way, true)) return true;
     if (way.length > DEPTH_MOST) return false;
     for (const issuer of this.others) {
       if (issuer.subject !== last.issuer || way.some((one) => same(one, issuer))) continue;
-      if (this.issued(issuer, way) && this.permits(issuer, way) && this.reaches([...way, issuer])) return true;
+      if (this.issued(issuer, way) && this.permits(issuer, way, false) && this.reaches([...way, issuer])) return true;
     }
     return false;
   }
@@ -143,8 +143,8 @@ class Search {
   }
 
   /** Whether an authority may have issued what is below it. */
-  private permits(issuer: Certificate, way: readonly Certificate[]): boolean {
-    const fault = this.plainFault(issuer) ?? authorityFault(issuer, way) ?? this.purposeFault(issuer);
+  private permits(issuer: Certificate, way: readonly Certificate[], isTrusted: boolean): boolean {
+    const fault = this.plainFault(issuer) ?? authorityFault(issuer, way, isTrusted) ?? this.purposeFault(issuer);
     if (fault !== null) this.hindrance = fault;
     return fault === null;
   }
@@ -186,10 +186,9 @@ function same(one: Certificate, other: Certificate): boolean {
   return one === other || Buffer.compare(one.der, other.der) === 0;
 }
 
-function authorityFault(issuer: Certificate, way: readonly Certificate[]): Fault | null {
-  // Roots of version 1, which are trusted by name, have no extensions to say so.
-  if (!issuer.isAuthority && issuer.extended) return faults.notAuthority;
-  if (!issuer.isAuthority && issuer.subject !== issuer.issuer) return faults.notAuthority;
+function authorityFault(issuer: Certificate, way: readonly Certificate[], isTrusted: boolean): Fault | null {
+  // Roots of version 1 have no extensions to say so.
+  if (!issuer.isAuthority && (issuer.extended || !isTrusted)) return faults.notAuthority;
   if (issuer.keyUsage !== null && (issuer.keyUsage & KEY_CERT_SIGN) === 0) return faults.notAuthority;
   // Authorities that issued themselves anew do not count (RFC 5280 §4.2.1.9).
   const between = way.slice(1).filter(({ subject, issuer: by }) => subject !== by).length;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SUITES } from '../protection/suites.ts';
+import { faults } from './faults.ts';
 import { GROUPS } from './index.ts';
-import { BETWEEN, HOST, identityOf, KEYS, server } from './testing/certificates.ts';
+import { BETWEEN, HOST, identityOf, KEYS, ROOT, server } from './testing/certificates.ts';
 import { CLIENT_PARAMETERS, done, pair, run, SERVER_PARAMETERS, seeded } from './testing/ends.ts';
 import { REPLAY_SERVER, replayGroup } from './testing/replay.ts';
 
@@ -53,4 +54,28 @@ test('one seed is one conversation, byte for byte', () => {
   };
   assert.deepEqual(said(5), said(5));
   assert.notDeepEqual(said(5), said(9));
+});
+
+test('authorities of the platform count where the policy names none, and none do without them', () => {
+  const policy = { authorities: undefined as never };
+  assert.equal(done({ client: { policy, platform: () => ROOT.pem } }).client.handshake.verifyError, null);
+  const both = pair({ client: { policy } });
+  run(both);
+  assert.equal(both.client.fault, faults.certificateUnknown);
+  const own = pair({
+    client: { policy: { authorities: BETWEEN.pem }, platform: () => assert.fail('nobody is asked') },
+  });
+  run(own);
+  assert.equal(own.client.fault, null);
+});
+
+test('an address is asked for by no name, and found in the certificate all the same', () => {
+  for (const serverName of ['127.0.0.1', '::1', '[::1]']) {
+    const { server } = done({ client: { policy: { serverName } } });
+    assert.equal(server.handshake.serverName, '');
+  }
+  assert.equal(
+    done({ client: { policy: { serverName: 'A.Portico.Test.' } } }).server.handshake.serverName,
+    'a.portico.test',
+  );
 });

@@ -88,7 +88,7 @@ export class ServerHandshake extends Engine {
   private offered: Version = VERSION_1;
   /** A digest of its transport parameters. */
   private told: Uint8Array = NOTHING;
-  private terms: Buffer = Buffer.alloc(0);
+  private terms: Uint8Array = NOTHING;
 
   constructor(options: ServerOptions, events: HandshakeEvents) {
     super(options, events);
@@ -284,7 +284,7 @@ export class ServerHandshake extends Engine {
   ): void {
     const { guard } = this.own;
     if (!hello.early || guard === undefined || !this.quic || at !== 0 || !session.early) return;
-    if (session.alpn !== this.alpn || !this.terms.equals(session.terms)) return;
+    if (session.alpn !== this.alpn || !sameBytes(this.terms, session.terms)) return;
     const { age } = hello.offered!.tickets[0]!;
     const said = session.issued + ((age - session.ageAdd) >>> 0);
     const { start, end } = hello.offered!.binders[0]!;
@@ -439,6 +439,7 @@ export class ServerHandshake extends Engine {
     this.giveTicket(resumption, clock);
     this.forget();
     this.secrets = this.applicationClient = this.session = this.askedGroup = null;
+    this.terms = this.told = NOTHING;
     return null;
   }
 

@@ -52,6 +52,10 @@ export class FakeMail {
     this.later = later;
   }
 
+  isNew(_ip: string, recipient: string): boolean {
+    return recipient.startsWith('anew');
+  }
+
   route(address: string): Route {
     if (/^a.*@here$/.test(address)) return { kind: 'here', mailboxes: [address], topics: [], onward: [], detail: '' };
     const outcome = address.endsWith('@here') ? (address.startsWith('full') ? FULL : MISSING) : UNKNOWN;
