@@ -27,6 +27,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
   watch: async () => (await import('./cli/watch.ts')).addWatch,
   why: async () => (await import('./cli/why.ts')).addWhy,
   doctor: async () => (await import('./cli/doctor.ts')).addDoctor,
+  lab: async () => (await import('./cli/lab.ts')).addLab,
   tour: async () => (await import('./cli/tour.ts')).addTour,
   cert: async () => (await import('./cli/cert.ts')).addCert,
   trust: async () => (await import('./cli/trust.ts')).addTrust,

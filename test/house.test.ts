@@ -82,7 +82,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'resources/services/',
     ],
   ],
-  ['lab/', ['bytes/', 'core/', 'sim/', 'protocols/', 'lab/']],
+  ['lab/', ['bytes/', 'core/', 'sim/', 'security/certificate.ts', 'protocols/', 'lab/']],
   ['transfer/', ['bytes/', 'core/', 'formats/', 'transports/', 'protocols/', 'exports/', 'transfer/']],
   [
     'cli/',

@@ -31,10 +31,13 @@ export interface Contender {
   dial(scene: Scene, options: DialOptions): Dialled;
 }
 
+/** A connection that takes requests. */
+export type Requests = Pick<ClientConnection, 'send'>;
+
 export interface DialOptions {
   /** With what a connection of before left. */
   readonly resumed: boolean;
-  ready(connection: ClientConnection): void;
+  ready(connection: Requests): void;
   gone(): void;
 }
 
@@ -59,7 +62,7 @@ const TYPE = Fields.of({ 'content-type': 'application/octet-stream' }).fix();
 
 /** Asks for `size` bytes, told of them as they come, and of the end. */
 export function get(
-  connection: ClientConnection,
+  connection: Requests,
   target: string,
   told: { bytes(count: number): void; done(): void; failed(): void },
 ): boolean {

@@ -140,6 +140,8 @@ export class TcpModel implements DatagramSession {
   private threshold = Number.POSITIVE_INFINITY;
   /** Losses of what was sent before this are of the same congestion. */
   private recoveryAt: Instant = -1;
+  /** Since the last acknowledgement. */
+  private inFlightMost = 0;
   private smoothed = 0;
   private variance = 0;
   private backoff = 1;
@@ -278,6 +280,7 @@ export class TcpModel implements DatagramSession {
       this.outstanding.push(segment);
       this.sendSegment(segment);
     }
+    this.inFlightMost = Math.max(this.inFlightMost, this.inFlight);
     this.arm();
     this.port.touch();
   }
@@ -421,6 +424,7 @@ export class TcpModel implements DatagramSession {
       this.backoff = 1;
       this.probed = false;
       if (newest > this.recoveryAt) this.grow(acked);
+      this.inFlightMost = this.inFlight;
       this.findLost(newest);
     }
     if (gone > 0 && this.pipe?.isAlive === true) this.pipe.left(gone);
@@ -442,6 +446,8 @@ export class TcpModel implements DatagramSession {
   }
 
   private grow(acked: number): void {
+    // A window that is not used up says nothing of the path (RFC 7661, RFC 9002 §7.8).
+    if (this.window > 2 * this.inFlightMost) return;
     if (this.window < this.threshold) this.window += acked;
     else this.window += (SEGMENT_BYTES * acked) / this.window;
   }

@@ -31,6 +31,7 @@ test('docs/cli.md lists the flags of each verb, and each exit code', { timeout: 
     'backup',
     'restore',
     'status',
+    'lab',
     'tour',
   ];
   const helps = await Promise.all(verbs.map((verb) => runCommand([verb, '--help'])));
