@@ -114,8 +114,6 @@ export class Receiver {
     const destinationEnd = header.destinationEnd;
     const source = level === APPLICATION ? null : copyOf(bytes, header.sourceStart, header.sourceEnd);
     const { numberAt: at } = header;
-    // A reset looks like a packet: its last bytes are looked at before anything is changed in place.
-    const isReset = level === APPLICATION && end - start >= 21 && line.peersIds.isReset(bytes, end - 16);
     const size = protection.unmask(bytes, start, at, end);
     const space = spaceOf(level);
     const arrivals = line.arrivals[space]!;
@@ -139,8 +137,7 @@ export class Receiver {
         return;
       }
     }
-    if (isReset) line.vanish(RESET, 0);
-    else if (protection.worn) line.fail(faults.worn);
+    if (protection.worn) line.fail(faults.worn);
     else line.qlog?.dropped(now, 'payload_decrypt_error', end - start);
   }
 
