@@ -7,6 +7,7 @@ import type { Host } from '../core/protocol.ts';
 import { type Clock, NEVER } from '../core/time.ts';
 import { limits } from '../protocols/quic/limits.ts';
 import { dialQuic, type QuicHost, serveQuic } from '../protocols/quic/serve.ts';
+import { platformAuthorities } from '../transports/tls.ts';
 import { openUdp } from '../transports/udp.ts';
 import { ConnectionError, ENTROPY, policyFor, type TlsOptions, turn } from './loop.ts';
 
@@ -238,7 +239,7 @@ export async function connect(host: string, port: number, options: QuicOptions &
           time: turn,
           bug,
           make: made,
-          platform: platformRoots,
+          platform: platformAuthorities,
           ...(bounds && { limits: bounds }),
           transport: {
             gone: (connection) => {
