@@ -16,7 +16,7 @@ import {
   wholeNumber,
 } from '../codec/packets.ts';
 import type { PreferredAddress } from '../codec/parameters.ts';
-import { APPLICATION, EARLY, HANDSHAKE, INITIAL, type Level, type Protection, type Version } from '../crypto.ts';
+import { APPLICATION, EARLY, HANDSHAKE, INITIAL, type Level, type Protection, TAG_BYTES, type Version } from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { checkRetry } from '../protection/index.ts';
 import { APPLICATION_SPACE } from '../recovery/recovery.ts';
@@ -465,7 +465,7 @@ export class Receiver {
     let path = line.probing.find((each) => each.isTo(way.from));
     if (path === undefined) {
       path = new Path(way.from, way.local, false);
-      path.received = size + 40;
+      path.received = size + TAG_BYTES;
       line.probing.push(path);
       if (line.probing.length > PATHS_MAX) line.probing.shift();
     }
