@@ -16,7 +16,16 @@ import {
   wholeNumber,
 } from '../codec/packets.ts';
 import type { PreferredAddress } from '../codec/parameters.ts';
-import { APPLICATION, EARLY, HANDSHAKE, INITIAL, type Level, type Protection, TAG_BYTES, type Version } from '../crypto.ts';
+import {
+  APPLICATION,
+  EARLY,
+  HANDSHAKE,
+  INITIAL,
+  type Level,
+  type Protection,
+  TAG_BYTES,
+  type Version,
+} from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { checkRetry } from '../protection/index.ts';
 import { APPLICATION_SPACE } from '../recovery/recovery.ts';
