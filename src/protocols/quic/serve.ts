@@ -14,9 +14,18 @@ import { type QuicLimits, quicLimits } from './limits.ts';
 
 export type QuicHost<Resources> = Host<Resources, typeof quicLimits>;
 
+/** What a server is told beside its limits (`host.settings`). */
+export interface QuicSettings {
+  /** When a client has to prove its address first. */
+  readonly retry?: 'busy' | 'always';
+  /** 32 bytes that tokens are made with, for servers that stand for one another. */
+  readonly secret?: Uint8Array;
+}
+
 /** The server's half, on the terms of its host. */
 export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resources>): QuicEndpoint {
   const { muxes = [], startTls, entropy, limits, connections, ciphers } = host;
+  const { retry, secret } = (host.settings ?? {}) as QuicSettings;
   const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };
   const transport: TransportOptions = {
     ...terms(limits, entropy, policy),
@@ -29,6 +38,8 @@ export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resource
     transport,
     serves: true,
     ...(connections && { connections }),
+    ...(retry && { retry }),
+    ...(secret && { secret }),
     bug: (error, where) => reportBug(host, error, where, {}),
   });
 }

@@ -511,6 +511,7 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     this.ownIds.clear();
     this.peersIds.clear();
     this.home.gone(this);
+    this.options.gone?.(this);
   }
 
   /** Shows a packet as it is without protection, behind what its header said, to who watches. */

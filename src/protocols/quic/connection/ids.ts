@@ -1,5 +1,4 @@
 // Connection ids (RFC 9000 §5.1): those that we issued, by which packets find us, and those of the peer that we may use.
-import { copyOf } from '../../../bytes/reader.ts';
 import type { Fault } from '../../../core/fault.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { Ranges } from '../recovery/ranges.ts';
@@ -184,19 +183,4 @@ export class PeersIds {
   clear(): void {
     for (const { resetToken } of this.list) if (resetToken !== null) this.book.unwatch(resetToken);
   }
-
-  /** Whether these 16 bytes end the connection (RFC 9000 §10.3.1). */
-  isReset(bytes: Uint8Array, start: number): boolean {
-    const token = copyOf(bytes, start, start + 16);
-    let found = false;
-    for (const { resetToken } of this.list)
-      if (resetToken !== null && sameInConstantTime(resetToken, token)) found = true;
-    return found;
-  }
-}
-
-function sameInConstantTime(one: Uint8Array, other: Uint8Array): boolean {
-  let difference = one.length ^ other.length;
-  for (let index = 0; index < one.length; index++) difference |= one[index]! ^ (other[index] ?? 0);
-  return difference === 0;
 }

@@ -37,6 +37,8 @@ export interface TransportOptions {
   /** Who is spoken to: by what was agreed on with ALPN; null for nobody. */
   choose(alpn: string, mux: Mux): MuxSession | null;
   nameOf(alpn: string): string;
+  /** It is over, and nothing of it is left. */
+  gone?(connection: QuicConnection): void;
 }
 
 /** Of a client's. */

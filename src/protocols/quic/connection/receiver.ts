@@ -16,7 +16,16 @@ import {
   wholeNumber,
 } from '../codec/packets.ts';
 import type { PreferredAddress } from '../codec/parameters.ts';
-import { APPLICATION, EARLY, HANDSHAKE, INITIAL, type Level, type Protection, type Version } from '../crypto.ts';
+import {
+  APPLICATION,
+  EARLY,
+  HANDSHAKE,
+  INITIAL,
+  type Level,
+  type Protection,
+  TAG_BYTES,
+  type Version,
+} from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { checkRetry } from '../protection/index.ts';
 import { APPLICATION_SPACE } from '../recovery/recovery.ts';
@@ -114,8 +123,6 @@ export class Receiver {
     const destinationEnd = header.destinationEnd;
     const source = level === APPLICATION ? null : copyOf(bytes, header.sourceStart, header.sourceEnd);
     const { numberAt: at } = header;
-    // A reset looks like a packet: its last bytes are looked at before anything is changed in place.
-    const isReset = level === APPLICATION && end - start >= 21 && line.peersIds.isReset(bytes, end - 16);
     const size = protection.unmask(bytes, start, at, end);
     const space = spaceOf(level);
     const arrivals = line.arrivals[space]!;
@@ -139,8 +146,7 @@ export class Receiver {
         return;
       }
     }
-    if (isReset) line.vanish(RESET, 0);
-    else if (protection.worn) line.fail(faults.worn);
+    if (protection.worn) line.fail(faults.worn);
     else line.qlog?.dropped(now, 'payload_decrypt_error', end - start);
   }
 
@@ -468,7 +474,7 @@ export class Receiver {
     let path = line.probing.find((each) => each.isTo(way.from));
     if (path === undefined) {
       path = new Path(way.from, way.local, false);
-      path.received = size + 40;
+      path.received = size + TAG_BYTES;
       line.probing.push(path);
       if (line.probing.length > PATHS_MAX) line.probing.shift();
     }
