@@ -52,7 +52,8 @@ export interface SweepPlace {
 }
 
 export type Ask =
-  | { readonly kind: 'last'; readonly space: number; readonly key: string }
+  /** The last of each key; `at` of the answer is how many keys were looked at. */
+  | { readonly kind: 'last'; readonly space: number; readonly keys: readonly string[] }
   | {
       readonly kind: 'scan';
       readonly space: number;

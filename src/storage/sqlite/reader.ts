@@ -74,9 +74,12 @@ class Reader {
     switch (ask.kind) {
       case 'last': {
         const records = new Records();
-        const row = this.lastOf.get(storedKey(ask.space, ask.key)) as Row | undefined;
-        if (row !== undefined) records.add(row);
-        return records.slice(0, true);
+        let at = 0;
+        while (at < ask.keys.length && !records.full) {
+          const row = this.lastOf.get(storedKey(ask.space, ask.keys[at++]!)) as Row | undefined;
+          if (row !== undefined) records.add(row);
+        }
+        return records.slice(at, at === ask.keys.length);
       }
       case 'scan':
         return this.scan(ask, storedKey(ask.space, ask.text));

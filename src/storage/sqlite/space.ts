@@ -19,6 +19,15 @@ const SLICE_MS = 5;
 
 const NOTHING = Buffer.alloc(0);
 
+/** Keys that cross together. */
+const KEYS_AT_ONCE = 128;
+
+interface Wanted {
+  readonly key: string;
+  resolve(entry: Entry | null): void;
+  reject(error: unknown): void;
+}
+
 export class SqliteSpace implements Space {
   readonly name: string;
   readonly id: number;
@@ -26,6 +35,8 @@ export class SqliteSpace implements Space {
   private readonly host: SpaceHost;
   private readonly keeps: readonly Keep[];
   private readonly followers = new Set<Follow>();
+  /** Keys whose last record was asked for in this turn. */
+  private wanted: Wanted[] = [];
 
   constructor(host: SpaceHost, name: string, id: number, head: number, keeps: readonly Keep[]) {
     this.host = host;
@@ -39,9 +50,40 @@ export class SqliteSpace implements Space {
     this.host.commit(this, batch, waiter, token);
   }
 
-  async last(key: string): Promise<Entry | null> {
-    const { records } = await this.host.ask<'last'>({ kind: 'last', space: this.id, key });
-    return records.length === 0 ? null : readRecord(Buffer.from(records.buffer), 0);
+  /** What is asked in one turn crosses together. */
+  last(key: string): Promise<Entry | null> {
+    return new Promise((resolve, reject) => {
+      this.wanted.push({ key, resolve, reject });
+      if (this.wanted.length === 1) queueMicrotask(() => this.askWanted());
+      else if (this.wanted.length === KEYS_AT_ONCE) this.askWanted();
+    });
+  }
+
+  private askWanted(): void {
+    const { wanted } = this;
+    if (wanted.length === 0) return;
+    this.wanted = [];
+    this.askLast(wanted);
+  }
+
+  private askLast(wanted: readonly Wanted[]): void {
+    const keys = wanted.map(({ key }) => key);
+    this.host.ask<'last'>({ kind: 'last', space: this.id, keys }).then(
+      ({ records, at, done }) => {
+        const slice = Buffer.from(records.buffer);
+        let next = 0;
+        for (const { key, resolve } of wanted.slice(0, at)) {
+          const entry = next < slice.length ? readRecord(slice, next) : null;
+          const isThere = entry !== null && entry.key === key;
+          if (isThere) next = recordEnd(slice, next);
+          resolve(isThere ? entry : null);
+        }
+        if (!done) this.askLast(wanted.slice(at));
+      },
+      (error: unknown) => {
+        for (const { reject } of wanted) reject(error);
+      },
+    );
   }
 
   scan(prefix: string, after: number, visit: (entry: Entry) => boolean): Promise<number> {

@@ -312,3 +312,18 @@ test('sqlite: blob files that no row names are removed on opening', async (conte
   assert.ok(!existsSync(join(folder, 'blobs', '7')) && !existsSync(join(folder, 'blobs', '3.new')));
   await engine.close();
 });
+
+test('sqlite: what is asked for in one turn is answered each for itself, across slices', async (context) => {
+  const { space } = await opened(context);
+  const long = 'x'.repeat(10_000);
+  for (let at = 0; at < 300; at += 3)
+    await commit(
+      space,
+      batchOf((batch) => put(batch, `k/${at}`, `${at} ${long}`)),
+    );
+  const asked = Array.from({ length: 300 }, (_, at) => space.last(`k/${at}`));
+  for (const [at, entry] of (await Promise.all(asked)).entries()) {
+    if (at % 3 !== 0) assert.equal(entry, null, String(at));
+    else assert.deepEqual([entry!.key, Buffer.from(entry!.bytes).toString()], [`k/${at}`, `${at} ${long}`]);
+  }
+});
