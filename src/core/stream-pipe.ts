@@ -468,7 +468,9 @@ export abstract class StreamPipe extends Turned implements Pipe, Connection {
       this.shut();
       this.linger(clock);
     }
-    if (this.output === SHUT && this.peerEnded && this.inTransport === 0) this.closeNow();
+    // Who has paused has not heard all that came.
+    const heard = this.peerEnded && this.input !== PAUSED;
+    if (this.output === SHUT && heard && this.inTransport === 0) this.closeNow();
   }
 
   tick(clock: Clock): void {

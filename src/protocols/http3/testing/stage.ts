@@ -60,10 +60,12 @@ export const GET = { ':method': 'GET', ':scheme': 'https', ':authority': 'a.test
 export interface StageOptions extends MuxOptions {
   readonly limits?: Readonly<Record<string, number>>;
   readonly early?: boolean;
+  /** Where it is played, where another carries it. */
+  readonly world?: World;
 }
 
 export class Stage {
-  readonly world = new World(1);
+  readonly world: World;
   readonly logged: string[] = [];
   private readonly routes: ExchangeHandler;
   private readonly options: StageOptions;
@@ -71,6 +73,7 @@ export class Stage {
   constructor(routes: ExchangeHandler, options: StageOptions = {}) {
     this.routes = routes;
     this.options = options;
+    this.world = options.world ?? new World(1);
   }
 
   get host(): Http3Host {
