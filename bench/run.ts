@@ -1,4 +1,4 @@
-// `npm run bench -- mqtt|websocket|sse|http|http2|tls|grpc|graphql|rest|soap|ftp|dns|mail|storage`: Portico and its peers in alternating rounds, medians and ratios.
+// `npm run bench -- mqtt|websocket|sse|http|http2|http3|tls|grpc|graphql|rest|soap|ftp|dns|mail|storage`: Portico and its peers in alternating rounds, medians and ratios.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ const BENCHES = [
   'sse',
   'http',
   'http2',
+  'http3',
   'tls',
   'grpc',
   'graphql',

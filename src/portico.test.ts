@@ -27,7 +27,21 @@ const PLAIN = [
   'udp',
   'ws',
 ];
-const SECURED = ['dot', 'ftps', 'https', 'imaps', 'mqtt-wss', 'mqtts', 'pop3s', 'smtps', 'sses', 'tls', 'wss'];
+const SECURED = [
+  'doq',
+  'dot',
+  'ftps',
+  'http3',
+  'https',
+  'imaps',
+  'mqtt-wss',
+  'mqtts',
+  'pop3s',
+  'smtps',
+  'sses',
+  'tls',
+  'wss',
+];
 
 test('it is up at once, has a URL for each protocol, and is gone at the end of its block', async () => {
   let url = '';

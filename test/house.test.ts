@@ -262,9 +262,6 @@ test('a shipped file opens with what it is', () => {
   assert.deepEqual(wrong, []);
 });
 
-/** Protocols of which there are parts, each proven by itself, and nothing yet that listens. */
-const UNDER_WAY = new Set(['quic']);
-
 test('each protocol’s folder has its rooms, and protocols.ts lists it', () => {
   const protocols = new Set(
     SHIPPED.flatMap(({ path }) => (path.startsWith('protocols/') ? [path.split('/')[1]!] : [])),
@@ -273,7 +270,7 @@ test('each protocol’s folder has its rooms, and protocols.ts lists it', () => 
   const wrong: string[] = [];
   for (const name of protocols) {
     // What http1, http2 and http3 share, and the engine of the text protocols: no wire of their own.
-    if (name === 'http' || name === 'text' || UNDER_WAY.has(name)) continue;
+    if (name === 'http' || name === 'text') continue;
     const has = (file: string) => ALL.some(({ path }) => path === `protocols/${name}/${file}`);
     for (const file of ['index.ts', 'limits.ts', 'faults.ts', 'dissect.ts'])
       if (!has(file)) wrong.push(`protocols/${name} has no ${file}`);

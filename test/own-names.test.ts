@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { connect } from 'node:tls';
 import type { Naming } from '../src/naming.ts';
 import { Portico, type StartOptions } from '../src/portico.ts';
+import { recordsAt } from '../src/resources/names/editing.ts';
 
 const portOf = (portico: Portico, name: string) =>
   Number(new URL(portico.urls[name]!.replace(/^[\w-]+:/, 'http:')).port);
@@ -110,6 +111,24 @@ test('TLSA has the digest of the key that is shown on each port with TLS, of mai
     const shown = await shownKey(portico);
     assert.equal(Buffer.from(data).toString('hex'), createHash('sha256').update(shown).digest('hex'), name);
   }
+});
+
+test('where the name server is asked within TLS and HTTPS stands below _dns (RFC 9461)', async () => {
+  await using portico = await start();
+  const { names } = namingOf(portico);
+  const zone = names.zoneNamed('home.test.')!;
+  const name = Buffer.from('\x04_dns\x04home\x04test\0', 'latin1');
+  const records = recordsAt(zone.contents, zone.contents.find(name, 0)).map(({ type, data }) => `${type} ${data}`);
+  const tls = portOf(portico, 'dot');
+  assert.ok(
+    records.some((record) => /^SVCB \d home\.test\. alpn="dot" /.test(record) && record.endsWith(` port=${tls}`)),
+    records.join('\n'),
+  );
+  const https = new RegExp(`^SVCB \\d home\\.test\\. alpn="[\\w,./-]*h2,http/1\\.1" port=${portOf(portico, 'https')} `);
+  assert.ok(
+    records.some((record) => https.test(record) && record.includes('dohpath="/dns-query{?dns}"')),
+    records.join('\n'),
+  );
 });
 
 test('when another key is shown, TLSA says so', async () => {

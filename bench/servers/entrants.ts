@@ -186,6 +186,46 @@ export const nghttpd: Entrant = {
     }),
 };
 
+/** The folder of the servers of HTTP/3: `small` of 64 bytes, `ten` of 10 MB. */
+export function webFolder(scene: Scene): string {
+  const folder = join(scene.folder, 'web');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'small'), 'x'.repeat(64));
+  writeFileSync(join(folder, 'ten'), Buffer.alloc(10_000_000, 'portico '));
+  return folder;
+}
+
+const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
+
+export const caddy: Entrant = {
+  name: 'Caddy',
+  comesWith: 'caddy (Debian: caddy)',
+  find: () => versionOf('caddy', 'version'),
+  start: (scene) =>
+    onFreePort(scene, 'caddy', 'http3', (port) => {
+      const path = join(scene.folder, 'Caddyfile');
+      const global = '{\n  admin off\n  auto_https off\n}\n';
+      const tls = `tls ${fixture('localhost.pem')} ${fixture('localhost.key')}`;
+      const site = `bind 127.0.0.1\n  ${tls}\n  root * ${webFolder(scene)}\n  file_server`;
+      writeFileSync(path, `${global}https://localhost:${port} {\n  ${site}\n}\n`);
+      return ['run', '--config', path, '--adapter', 'caddyfile'];
+    }),
+};
+
+export const ngtcp2: Entrant = {
+  name: 'ngtcp2',
+  comesWith: 'gtlsserver (Debian: ngtcp2-server)',
+  find: () => (locate('gtlsserver') === null ? null : '0.12'),
+  async start(scene) {
+    const port = await freePort();
+    // It says nothing when it listens, and a client asks again until it does.
+    const files = [fixture('localhost.key'), fixture('localhost.pem')].join(' ');
+    const run = `exec gtlsserver -q -d ${webFolder(scene)} 127.0.0.1 ${port} ${files}`;
+    const { pid } = await scene.serve('sh', ['-c', `echo ready; PATH=$PATH:/usr/sbin ${run}`], { line: true });
+    return { pid, port, speaks: 'http3' };
+  },
+};
+
 export const nodeHttp = script('node:http', 'node-http.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttp2 = script('node:http2', 'node-http2.ts', 'Node', node, () => process.version.slice(1));
 export const nodeHttps = script('node:https', 'node-https.ts', 'Node', node, () => process.version.slice(1));

@@ -1,24 +1,10 @@
 // TLS: new handshakes, and small answers on connections that stay.
-import { readFileSync } from 'node:fs';
-import type { Measured, Scene, Server, Workload } from '../contest.ts';
+import type { Scene, Server, Workload } from '../contest.ts';
 import { nodeHttps, portico } from '../servers/entrants.ts';
+import { watched } from './watched.ts';
 
 const entrants = [portico('https'), nodeHttps];
 const seconds = ({ timing }: Scene) => String(Math.max(1, Math.round(timing.runMs / 1_000)));
-
-/** Seconds of processor time that a process has used (proc(5)). */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** Runs a load that says how much it did a second, and sees how much of its core the server used for it. */
-async function watched(pid: number, load: () => Promise<number>): Promise<Measured> {
-  const [cpu, began] = [cpuOf(pid), performance.now()];
-  const value = await load();
-  const serverBusy = (cpuOf(pid) - cpu) / ((performance.now() - began) / 1_000);
-  return { value, loaded: { perSecond: value, busy: 0, serverBusy } };
-}
 
 /** One after the other, each with a key exchange and a signature of its own. */
 async function handshakes(scene: Scene, { port }: Server): Promise<number> {

@@ -127,8 +127,14 @@ async function connected(url: string, flags: SendFlags): Promise<SmtpConnection>
     if (error instanceof TypeError) return fail(error.message, EXIT.usage);
     if (!(error instanceof ConnectionError)) throw error;
     const isRefused = / 5\d\d |sign in|password/i.test(error.message);
-    return fail(`${error.message}${tlsHint(error.message)}`, isRefused ? EXIT.refused : EXIT.unavailable);
+    return fail(`${error.message}${hintFor(url, error.message)}`, isRefused ? EXIT.refused : EXIT.unavailable);
   }
+}
+
+/** What a person can do about it. */
+function hintFor(url: string, why: string): string {
+  if (url.startsWith('smtps:') || !why.includes('handshake failed')) return tlsHint(why);
+  return '; perhaps nobody trusted vouches for it: portico cert root > root.pem and --cacert root.pem, --insecure, or --starttls never';
 }
 
 function show({ to, messageId }: Written, outcomes: readonly RecipientOutcome[], flags: SendFlags): void {

@@ -1,5 +1,4 @@
 // Dials QUIC: each connection on a UDP port of its own, which ends with it.
-import { rootCertificates } from 'node:tls';
 import type { Fault } from '../core/fault.ts';
 import type { Mux, MuxSession } from '../core/mux.ts';
 import type { Address } from '../core/peer.ts';
@@ -7,6 +6,7 @@ import { type Cause, ENDED } from '../core/pipe.ts';
 import type { TlsPolicy } from '../core/tls.ts';
 import type { Turn } from '../core/turn.ts';
 import { dialQuic } from '../protocols/quic/serve.ts';
+import { platformAuthorities } from '../transports/tls.ts';
 import { type OpenPort, openUdp } from '../transports/udp.ts';
 import { ENTROPY } from './loop.ts';
 
@@ -60,7 +60,7 @@ export function dialMux({ turn, to, policy, make, refused, bug }: MuxDialling): 
     session: (made) => {
       const endpoint = dialQuic(made, {
         ...{ policy, entropy: ENTROPY, time: turn, connections, bug },
-        platform: () => rootCertificates.join('\n'),
+        platform: platformAuthorities,
         make: (mux) => {
           isMade = true;
           return make(mux);

@@ -2,7 +2,7 @@
 // made once for each certificate, so that a renewed one shows in the next handshake and sessions go on over it.
 import { constants, randomBytes } from 'node:crypto';
 import { isIP, type Socket } from 'node:net';
-import { connect as connectOver, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { connect as connectOver, createSecureContext, rootCertificates, type SecureContext, TLSSocket } from 'node:tls';
 import type { Address, TlsFacts } from '../core/peer.ts';
 import type { Identity, TlsPolicy } from '../core/tls.ts';
 import type { ClientHello } from './client-hello.ts';
@@ -71,6 +71,11 @@ function identityOf(policy: TlsPolicy, hello: ClientHello | null, local: Address
 }
 
 /** The server's end of a handshake; null when there is no certificate to show for what is asked. */
+/** PEM of the authorities that the platform trusts. */
+export function platformAuthorities(): string {
+  return rootCertificates.join('\n');
+}
+
 export function acceptTls(
   plain: Socket,
   policy: TlsPolicy,

@@ -51,7 +51,7 @@ test('the Containerfile copies what there is, and exposes what listens', () => {
   const listens = PROTOCOLS.flatMap((protocol) =>
     protocol.listens.flatMap((each) => {
       if (each.on === 'tcp' || each.on === 'tls') return [String(each.port)];
-      return each.on === 'udp' ? [`${each.port}/udp`] : [];
+      return (each.on === 'udp' || each.on === 'quic') && each.port !== undefined ? [`${each.port}/udp`] : [];
     }),
   );
   assert.deepEqual(new Set(exposed), new Set(listens));

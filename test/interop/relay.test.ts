@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -96,17 +96,38 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+function isThere(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** It takes no port of its own choice: another is tried when somebody was faster. */
+async function openSink(flags: readonly string[]): Promise<{ readonly sink: Program; readonly port: number }> {
+  for (let tries = 1; ; tries++) {
+    const port = await freePort();
+    const sink = new Program('smtp-sink', [...flags, `127.0.0.1:${port}`, '64']);
+    let isOver = false;
+    void sink.done.then(() => (isOver = true));
+    await until('a server', async () => isOver || (await isThere(port)));
+    if (!isOver) return { sink, port };
+    assert.ok(tries < 5, sink.error);
+  }
+}
+
 for (const [what, flags] of [
   ['as it is', []],
   ['without ESMTP', ['-e']],
   ['without pipelining', ['-p']],
 ] as const)
   test(`smtp-sink of Postfix, ${what}`, { skip: missing('smtp-sink'), timeout: 60_000 }, async () => {
-    // It listens on no port of its own choice.
-    const port = await freePort();
     const dump = join(folder, `mails-${what.replaceAll(' ', '-')}`);
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
-    const sink = new Program('smtp-sink', [...user, ...flags, '-D', dump, `127.0.0.1:${port}`, '64']);
+    const { sink, port } = await openSink([...user, ...flags, '-D', dump]);
     try {
       const relay = { smartHost: `smtp://127.0.0.1:${port}`, tls: 'offered', retryMs: 100 } as const;
       await using here = await domainServer('here.test', ['ann'], { mail: { relay } });

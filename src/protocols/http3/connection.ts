@@ -73,6 +73,7 @@ export abstract class Connection implements MuxSession {
   private readonly idles: Allowance;
   private readonly waiting = new Set<MessageStream>();
   private readonly criticals = new Set<number>();
+  private isOpening = false;
   private oneWays = 0;
   /** Entries that the peer was told that we have. */
   private told = 0;
@@ -108,7 +109,14 @@ export abstract class Connection implements MuxSession {
 
   /** Opens the control stream and both of QPACK, as soon as the peer lets us (§6.2). */
   protected openOurs(): void {
-    if (this.isOver) return;
+    // A stream that is opened may make the peer open its own, and us be called again.
+    if (this.isOver || this.isOpening) return;
+    this.isOpening = true;
+    this.openNext();
+    this.isOpening = false;
+  }
+
+  private openNext(): void {
     const { mux } = this;
     if (this.ours === null) {
       this.ours = mux.open(true, () => new OwnStream(this));

@@ -73,12 +73,23 @@ export function ownRecords(facts: OwnFacts): ZoneContents {
     for (const name of facts.names) add(name, 'HTTPS', `1 . ${params}`);
     if (port !== 443) add(`_${port}._https`, 'HTTPS', `1 @ ${params}`);
   }
+  nameServers(facts, add);
   for (const { port, digest } of facts.keys) add(`_${port}._tcp`, 'TLSA', `3 1 1 ${digest}`);
   for (const issuer of facts.issuers) add('@', 'CAA', `0 issue "${issuer}"`);
   mailRecords(facts, add);
   for (const { name, text } of facts.mailKeys ?? []) add(`${name}.`, 'TXT', textOf(text));
   data.clear();
   return contents;
+}
+
+/** Where this name server is asked within TLS, QUIC and HTTPS (RFC 9461 §3, §5). */
+function nameServers({ listeners, https }: OwnFacts, add: (name: string, type: string, text: string) => void): void {
+  const secured = listeners.filter(({ service }) => service === 'domain-s');
+  const ways = secured.map(({ transport, port }) => `alpn=${transport === 'udp' ? 'doq' : 'dot'} port=${port}`);
+  // The path stands in HTTPS whatever else of DNS listens; without DNS there is nothing to ask.
+  if (https !== null && listeners.some(({ service }) => service.startsWith('domain')))
+    ways.push(`alpn=${https.alpn.join(',')} port=${https.port} dohpath=/dns-query{?dns}`);
+  for (const [index, way] of ways.entries()) add('_dns', 'SVCB', `${index + 1} @ ${way}`);
 }
 
 /** A name without mail says so, so that nobody can send in it (RFC 7505, RFC 7208, RFC 7489). */

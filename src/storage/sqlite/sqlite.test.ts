@@ -316,7 +316,11 @@ test('sqlite: blob files that no row names are removed on opening', async (conte
 test('sqlite: what is asked for in one turn is answered each for itself, across slices', async (context) => {
   const { space } = await opened(context);
   const long = 'x'.repeat(10_000);
-  for (let at = 0; at < 300; at += 3) await commit(space, batchOf((batch) => put(batch, `k/${at}`, `${at} ${long}`)));
+  for (let at = 0; at < 300; at += 3)
+    await commit(
+      space,
+      batchOf((batch) => put(batch, `k/${at}`, `${at} ${long}`)),
+    );
   const asked = Array.from({ length: 300 }, (_, at) => space.last(`k/${at}`));
   for (const [at, entry] of (await Promise.all(asked)).entries()) {
     if (at % 3 !== 0) assert.equal(entry, null, String(at));

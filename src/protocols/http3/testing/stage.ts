@@ -97,11 +97,15 @@ export class Stage {
       (mux) => (client = near(mux)),
       (mux) => {
         if (this.options.early === true) Object.defineProperty(mux, 'early', { value: true });
-        return new Http3Session(mux, this.host);
+        return this.serve(mux);
       },
       this.options,
     );
     return { client, mux: link.near, server: link.far };
+  }
+
+  serve(mux: Mux): Http3Session {
+    return new Http3Session(mux, this.host);
   }
 
   connect(): Client {

@@ -25,6 +25,8 @@ import { OWN_ID_BYTES } from './ids.ts';
 import { LEAST_PACKET, PacketSize, Path } from './path.ts';
 
 const PATHS_MAX = 4;
+/** Of a path challenge. */
+const TRIES = 8;
 
 interface Keyless {
   readonly level: Level;
@@ -557,7 +559,7 @@ export class Receiver {
     const { line } = this;
     for (const path of [line.path, ...line.probing]) {
       if (path.challenge === null || path.challengeAt > now) continue;
-      if (path.tries < 3) {
+      if (path.tries < TRIES) {
         path.challengeTold = false;
         continue;
       }

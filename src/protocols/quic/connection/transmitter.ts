@@ -40,6 +40,8 @@ const BATCH_PACKETS = 44;
 const BATCH = Buffer.allocUnsafeSlow(BATCH_BYTES + 65_536);
 /** The least that a packet is worth beginning with. */
 const WORTH = 80;
+/** A short header with its number, a challenge and the tag. */
+const PATH_LEAST = 60;
 const ECT0 = 2;
 /** A number is left out about once in so many packets (RFC 9000 §21.4). */
 const SKIP_EVERY = 512;
@@ -107,20 +109,22 @@ export class Transmitter {
       size = line.size.next();
       probe = true;
     }
-    if (path.room < size) {
-      size = Math.floor(path.room);
+    // What may be sent where nobody was shown to be is kept for the asking first.
+    const room = path.challenge === null ? path.room : path.room - PATH_LEAST;
+    if (room < size) {
+      size = Math.floor(room);
       if (size < WORTH) return false;
     }
     const start = this.begin(path.remote, path.local, size);
     let at = start;
     const hasInitial = levels[0] === INITIAL;
     levels.forEach((level, index) => {
-      const limit = start + size;
+      // Each leaves room for those behind it: the last one fills the datagram up.
+      const limit = start + size - WORTH * (levels.length - 1 - index);
+      if (limit - at < WORTH) return;
       const isLast = index === levels.length - 1;
-      if (limit - at < WORTH && !isLast) return;
       const pad = isLast && hasInitial ? Math.min(FIRST_DATAGRAM_BYTES, size) - (at - start) : 0;
-      const next = this.packet(level, at, limit, asks, probe ? size : pad, probe, clock);
-      at = next;
+      at = this.packet(level, at, limit, asks, probe ? size : pad, probe, clock);
     });
     if (at === start) return false;
     path.sent += at - start;
@@ -393,7 +397,8 @@ export class Transmitter {
       if (path.challenge === null || path.challengeTold) continue;
       path.challengeTold = true;
       path.tries++;
-      path.challengeAt = clock.now + Math.max(line.recovery.probeMs(APPLICATION_SPACE), 100) * 2 ** (path.tries - 1);
+      path.challengeAt =
+        clock.now + Math.max(line.recovery.probeMs(APPLICATION_SPACE), 100) * 2 ** Math.min(path.tries - 1, 4);
       this.pathPacket(PATH_CHALLENGE, path.challenge, path, clock);
     }
     const { responses } = line;
@@ -408,8 +413,9 @@ export class Transmitter {
   private pathPacket(type: number, data: Uint8Array, path: Path, { now }: Clock): void {
     const { line } = this;
     const protection = line.protections[APPLICATION]!;
-    const size = Math.min(FIRST_DATAGRAM_BYTES, path.room);
-    if (size < WORTH) return;
+    // Where not as much may be sent, it is as short as can be: another may be needed.
+    const size = path.room < FIRST_DATAGRAM_BYTES ? PATH_LEAST : FIRST_DATAGRAM_BYTES;
+    if (size > path.room) return;
     const start = this.begin(path.remote, path.local, size);
     const own = line.recovery.spaces[APPLICATION_SPACE]!;
     const number = own.next;
