@@ -81,7 +81,9 @@ const postfix: Entrant = {
       'scache unix - - n - 1 scache',
     ];
     writeFileSync(at('etc/master.cf'), `${services.join('\n')}\n`);
-    const { pid } = await scene.serve('/usr/sbin/postfix', ['-c', at('etc'), 'start-fg'], { port });
+    // It makes the queue; what is started then is the one process that ends all others with it.
+    spawnSync('/usr/sbin/postfix', ['-c', at('etc'), 'check']);
+    const { pid } = await scene.serve('/usr/lib/postfix/sbin/master', ['-c', at('etc'), '-d'], { port });
     return { pid, port, speaks: 'smtp' };
   },
 };
@@ -105,7 +107,8 @@ const receiving: Workload = {
   async measure(scene, server): Promise<Measured> {
     const { warmMs, runMs } = scene.timing;
     const loaded = await load<Loaded>(scene, server, ['smtp', '--warm', String(warmMs), '--run', String(runMs)]);
-    return { value: loaded.perSecond, loaded };
+    // Postfix is many processes, of which only one is looked at.
+    return { value: loaded.perSecond, loaded: server.name === postfix.name ? null : loaded };
   },
 };
 

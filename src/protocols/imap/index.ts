@@ -13,7 +13,18 @@ const serve = (pipe: Pipe, host: Host<Resources>): Session =>
 export const imap: Protocol<Resources> = {
   name: 'imap',
   specs: [
-    ...['RFC 9051', 'RFC 3501', 'RFC 2177', 'RFC 2342', 'RFC 2971', 'RFC 3516', 'RFC 4315', 'RFC 4731', 'RFC 4959'],
+    ...[
+      'RFC 9051',
+      'RFC 3501',
+      'RFC 2177',
+      'RFC 2342',
+      'RFC 2971',
+      'RFC 3516',
+      'RFC 4315',
+      'RFC 4731',
+      'RFC 4959',
+      'RFC 4978',
+    ],
     ...['RFC 5032', 'RFC 5161', 'RFC 5182', 'RFC 5256', 'RFC 5258', 'RFC 5267', 'RFC 5530', 'RFC 5819', 'RFC 6154'],
     ...['RFC 6851', 'RFC 6855', 'RFC 7162', 'RFC 7888', 'RFC 7889', 'RFC 8438', 'RFC 9208', 'RFC 9394'],
   ],
