@@ -6,7 +6,7 @@ import { Recorder } from '../../core/pipe-suite.ts';
 import { NEVER } from '../../core/time.ts';
 import { linkMux } from '../../sim/mux.ts';
 import { DoqSession } from './mux.ts';
-import { Bench, framed, query, type Seen, seen } from './testing/bench.ts';
+import { Bench, framed, query, type Seen, seen, update } from './testing/bench.ts';
 
 class Client implements MuxSession {
   readonly deadline = NEVER;
@@ -158,4 +158,20 @@ test('a stream that says nothing more is given up, and no other notices', async 
   bench.world.pass(100);
   assert.equal(asked.answers().length, 1);
   assert.equal(client.ended, null);
+});
+
+test('an update that came as early data is refused, a query is answered (RFC 9250 §4.5)', async () => {
+  const bench = await Bench.open();
+  const { far, asks } = connect(bench);
+  (far as { early?: boolean }).early = true;
+  const change = update('example.', [], [{ name: 'new.example.', type: 'A', data: '192.0.2.1', ttl: 1 }]);
+  change.writeUInt16BE(0, 0);
+  const changed = asks(change);
+  const asked = asks(query('www.example.', 'A', { id: 0 }));
+  bench.world.pass(100);
+  assert.deepEqual(
+    changed.answers().map(({ rcode, opcode }) => `${opcode} ${rcode}`),
+    ['UPDATE REFUSED'],
+  );
+  assert.equal(asked.answers()[0]!.rcode, 'NOERROR');
 });

@@ -10,6 +10,7 @@ import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { addressOctets } from './addresses.ts';
 import { faults } from './faults.ts';
 import { type AnswerStream, type Asker, LATER, NOTHING, type Responder } from './responder.ts';
+import { OPCODE, RCODE } from './wire.ts';
 
 /** Error codes (RFC 9250 §8.4). */
 const DOQ_NO_ERROR = 0;
@@ -38,6 +39,10 @@ export class DoqSession implements MuxSession {
     // Only its client asks, and where it is answered (RFC 9250 §4.2).
     if (oneWay) this.fail(faults.oneWay);
     return new DoqStream(pipe, this);
+  }
+
+  get isEarly(): boolean {
+    return this.mux.early === true;
   }
 
   fail(fault: Fault): void {
@@ -114,6 +119,16 @@ class DoqStream implements Session, Asker {
     }
     if (u16(input, start) !== 0) {
       this.broken(faults.idNotZero, end);
+      return;
+    }
+    const opcode = (input[start + 2]! >> 3) & 15;
+    if (this.session.isEarly && opcode !== OPCODE.QUERY && opcode !== OPCODE.NOTIFY) {
+      // It may be a replay, and does more than ask (RFC 9250 §4.5).
+      const refused = Buffer.alloc(12);
+      refused[2] = 0x80 | (opcode << 3);
+      refused[3] = RCODE.REFUSED;
+      this.write(refused, 0, refused.length);
+      this.end();
       return;
     }
     const length = responder.answer(input, start, end, this, 1);

@@ -95,6 +95,11 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
   /** The handshake is done, as far as this side can tell. */
   complete = false;
 
+  /** Until its client has finished, what a server gets may be a replay (RFC 9001 §9.2). */
+  get early(): boolean {
+    return !this.isClient && !this.complete;
+  }
+
   path: Path;
   /** Other paths that are being looked at, and answers that go there. */
   probing: Path[] = [];
