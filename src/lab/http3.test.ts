@@ -1,6 +1,10 @@
 // What HTTP/3 is for, on the path on which HTTP/2 was measured.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Fields } from '../core/fields.ts';
+import { DatagramNetwork } from '../sim/datagrams.ts';
+import { World } from '../sim/world.ts';
+import type { Requests } from './contender.ts';
 import { answersInARow, firstByte, median, moving, oneLarge } from './experiments.ts';
 import { http2 } from './http2.ts';
 import { http3 } from './http3.ts';
@@ -34,4 +38,36 @@ test('HTTP/3: a client that moves goes on', () => {
   const { silence, again } = moving(http3, 1, PATH, 1_000_000);
   assert.equal(again, false);
   assert.ok(silence < 250, String(silence));
+});
+
+test('HTTP/3: what is not safe and came as early data is answered with 425 (RFC 8470 §5.2)', () => {
+  const world = new World(1);
+  const scene = { world, network: new DatagramNetwork(world, PATH), client: { host: '10.0.0.2', port: 20_000 } };
+  http3.serve(scene);
+  const statuses: number[] = [];
+  const ask = (connection: Requests, method: string) =>
+    connection.send(
+      { method, target: '/bytes/10', authority: 'portico.test', fields: new Fields() },
+      { answered: (status) => (statuses.push(status), null), over() {} },
+      () => {},
+    );
+  const before = http3.dial(scene, { resumed: false, ready: (made) => void ask(made, 'GET'), gone() {} });
+  world.pass(1_000);
+  before.close();
+  scene.client = { ...scene.client, port: 20_001 };
+  let later: Requests | null = null;
+  http3.dial(scene, {
+    resumed: true,
+    ready(made) {
+      later = made;
+      ask(made, 'GET');
+      ask(made, 'POST');
+    },
+    gone() {},
+  });
+  world.pass(1_000);
+  ask(later!, 'POST');
+  world.pass(1_000);
+  assert.deepEqual([...statuses].sort(), [200, 200, 200, 425]);
+  assert.deepEqual(world.bugs, []);
 });
