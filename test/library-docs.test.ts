@@ -9,7 +9,7 @@ const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.ur
 test('docs/library.md lists the exports of the package, and the limits of HTTP with their defaults', () => {
   const page = read('docs/library.md');
   const exported = Object.keys((JSON.parse(read('package.json')) as { exports: Record<string, unknown> }).exports);
-  const listed = [...page.matchAll(/^\| `portico\/([a-z]+)`/gm)].map(([, name]) => `./${name}`);
+  const listed = [...page.matchAll(/^\| `portico\/([a-z\d]+)`/gm)].map(([, name]) => `./${name}`);
   assert.deepEqual(listed.sort(), exported.filter((name) => !['.', './package.json'].includes(name)).sort());
   const rows = page.split('## Server-sent events')[0]!.matchAll(/^\| (`\w+`(?:, `\w+`)*) \| ([\d, ]+) \|/gm);
   const told: Record<string, number> = {};
