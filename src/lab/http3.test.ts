@@ -48,7 +48,13 @@ test('HTTP/3: what is not safe and came as early data is answered with 425 (RFC 
   const ask = (connection: Requests, method: string) =>
     connection.send(
       { method, target: '/bytes/10', authority: 'portico.test', fields: new Fields() },
-      { answered: (status) => (statuses.push(status), null), over() {} },
+      {
+        answered(status) {
+          statuses.push(status);
+          return null;
+        },
+        over() {},
+      },
       () => {},
     );
   const before = http3.dial(scene, { resumed: false, ready: (made) => void ask(made, 'GET'), gone() {} });
