@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
-import { accountsSchema } from './accounts-config.ts';
+import { accountsSchema } from './config/accounts.ts';
+import { filesSchema } from './config/files.ts';
+import { mailSchema } from './config/mail.ts';
+import { upstreamsSchema } from './config/upstreams.ts';
 import type { Listens } from './core/protocol.ts';
-import { filesSchema } from './files-config.ts';
-import { mailSchema } from './mail-config.ts';
 import { dnsSchema } from './protocols/dns/settings.ts';
 import { ftpSchema } from './protocols/ftp/settings.ts';
 import { graphqlSchema } from './protocols/graphql/settings.ts';
@@ -24,7 +25,6 @@ import { nameOf, rangeOf } from './security/names.ts';
 import { proxyEntryProblem } from './server/proxy-header.ts';
 import { siteSchema } from './sites/site-config.ts';
 import { allowEntryProblem } from './transports/addresses.ts';
-import { upstreamsSchema } from './upstreams-config.ts';
 
 const port = z
   .int('a port is a number')

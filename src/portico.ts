@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import packageJson from '../package.json' with { type: 'json' };
-import { Certified, certifiedNames } from './certified.ts';
 import { type Config, ConfigError, checkConfig, isStream, type PorticoConfig } from './config.ts';
 import type { Control } from './control/control.ts';
 import type { Caller } from './core/caller.ts';
@@ -11,11 +10,7 @@ import type { ExchangeHandler } from './core/exchange.ts';
 import { Fields } from './core/fields.ts';
 import { type Log, SILENT } from './core/log.ts';
 import type { Listens, Protocol } from './core/protocol.ts';
-import { metricsHandler } from './metrics.ts';
-import { policyHosts, policyRoutes } from './mta-sts.ts';
-import type { Naming } from './naming.ts';
 import { loadNative, nativeState } from './native/native.ts';
-import { type Opened, openEngine, openResources } from './opening.ts';
 import { Bridge } from './protocols/mqtt/bridge.ts';
 import { wire, wireListens } from './protocols/wire/index.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -33,7 +28,23 @@ import type { ServiceDefinition } from './resources/services/define.ts';
 import type { Topics } from './resources/topics/contract.ts';
 import { SysTopics } from './resources/topics/sys.ts';
 import type { OpenTopics } from './resources/topics/topics.ts';
-import { type Credentials, credentialsOf, openKeyLog, securedOf, startTlsOf, tlsPlansOf } from './secured.ts';
+import { policyHosts, policyRoutes } from './running/mail/mta-sts.ts';
+import { metricsHandler } from './running/metrics.ts';
+import type { Naming } from './running/names/naming.ts';
+import { type Opened, openEngine, openResources } from './running/opening.ts';
+import type { ProgramCallSettings, Serving } from './running/services/serving.ts';
+import { Certified, certifiedNames } from './running/trust/certified.ts';
+import {
+  type Credentials,
+  credentialsOf,
+  openKeyLog,
+  securedOf,
+  startTlsOf,
+  tlsPlansOf,
+} from './running/trust/secured.ts';
+import { urlsOf } from './running/urls.ts';
+import { openWatching } from './running/watching.ts';
+import { webRoutes } from './running/web.ts';
 import { ServerAccessLog } from './server/access-log.ts';
 import { ConnectionTopics } from './server/connection-topics.ts';
 import { TrustedProxies } from './server/proxy-header.ts';
@@ -47,17 +58,12 @@ import {
   type Standing,
   serverTurn,
 } from './server/server.ts';
-import type { ProgramCallSettings, Serving } from './serving.ts';
 import { hstsFields, sentToHttps } from './sites/https-only.ts';
 import { Sites } from './sites/sites.ts';
 import type { Engine } from './storage/engine.ts';
-import { urlsOf } from './urls.ts';
-import { openWatching } from './watching.ts';
-import { webRoutes } from './web.ts';
 
 export { z } from 'zod';
 export { ConfigError, defineConfig, type PorticoConfig } from './config.ts';
-export { RefusedError } from './opening.ts';
 export type { CallSettings, ClientOf } from './resources/services/client.ts';
 export type { HttpBinding, Metadata } from './resources/services/contract.ts';
 export { defineService, type ServiceDefinition } from './resources/services/define.ts';
@@ -71,8 +77,9 @@ export type {
 export { type ProtoDefinition, protoService } from './resources/services/proto-service.ts';
 export { type Detail, ServiceError } from './resources/services/status.ts';
 export { bytes, duration, empty, oneof } from './resources/services/zod-types.ts';
+export { RefusedError } from './running/opening.ts';
+export { urlOf } from './running/urls.ts';
 export { ListenError } from './server/doors.ts';
-export { urlOf } from './urls.ts';
 
 export const VERSION: string = packageJson.version;
 export const SOFTWARE = `Portico/${VERSION}`;

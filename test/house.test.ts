@@ -103,7 +103,7 @@ const LAW: readonly [folder: string, may: readonly string[]][] = [
       'lab/',
       'cli/',
       'portico.ts',
-      'secured.ts',
+      'running/trust/secured.ts',
       'config.ts',
       'protocols.ts',
     ],

@@ -5,9 +5,9 @@ import { Resolver } from 'node:dns/promises';
 import { get } from 'node:https';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
-import type { Naming } from '../src/naming.ts';
 import { Portico, type StartOptions } from '../src/portico.ts';
 import { recordsAt } from '../src/resources/names/editing.ts';
+import type { Naming } from '../src/running/names/naming.ts';
 
 const portOf = (portico: Portico, name: string) =>
   Number(new URL(portico.urls[name]!.replace(/^[\w-]+:/, 'http:')).port);

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type Config, ConfigError } from '../config.ts';
 
 import type { Log } from '../core/log.ts';
-import { openCertificates } from '../secured.ts';
+import { openCertificates } from '../running/trust/secured.ts';
 import { type Issued, IssueError } from '../security/authority.ts';
 import { DAY, pem } from '../security/certificate.ts';
 import type { Certificates } from '../security/certificates.ts';

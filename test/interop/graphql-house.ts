@@ -15,11 +15,11 @@ import { describe, type ServiceDefinition } from '../../src/resources/services/d
 import { OpenServices } from '../../src/resources/services/registry.ts';
 import { shopService } from '../../src/resources/services/testing/shop.ts';
 import { type OpenTopics, openTopics } from '../../src/resources/topics/topics.ts';
+import { webRoutes } from '../../src/running/web.ts';
 import { ENTROPY } from '../../src/server/server.ts';
 import { NODE_LOOP, TurnLoop } from '../../src/server/turn.ts';
 import { MemoryEngine } from '../../src/storage/memory/engine.ts';
 import { listenStream } from '../../src/transports/tcp.ts';
-import { webRoutes } from '../../src/web.ts';
 
 export interface GraphqlHouseOptions {
   readonly limits?: Readonly<Record<string, number>>;

@@ -7,10 +7,10 @@ import { buildSchema } from 'graphql';
 import { createHandler } from 'graphql-http/lib/use/http';
 import { OPERATOR } from '../../src/core/caller.ts';
 import { dialWith, turn } from '../../src/exports/loop.ts';
-import { GraphqlUpstream } from '../../src/graphql-upstream.ts';
 import { graphqlUpstream } from '../../src/protocols/graphql/server-upstream.ts';
 import { callOver } from '../../src/resources/services/client.ts';
 import type { ServiceError } from '../../src/resources/services/status.ts';
+import { GraphqlUpstream } from '../../src/running/services/graphql-upstream.ts';
 import { until } from '../clients.ts';
 import { ask, type GraphqlHouse, openGraphql } from './graphql-house.ts';
 

@@ -9,7 +9,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { checkConfig } from '../../src/config.ts';
 import { SILENT } from '../../src/core/log.ts';
-import { MailProofs } from '../../src/mail-proofs.ts';
+import { MailProofs } from '../../src/running/mail/mail-proofs.ts';
 import { missing, Program } from '../clients.ts';
 import { domainServer, mailsOf, submitted, until } from '../mail/house.ts';
 

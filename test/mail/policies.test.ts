@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
-import { UnansweredError } from '../../src/asking.ts';
 import { SILENT } from '../../src/core/log.ts';
 import { OK } from '../../src/core/outcome.ts';
-import type { Found } from '../../src/looking-up.ts';
 import type { Portico } from '../../src/portico.ts';
-import { StsPolicies } from '../../src/relaying-policies.ts';
+import { UnansweredError } from '../../src/running/asking.ts';
+import { StsPolicies } from '../../src/running/mail/relaying-policies.ts';
+import type { Found } from '../../src/running/names/looking-up.ts';
 import { domainServer, mailsOf, portOf, submitted, until } from './house.ts';
 
 test('policies are fetched once, kept as long as they say, and stand when DNS or their server is silenced (RFC 8461 §3.1, §3.3)', async () => {

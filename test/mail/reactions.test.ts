@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OPERATOR } from '../../src/core/caller.ts';
 import { connectSmtp } from '../../src/exports/smtp.ts';
-import { HOPS_MAX } from '../../src/mail-reactions.ts';
 import { Portico, type PorticoConfig } from '../../src/portico.ts';
+import { HOPS_MAX } from '../../src/running/mail/mail-reactions.ts';
 import { mailsOf, portOf, until } from './house.ts';
 
 const SECRET = 'a secret that both have';
