@@ -1,6 +1,8 @@
 // One folder in memory: columns of numbers, some 50 bytes a message, that follow its records, so that what is committed is
 // known in the order of its commits. Everybody who has the folder open shares it.
+import { OK } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
+import { Batch } from '../../storage/batch.ts';
 import type { Entry, Following, Space } from '../../storage/engine.ts';
 import type { Bytes } from './bytes.ts';
 import {
@@ -14,6 +16,7 @@ import {
 } from './contract.ts';
 import { isListed, type Listed } from './listed.ts';
 import { expungedKey, type FolderRecord, type MessageRecord, type Place, readMessage, readUids } from './records.ts';
+import { type Column, type Read, Snapshot } from './snapshot.ts';
 
 /** What a folder needs of the store. */
 export interface FolderHost {
@@ -22,9 +25,15 @@ export interface FolderHost {
   readonly listed: Listed;
   /** Puts the folder's record with what was told as recent. */
   recent(folder: OpenFolder): void;
+  /** Milliseconds since 1970. */
+  readonly wall: () => number;
 }
 
 const FIRST = 64;
+/** A folder of fewer is read as fast without a snapshot. */
+const SNAPSHOT_LEAST = 1_024;
+/** Records of any folder that may lie between a snapshot and the end of the store when the folder is closed. */
+const SNAPSHOT_BEHIND = 8_192;
 /** Of one message in all columns. */
 export const INDEX_BYTES = 52;
 
@@ -53,22 +62,50 @@ export class OpenFolder implements Folder {
   private following: Following | null = null;
   private loading: Map<number, MessageRecordOf> | null = new Map();
   private gone: number[] = [];
+  private readonly snapshot: Snapshot;
+  /** Whether it was read from one. */
+  isFromSnapshot = false;
+  /** Changes since the last snapshot. */
+  private changes = 0;
+  private keeping = false;
 
   constructor(host: FolderHost, record: FolderRecord, uidNext: number) {
     this.host = host;
     this.record = record;
     this.uidNext = uidNext;
+    this.snapshot = new Snapshot(record.id);
   }
 
   /** Reads what is stored and follows from there. Rejects when the store cannot be read. */
-  load(): Promise<void> {
+  async load(): Promise<void> {
+    const { space } = this.host;
+    const kept = await this.snapshot.read(space);
+    // Where all bits are taken, reading the messages finds those that nobody has any more.
+    const read = kept !== null && kept.keywords.length < KEYWORDS_MAX ? kept : null;
+    let expunged: number[] | null = null;
+    if (read !== null) {
+      await this.follow(read.asOf);
+      // Asked for behind `follow`, so that what goes meanwhile is known from one of them.
+      expunged = await this.expungedSince(read.asOf);
+      if (expunged === null) this.close();
+    }
+    if (read === null || expunged === null) {
+      this.loading = new Map();
+      this.gone = [];
+      await this.follow(0);
+    } else this.take(read, expunged);
+    this.arrange();
+    // What went last leaves no message that says so.
+    const last = await space.last(expungedKey(this.record.id));
+    if (last !== null) this.modseq = Math.max(this.modseq, last.sequence);
+    this.keep();
+  }
+
+  private follow(after: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.following = this.host.space.follow(`m/${this.record.id}/`, 0, {
+      this.following = this.host.space.follow(`m/${this.record.id}/`, after, {
         entry: (entry) => this.entry(entry),
-        live: () => {
-          this.arrange();
-          resolve();
-        },
+        live: () => resolve(),
         failed: () => reject(new Error(`the folder ${this.record.name} of ${this.record.mailbox} could not be read`)),
       });
     });
@@ -77,6 +114,62 @@ export class OpenFolder implements Folder {
   close(): void {
     this.following?.stop();
     this.following = null;
+  }
+
+  // ---- its snapshot ----------------------------------------------------------------------------------------------------
+
+  private get snapped(): readonly Column[] {
+    return [this.uids, this.flags, this.sizes, this.headers, this.modseqs, this.dates, this.places];
+  }
+
+  /** Begins with a snapshot, of which some went meanwhile. */
+  private take(read: Read, expunged: readonly number[]): void {
+    this.isFromSnapshot = true;
+    this.snapshot.use(read);
+    this.grow(read.count);
+    read.into(this.snapped);
+    this.count = read.count;
+    this.modseq = Math.max(this.modseq, read.modseq);
+    this.keywords.push(...read.keywords);
+    for (let at = 0; at < this.count; at++) {
+      this.unseen += this.flags[at]! & SEEN ? 0 : 1;
+      this.bytes += this.sizes[at]!;
+    }
+    if (this.count > 0) this.uidNext = Math.max(this.uidNext, this.uids[this.count - 1]! + 1);
+    for (const uid of expunged) {
+      this.loading!.delete(uid);
+      this.gone.push(uid);
+    }
+    for (const uid of this.gone) this.changed(uid);
+    this.remove();
+  }
+
+  private changed(uid: number): void {
+    this.snapshot.changed(uid);
+    this.changes++;
+  }
+
+  /** Has a snapshot written when it is time, or as it is closed. Not from within an entry, of which more may follow. */
+  keep(closing = false): void {
+    if (this.keeping || this.loading !== null || this.following === null || this.count < SNAPSHOT_LEAST) return;
+    const { head } = this.host.space;
+    const isTime = closing
+      ? this.changes > 0 || head - this.snapshot.asOf > SNAPSHOT_BEHIND
+      : this.changes >= Math.max(SNAPSHOT_LEAST, this.count >>> 4);
+    if (!isTime) return;
+    if (this.gone.length > 0) this.remove();
+    const { snapped: columns, count, modseq, keywords, changes } = this;
+    const batch = new Batch(this.host.wall());
+    const done = this.snapshot.write(batch, head, { columns, count, modseq, keywords });
+    if (done === null) return;
+    this.keeping = true;
+    this.changes = 0;
+    const settled = (_token: number, outcome: number) => {
+      this.keeping = false;
+      if (outcome !== OK) this.changes += changes;
+      done(outcome === OK);
+    };
+    this.host.space.commit(batch, { settled }, 0);
   }
 
   get facts(): FolderFacts {
@@ -227,20 +320,28 @@ export class OpenFolder implements Folder {
     this.modseq = Math.max(this.modseq, entry.sequence);
     if (this.loading !== null) {
       // What is committed meanwhile may come among what is stored.
-      if (entry.removed) this.loading.delete(uid);
-      else this.loading.set(uid, { uid, modseq: entry.sequence, record: readMessage(entry.bytes) });
+      if (entry.removed) {
+        this.loading.delete(uid);
+        this.gone.push(uid);
+      } else this.loading.set(uid, { uid, modseq: entry.sequence, record: readMessage(entry.bytes) });
       return;
     }
     if (entry.removed) this.expunge(uid);
     else this.put(uid, entry.sequence, readMessage(entry.bytes));
+    this.changed(uid);
+    if (this.changes === Math.max(SNAPSHOT_LEAST, this.count >>> 4)) setImmediate(() => this.keep());
   }
 
   /** What was stored came in the order of its last changes. */
   private arrange(): void {
     const loaded = [...this.loading!.values()].sort((one, other) => one.uid - other.uid);
     this.loading = null;
-    this.grow(loaded.length);
-    for (const { uid, modseq, record } of loaded) this.add(uid, modseq, record);
+    this.gone = [];
+    this.grow(this.count + loaded.length);
+    for (const { uid, modseq, record } of loaded) {
+      this.put(uid, modseq, record);
+      this.changed(uid);
+    }
   }
 
   private put(uid: number, modseq: number, record: MessageRecord): void {

@@ -11,6 +11,8 @@ import type { SpecialUse } from './contract.ts';
 // b/<folder id>/<uid>    a message's bytes, by where it was first
 // r/<folder id>/<uid>    how many messages have these bytes, where it is more than one: u32
 // s/<blob>               how many messages have this blob: u32
+// i/<folder id>/h        a snapshot of what m/ has of a folder: JSON
+// i/<folder id>/<chunk>  its columns, of some UIDs
 // d/<folder id>          a folder that was removed and whose messages are not gone yet: as f/
 
 export interface MailboxRecord {
@@ -120,4 +122,5 @@ export const folderKey = (folder: number): string => `f/${folder}`;
 export const uidKey = (folder: number): string => `u/${folder}`;
 export const expungedKey = (folder: number): string => `e/${folder}`;
 export const mailboxKey = (name: string): string => `x/${name}`;
+export const snapshotPrefix = (folder: number): string => `i/${folder}/`;
 export const removedKey = (folder: number): string => `d/${folder}`;

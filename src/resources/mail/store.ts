@@ -1,7 +1,7 @@
 // All mailboxes and folders of a server by name, and the batches that change them. Folders' messages are read when a folder
 // is opened; what is not open any more goes when the memory for it is needed.
 import { FAILED, OK, type Outcome } from '../../core/outcome.ts';
-import { Batch } from '../../storage/batch.ts';
+import { BATCH_RECORDS_MAX, Batch } from '../../storage/batch.ts';
 import type { Blobs, Engine, Space } from '../../storage/engine.ts';
 import { Bytes, Shares } from './bytes.ts';
 import type { SpecialUse } from './contract.ts';
@@ -20,6 +20,7 @@ import {
   messageKey,
   number32,
   removedKey,
+  snapshotPrefix,
   uidKey,
 } from './records.ts';
 
@@ -29,6 +30,8 @@ export interface KeptFolder {
   uidNext: number;
   open: OpenFolder | null;
   loading: Promise<OpenFolder> | null;
+  /** Mails that came to it while it was not open. */
+  unread: number;
 }
 
 export interface KeptMailbox {
@@ -40,6 +43,7 @@ export interface KeptMailbox {
 
 /** Messages that one batch changes: each has some records in it. */
 export const MESSAGES_AT_ONCE = 200;
+const UNREAD_MAX = 8_192;
 
 const FIRST_FOLDERS: readonly (readonly [name: string, use: SpecialUse])[] = [
   [INBOX, 'inbox'],
@@ -56,7 +60,7 @@ export class MailStore implements FolderHost {
   readonly listed = new Listed();
   readonly mailboxes = new Map<string, KeptMailbox>();
   readonly blobs: Blobs;
-  private readonly wall: () => number;
+  readonly wall: () => number;
   private lastFolder = 0;
   private lastValidity = 0;
   /** Open folders that nobody holds, the longest idle first. */
@@ -87,7 +91,7 @@ export class MailStore implements FolderHost {
     const folders = new Map<number, KeptFolder>();
     await space.scan('f/', 0, ({ bytes }) => {
       const record = decoded<FolderRecord>(bytes);
-      const folder: KeptFolder = { record, uidNext: 1, open: null, loading: null };
+      const folder: KeptFolder = { record, uidNext: 1, open: null, loading: null, unread: 0 };
       folders.set(record.id, folder);
       this.mailboxes.get(record.mailbox)?.folders.set(record.name, folder);
       this.lastValidity = Math.max(this.lastValidity, record.uidValidity);
@@ -117,7 +121,11 @@ export class MailStore implements FolderHost {
   }
 
   close(): void {
-    for (const { folders } of this.mailboxes.values()) for (const { open } of folders.values()) open?.close();
+    for (const { folders } of this.mailboxes.values())
+      for (const { open } of folders.values()) {
+        open?.keep(true);
+        open?.close();
+      }
   }
 
   commit(write: (batch: Batch) => void): Promise<Outcome> {
@@ -160,7 +168,7 @@ export class MailStore implements FolderHost {
       uidValidity: this.lastValidity,
       recent: 1,
     };
-    const folder: KeptFolder = { record, uidNext: 1, open: null, loading: null };
+    const folder: KeptFolder = { record, uidNext: 1, open: null, loading: null, unread: 0 };
     mailbox.folders.set(name, folder);
     this.putFolder(batch, record);
     batch.put(uidKey(id), number32(1), 0, 4);
@@ -182,8 +190,21 @@ export class MailStore implements FolderHost {
     const first = folder.uidNext;
     folder.uidNext += count;
     if (folder.open !== null) folder.open.uidNext = folder.uidNext;
+    else this.came(folder, count);
     batch.put(uidKey(folder.record.id), number32(folder.uidNext), 0, 4);
     return first;
+  }
+
+  /** What comes to a folder that nobody opens is in its snapshot too, so that opening it is not slow when somebody does. */
+  private came(folder: KeptFolder, count: number): void {
+    folder.unread += count;
+    if (folder.unread < UNREAD_MAX) return;
+    folder.unread = 0;
+    this.hold(folder).then(
+      () => this.letGo(folder),
+      // Whoever opens it hears of it.
+      () => {},
+    );
   }
 
   recent(open: OpenFolder): void {
@@ -199,6 +220,7 @@ export class MailStore implements FolderHost {
     this.idle.delete(folder);
     const open = folder.open ?? (await (folder.loading ??= this.loaded(folder)));
     open.holders++;
+    folder.unread = 0;
     this.idle.delete(folder);
     return open;
   }
@@ -228,6 +250,7 @@ export class MailStore implements FolderHost {
     for (const each of this.idle) {
       if (bytes <= MAIL_LIMITS.idleIndexBytesMax) return;
       bytes -= each.open?.indexBytes ?? 0;
+      each.open?.keep(true);
       each.open?.close();
       each.open = null;
       this.idle.delete(each);
@@ -272,7 +295,10 @@ export class MailStore implements FolderHost {
       done(outcome === OK);
       if (outcome !== OK) return;
     }
+    const snapshot: string[] = [];
+    await this.space.scan(snapshotPrefix(id), 0, ({ key }) => snapshot.push(key) < BATCH_RECORDS_MAX - 2);
     await this.commit((batch) => {
+      for (const key of snapshot) batch.remove(key);
       batch.remove(removedKey(id));
       batch.trim(expungedKey(id), Number.MAX_SAFE_INTEGER);
     });
