@@ -14,6 +14,7 @@ import type { Engine } from '../storage/engine.ts';
 import { MemoryEngine } from '../storage/memory/engine.ts';
 import { SqliteEngine } from '../storage/sqlite/engine.ts';
 import { openServerFiles } from './filing.ts';
+import { Arrivals } from './mail/arrivals.ts';
 import { MailProofs } from './mail/mail-proofs.ts';
 import { beginReactions } from './mail/mail-reactions.ts';
 import { beginRelaying, openServerMail } from './mail/mailing.ts';
@@ -83,7 +84,9 @@ async function openEach(
   const files = await openServerFiles(config, { engine, turn, accounts, topics });
   closers.push(() => files.close());
   const proofs = await MailProofs.open(config, () => turn.clock.wall, log);
-  const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs });
+  const arrivals = new Arrivals(turn, topics);
+  closers.push(() => arrivals.close());
+  const mail = await openServerMail(config, { engine, turn, accounts, topics, log, proofs, arrivals });
   closers.push(() => mail.close());
   const naming = await openServerNames(config, {
     engine,

@@ -110,11 +110,12 @@ export class DotText implements RawBytes {
     let { state } = this;
     let from = start;
     for (let at = start; at < end; at++) {
-      const byte = input[at]!;
+      let byte = input[at]!;
       if (state === WITHIN) {
         // Most bytes are within a line, and none of these two.
-        if (byte === CR) state = AFTER_CR;
-        else if (byte === LF) state = this.half();
+        while (byte !== CR && byte !== LF && ++at < end) byte = input[at]!;
+        if (at === end) break;
+        state = byte === CR ? AFTER_CR : this.half();
         continue;
       }
       if (state === AFTER_CR && byte === LF) {

@@ -16,6 +16,7 @@ import { type Announcer, announceEvent } from '../../resources/topics/events.ts'
 import { ENTROPY } from '../../server/server.ts';
 import type { Engine } from '../../storage/engine.ts';
 import type { Lookup } from '../names/looking-up.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { MailProofs } from './mail-proofs.ts';
 import { HOPS_FIELD, HOPS_PROPERTY } from './mail-reactions.ts';
 import { Relaying } from './relaying.ts';
@@ -28,6 +29,7 @@ export interface MailingOptions {
   readonly topics: Topics & Announcer;
   readonly log: Log;
   readonly proofs: MailProofs | null;
+  readonly arrivals: Arrivals;
 }
 
 /** Where policies of MTA-STS are kept in the store of the mail. */
@@ -43,7 +45,7 @@ export interface RelayHouse {
 
 /** Rejects when the store cannot be read. */
 export function openServerMail({ mail }: Config, options: MailingOptions): Promise<StoredMail> {
-  const { engine, turn, accounts, topics, log, proofs } = options;
+  const { engine, turn, accounts, topics, log, proofs, arrivals } = options;
   return StoredMail.open({
     engine,
     permissions: accounts.permissions,
@@ -53,7 +55,7 @@ export function openServerMail({ mail }: Config, options: MailingOptions): Promi
     catchAll: mail.catchAll,
     isAccount: (name) => accounts.store.byName.has(name),
     quotaOf: () => mail.quotaBytes ?? Number.POSITIVE_INFINITY,
-    told: (event) => announceEvent(topics, `mail/${levelsOf(event.mailbox)}/${levelsOf(event.folder)}`, event),
+    told: (event) => arrivals.told(event),
     publish: (caller, topic, message) => publishMail(topics, caller, topic, message),
     wall: () => turn.clock.wall,
     greylistMs: mail.mode === 'catch' ? 0 : mail.greylistMs,
@@ -107,11 +109,6 @@ function authoritiesIn(path: string): string {
   } catch (error) {
     throw new ConfigError([`mail.relay.authorities: ${(error as Error).message}`]);
   }
-}
-
-/** A name as levels of a topic: what would be a wildcard there is written as an escape. */
-function levelsOf(name: string): string {
-  return name.replace(/[+#%]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 /** The body of a mail, decoded, becomes a message; what is told of it, the message's properties. */
