@@ -1,15 +1,8 @@
 // IMAP over the server's accounts and mail. One server half belongs to one connection.
-import { type Caller, isExposed } from '../../core/caller.ts';
 import { BUSY, FAILED, MISSING, OK, type Outcome, UNKNOWN } from '../../core/outcome.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
-import { type Host, reportBug } from '../../core/protocol.ts';
-import type { TlsPolicy } from '../../core/tls.ts';
-import {
-  type Credentials,
-  isSignInRefusal,
-  type SignInRefusal,
-  type SignInWaiter,
-} from '../../resources/accounts/contract.ts';
+import type { Host } from '../../core/protocol.ts';
+import type { SignInRefusal } from '../../resources/accounts/contract.ts';
 import type {
   AppendedMail,
   AppendWish,
@@ -20,10 +13,10 @@ import type {
   SpecialUse,
 } from '../../resources/mail/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
-import { beginSasl, mechanisms } from '../text/sasl.ts';
+import { MailAccess, mailSessionOptions } from '../text/server-access.ts';
 import type { limits } from './limits.ts';
 import { ImapSession } from './session.ts';
-import type { Appending, Pairs, SignedIn, Store, Upper } from './upper.ts';
+import type { Appending, Pairs, Store, Upper } from './upper.ts';
 
 export type ImapHost = Host<Resources, typeof limits>;
 
@@ -34,45 +27,9 @@ const REFUSED: Readonly<Record<SignInRefusal['refused'], readonly [Outcome, stri
   busy: [BUSY, 'NO [UNAVAILABLE] Too many sign-ins are being checked: try again.'],
 };
 
-export class ImapServer implements Upper, SignInWaiter {
-  readonly tls: TlsPolicy | null;
-  private readonly host: ImapHost;
-  private readonly mail: Mail | null;
-  private readonly pipe: Pipe;
-  private caller: Caller | null = null;
-  private signing: SignedIn | null = null;
-  private signIns = 0;
-  private over = false;
-
-  constructor(pipe: Pipe, host: ImapHost, mail: Mail | null) {
-    this.pipe = pipe;
-    this.host = host;
-    this.mail = mail;
-    this.tls = host.startTls ?? null;
-  }
-
-  get isExposed(): boolean {
-    return isExposed(this.pipe.peer);
-  }
-
-  signIn(credentials: Credentials, then: SignedIn): void {
-    const number = ++this.signIns;
-    this.signing = then;
-    const answer = this.host.resources.accounts.signIn(credentials, this.pipe.peer, 'imap', this, number);
-    if (answer !== null) this.signedIn(number, answer);
-  }
-
-  signedIn(number: number, answer: Caller | SignInRefusal): void {
-    const { signing } = this;
-    if (number !== this.signIns || this.over || signing === null) return;
-    this.signing = null;
-    if (isSignInRefusal(answer)) signing(...REFUSED[answer.refused]);
-    else {
-      this.caller = answer;
-      this.pipe.signedIn(answer);
-      signing(OK, '');
-    }
-  }
+export class ImapServer extends MailAccess implements Upper {
+  protected readonly protocol = 'imap';
+  protected readonly refusals = REFUSED;
 
   open(then: (outcome: Outcome, store: Store | null) => void): void {
     const { mail, caller } = this;
@@ -84,29 +41,6 @@ export class ImapServer implements Upper, SignInWaiter {
       if (typeof mailbox === 'number') then(mailbox, null);
       else then(OK, new MailboxStore(this, mailbox, mail.messageBytesMax));
     });
-  }
-
-  /** Tells what comes of a promise, unless the session is gone then; `failed` of one that was rejected. */
-  ask<Value>(promise: Promise<Value>, failed: Value | Outcome, then: (value: Value | Outcome) => void): void {
-    promise.then(
-      (value) => {
-        if (!this.over) then(value);
-      },
-      (error: unknown) => {
-        reportBug(this.host, error, 'imap', { pipe: this.pipe.id });
-        if (!this.over) then(failed);
-      },
-    );
-  }
-
-  /** What was made for a session that is gone meanwhile is undone. */
-  get isOver(): boolean {
-    return this.over;
-  }
-
-  gone(): void {
-    this.over = true;
-    this.signing = null;
   }
 }
 
@@ -244,20 +178,5 @@ class AppendingTo implements Appending {
 }
 
 export function serveImap(pipe: Pipe, host: ImapHost, mail: Mail | null): Session {
-  const { accounts } = host.resources;
-  const terms = {
-    scramOf: (account: string) => accounts.scramOf(account),
-    entropy: host.entropy,
-    get open() {
-      return accounts.open;
-    },
-  };
-  const options = {
-    limits: host.limits,
-    software: host.software,
-    mechanisms: mechanisms(terms),
-    begin: (mechanism: string) => beginSasl(mechanism, terms),
-    clock: () => host.clock,
-  };
-  return new ImapSession(pipe, options, () => new ImapServer(pipe, host, mail));
+  return new ImapSession(pipe, mailSessionOptions(host), () => new ImapServer(pipe, host, mail));
 }

@@ -1,22 +1,16 @@
 // POP3 over the server's accounts and mail. One server half belongs to one connection; maildrops are locked for all of them.
-import { type Caller, isExposed } from '../../core/caller.ts';
+import type { Caller } from '../../core/caller.ts';
 import { BUSY, EXISTS, FAILED, MISSING, OK, type Outcome, UNKNOWN } from '../../core/outcome.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
-import { type Host, reportBug } from '../../core/protocol.ts';
+import type { Host } from '../../core/protocol.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
-import type { TlsPolicy } from '../../core/tls.ts';
-import {
-  type Credentials,
-  isSignInRefusal,
-  type SignInRefusal,
-  type SignInWaiter,
-} from '../../resources/accounts/contract.ts';
+import type { SignInRefusal } from '../../resources/accounts/contract.ts';
 import type { Folder, Mail, Mailbox } from '../../resources/mail/contract.ts';
 import type { Resources } from '../../resources/resources.ts';
-import { beginSasl, mechanisms } from '../text/sasl.ts';
+import { MailAccess, mailSessionOptions } from '../text/server-access.ts';
 import type { limits } from './limits.ts';
 import { Pop3Session } from './session.ts';
-import type { Drop, SignedIn, Upper } from './upper.ts';
+import type { Drop, Upper } from './upper.ts';
 
 export type Pop3Host = Host<Resources, typeof limits>;
 
@@ -39,45 +33,9 @@ function locksOf(mail: Mail): Set<string> {
   return held;
 }
 
-export class Pop3Server implements Upper, SignInWaiter {
-  readonly tls: TlsPolicy | null;
-  private readonly host: Pop3Host;
-  private readonly mail: Mail | null;
-  private readonly pipe: Pipe;
-  private caller: Caller | null = null;
-  private signing: SignedIn | null = null;
-  private signIns = 0;
-  private over = false;
-
-  constructor(pipe: Pipe, host: Pop3Host, mail: Mail | null) {
-    this.pipe = pipe;
-    this.host = host;
-    this.mail = mail;
-    this.tls = host.startTls ?? null;
-  }
-
-  get isExposed(): boolean {
-    return isExposed(this.pipe.peer);
-  }
-
-  signIn(credentials: Credentials, then: SignedIn): void {
-    const number = ++this.signIns;
-    this.signing = then;
-    const answer = this.host.resources.accounts.signIn(credentials, this.pipe.peer, 'pop3', this, number);
-    if (answer !== null) this.signedIn(number, answer);
-  }
-
-  signedIn(number: number, answer: Caller | SignInRefusal): void {
-    const { signing } = this;
-    if (number !== this.signIns || this.over || signing === null) return;
-    this.signing = null;
-    if (isSignInRefusal(answer)) signing(...REFUSED[answer.refused]);
-    else {
-      this.caller = answer;
-      this.pipe.signedIn(answer);
-      signing(OK, '');
-    }
-  }
+export class Pop3Server extends MailAccess implements Upper {
+  protected readonly protocol = 'pop3';
+  protected readonly refusals = REFUSED;
 
   open(then: (outcome: Outcome, drop: Drop | null) => void): void {
     const { mail, caller } = this;
@@ -94,14 +52,14 @@ export class Pop3Server implements Upper, SignInWaiter {
     held.add(name);
     this.opened(mail, caller, name).then(
       (drop) => {
-        if (typeof drop === 'number' || this.over) held.delete(name);
-        if (typeof drop !== 'number' && this.over) drop.close();
-        else if (!this.over) then(typeof drop === 'number' ? drop : OK, typeof drop === 'number' ? null : drop);
+        if (typeof drop === 'number' || this.isOver) held.delete(name);
+        if (typeof drop !== 'number' && this.isOver) drop.close();
+        else if (!this.isOver) then(typeof drop === 'number' ? drop : OK, typeof drop === 'number' ? null : drop);
       },
       (error: unknown) => {
         held.delete(name);
-        reportBug(this.host, error, 'pop3', { pipe: this.pipe.id });
-        if (!this.over) then(FAILED, null);
+        this.bug(error);
+        if (!this.isOver) then(FAILED, null);
       },
     );
   }
@@ -112,14 +70,9 @@ export class Pop3Server implements Upper, SignInWaiter {
     const folder = await mailbox.open('INBOX');
     if (typeof folder === 'number') return folder;
     return new InboxDrop(mailbox, folder, {
-      bug: (error) => reportBug(this.host, error, 'pop3', { pipe: this.pipe.id }),
+      bug: (error) => this.bug(error),
       unlock: () => void locksOf(mail).delete(name),
     });
-  }
-
-  gone(): void {
-    this.over = true;
-    this.signing = null;
   }
 }
 
@@ -197,20 +150,5 @@ class InboxDrop implements Drop {
 }
 
 export function servePop3(pipe: Pipe, host: Pop3Host, mail: Mail | null): Session {
-  const { accounts } = host.resources;
-  const terms = {
-    scramOf: (account: string) => accounts.scramOf(account),
-    entropy: host.entropy,
-    get open() {
-      return accounts.open;
-    },
-  };
-  const options = {
-    limits: host.limits,
-    software: host.software,
-    mechanisms: mechanisms(terms),
-    begin: (mechanism: string) => beginSasl(mechanism, terms),
-    clock: () => host.clock,
-  };
-  return new Pop3Session(pipe, options, () => new Pop3Server(pipe, host, mail));
+  return new Pop3Session(pipe, mailSessionOptions(host), () => new Pop3Server(pipe, host, mail));
 }
