@@ -141,6 +141,51 @@ test('who may not send is told so: nodemailer sees the reply', async () => {
   transport.close();
 });
 
+test('nodemailer asks for reports: of delivery, of failure, of neither (RFC 3461)', async () => {
+  const it = await house({
+    mail: { mode: 'deliver', domains: ['here.test'], relay: { smartHost: 'smtp://127.0.0.1:1', name: 'mx.here.test' } },
+    outbound: { allow: ['127.0.0.1'] },
+  });
+  await using _ = it.portico;
+  for (const name of ['ann', 'bob']) await it.portico.order({ do: 'account.add', name, password: 'long enough it is' });
+  const pass = 'long enough it is';
+  const transport = it.transport('submission', { requireTLS: true, auth: { user: 'ann', pass } });
+  const send = (subject: string, to: string, dsn: Readonly<Record<string, unknown>>) =>
+    transport.sendMail({ from: 'ann@here.test', to, subject, text: 'The text.', dsn });
+  const success = { id: 'id with space+', return: 'headers', notify: ['success'], recipient: 'ann@here.test' };
+  await send('one', 'bob@here.test', success);
+  await send('two', 'bob@here.test', {
+    id: 'two',
+    return: 'full',
+    notify: ['failure', 'delay'],
+    recipient: 'x@y.test',
+  });
+  await send('three', 'bob@here.test', { id: 'three', return: 'full', notify: 'never', recipient: 'ann@here.test' });
+  // Whoever is refused at once is told so, and nobody is mailed.
+  await assert.rejects(send('four', 'who@here.test', success), /550/);
+  await send('five', 'bob@here.test', { ...success, id: 'five', return: 'full' });
+  transport.close();
+  const client = it.reader('ann', { auth: { user: 'ann', pass } });
+  await client.connect();
+  await client.mailboxOpen('INBOX');
+  for (let round = 0; (client.mailbox !== false ? client.mailbox.exists : 0) < 2; round++) {
+    assert.ok(round < 500, 'the reports do not come');
+    await client.noop();
+  }
+  const reports: string[] = [];
+  for await (const { source } of client.fetch('1:*', { source: true })) reports.push(source!.toString());
+  await client.logout();
+  assert.equal(reports.length, 2);
+  assert.match(reports[0]!, /Original-Envelope-Id: id with space\+\r\n/i);
+  assert.match(reports[0]!, /Original-Recipient: rfc822; ?ann@here\.test\r\n/i);
+  assert.match(reports[0]!, /Action: delivered\r\nStatus: 2\.\d+\.\d+/i);
+  assert.match(reports[0]!, /Subject: one\r\n/);
+  assert.doesNotMatch(reports[0]!, /The text\./);
+  assert.match(reports[1]!, /Original-Envelope-Id: five\r\n/i);
+  // All of a mail is returned with a failure only (RFC 3461 §4.3).
+  assert.match(reports[1]!, /Content-Type: text\/rfc822-headers\r\n/);
+});
+
 test('imapflow: folders, search, append, flags, copy, move and delete', async () => {
   const it = await house();
   await using _ = it.portico;

@@ -50,9 +50,11 @@ export function composeReport(
   const action = (['failed', 'delayed', 'delivered', 'relayed', 'expanded'] as const).find((each) =>
     recipients.some((recipient) => recipient.action === each),
   )!;
+  // Of what did not fail only the header is returned, whatever the sender wished (RFC 3461 §4.3).
   const returnsAll =
     original !== null &&
-    (mail.ret === 'FULL' || (mail.ret === undefined && action === 'failed' && original.length <= RETURNED_MAX));
+    action === 'failed' &&
+    (mail.ret === 'FULL' || (mail.ret === undefined && original.length <= RETURNED_MAX));
   const lines = [`This is the mail server of ${reporter}.`, ''];
   for (const each of ['failed', 'delayed', 'relayed', 'delivered', 'expanded'] as const) {
     const those = recipients.filter((recipient) => recipient.action === each);
