@@ -1,4 +1,5 @@
 // What FETCH asks for (RFC 9051 §6.4.5, RFC 3516): read from a command, with what each item needs of a message.
+import type { HeldKind } from '../../resources/mail/contract.ts';
 import type { CommandReader } from './codec.ts';
 
 const SP = 0x20;
@@ -45,6 +46,9 @@ export type FetchItem =
 export interface FetchWish {
   readonly items: readonly FetchItem[];
   readonly need: Need;
+  /** Kinds of those that are answered as they were for the last who asked, where that is held; and what the others need. */
+  readonly made: readonly HeldKind[];
+  readonly needBeside: Need;
   readonly marksSeen: boolean;
 }
 
@@ -177,17 +181,30 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 
-/** What all of them need, with those that every answer has. */
-/** @param lists whether the mailbox may hold a field */
+/**
+ * What all of them need, with those that every answer has.
+ * @param lists whether the mailbox may hold a field
+ */
 export function wishOf(items: readonly FetchItem[], lists: (field: string) => boolean): FetchWish {
   let need: Need = INDEX;
+  let needBeside: Need = INDEX;
   let marksSeen = false;
+  const made: HeldKind[] = [];
   for (const item of items) {
     const of = needOf(item, lists);
     if (of > need) need = of;
+    const kind = heldKindOf(item);
+    if (kind !== null) made.push(kind);
+    else if (of > needBeside) needBeside = of;
     if (item.kind === 'section') marksSeen ||= item.marksSeen;
   }
-  return { items, need, marksSeen };
+  return { items, need, made, needBeside, marksSeen };
+}
+
+function heldKindOf({ kind }: FetchItem): HeldKind | null {
+  if (kind === 'ENVELOPE') return 'envelope';
+  if (kind === 'BODY') return 'body';
+  return kind === 'BODYSTRUCTURE' ? 'structure' : null;
 }
 
 function needOf(item: FetchItem, lists: (field: string) => boolean): Need {

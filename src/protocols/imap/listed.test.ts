@@ -63,3 +63,48 @@ test('mail that comes, goes and moves meanwhile has its own fields', async () =>
   const subjects = (await talk.does('FETCH 1:* BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]')).match(/<\d+@x>/g);
   assert.deepEqual(subjects, ['<0@x>', '<2@x>', '<4@x>', '<5@x>', '<8@x>']);
 });
+
+const BODIES = [
+  'FETCH 1:* (FLAGS BODYSTRUCTURE)',
+  'FETCH 1:* (UID BODY ENVELOPE)',
+  'FETCH 1:* BODY.PEEK[HEADER]',
+  'FETCH 1:* (BODY.PEEK[HEADER.FIELDS.NOT (FROM)] BODYSTRUCTURE)',
+  'FETCH 1:* BODY.PEEK[]',
+  'FETCH 1:* (BODY.PEEK[TEXT]<3.5> ENVELOPE)',
+];
+
+test('answers that were made and bytes that were read are given again without the store', async () => {
+  const stage = await Stage.open();
+  for (let at = 0; at < 200; at++) await stage.deliver(letter(at));
+  const { space } = stage.mail.store;
+  let reads = 0;
+  const last = space.last.bind(space);
+  space.last = (key) => {
+    if (key.startsWith('b/')) reads++;
+    return last(key);
+  };
+  const talk = await stage.selected();
+  for (const command of BODIES) {
+    const first = await talk.does(command);
+    reads = 0;
+    assert.equal(await talk.does(command), first, command);
+    assert.equal(reads, 0, command);
+  }
+  const before = await talk.does('FETCH 7:9 (UID ENVELOPE BODYSTRUCTURE BODY.PEEK[])');
+  await talk.does('STORE 1:6 +FLAGS.SILENT (\\Deleted)');
+  await talk.does('EXPUNGE');
+  const renumbered = before.replace(/^\* (\d)/gm, (_, number) => `* ${number - 6}`);
+  assert.equal(await talk.does('FETCH 1:3 (UID ENVELOPE BODYSTRUCTURE BODY.PEEK[])'), renumbered);
+});
+
+test('what was made for ASCII is not given to who takes UTF-8', async () => {
+  const stage = await Stage.open();
+  await stage.deliver('Subject: J\u00fcrgen\r\nFrom: a@b\r\n\r\nx\r\n');
+  const talk = await stage.selected();
+  const plain = await talk.does('FETCH 1 ENVELOPE');
+  assert.equal(await talk.does('FETCH 1 ENVELOPE'), plain);
+  await talk.does('ENABLE UTF8=ACCEPT');
+  const utf8 = await talk.does('FETCH 1 ENVELOPE');
+  assert.match(utf8, /J\u00c3\u00bcrgen/);
+  assert.notEqual(utf8, plain);
+});

@@ -4,7 +4,7 @@ import { view } from '../../bytes/reader.ts';
 import { FAILED, OK, type Outcome } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { Folder } from '../../resources/mail/contract.ts';
-import { LISTED, type Need, WHOLE } from './items.ts';
+import { HEADER, INDEX, LISTED, type Need, WHOLE } from './items.ts';
 
 const AT_ONCE = 128;
 const NONE = Buffer.alloc(0);
@@ -15,6 +15,8 @@ export class Load {
   readonly need: Need;
   readonly size: number;
   content: Buffer = NONE;
+  /** Answers that were made before, in the order of the wish's kinds; empty where they are to be made. */
+  made: readonly Buffer[] = [];
   isDone = false;
   /** It was only given its turn. */
   isPassed = false;
@@ -93,12 +95,9 @@ export class Loads {
   /** Asks for the message that stands at `at` in the folder. */
   ask(place: number, uid: number, at: number, need: Need): void {
     const { folder } = this;
-    const listed = need === LISTED ? folder.listedAt(at) : null;
-    if (listed !== null) {
-      const held = new Load(place, uid, 0, need);
-      held.content = listed;
-      held.isDone = true;
-      this.queue.push(held);
+    const held = this.heldAt(at, need);
+    if (held !== null) {
+      this.hand(place, uid, need, held);
       return;
     }
     const header = need === WHOLE ? 0 : folder.headerSizeAt(at);
@@ -106,6 +105,29 @@ export class Loads {
     this.queue.push(load);
     this.held += load.size;
     load.reading = folder.read(uid, 0, load.size, new Filling(load, this.told));
+  }
+
+  /** As `ask`, for one of which all that was made before is held already. */
+  askBeside(place: number, uid: number, at: number, need: Need, made: readonly Buffer[]): void {
+    if (need === INDEX) this.hand(place, uid, need, NONE);
+    else this.ask(place, uid, at, need);
+    this.queue[this.queue.length - 1]!.made = made;
+  }
+
+  private hand(place: number, uid: number, need: Need, content: Buffer): void {
+    const load = new Load(place, uid, 0, need);
+    load.content = content;
+    load.isDone = true;
+    this.queue.push(load);
+  }
+
+  private heldAt(at: number, need: Need): Buffer | null {
+    const { folder } = this;
+    if (need === LISTED) return folder.listedAt(at);
+    if (need === WHOLE) return folder.heldAt('message', at);
+    const header = folder.heldAt('header', at);
+    const size = folder.headerSizeAt(at);
+    return header ?? (size > 0 ? (folder.heldAt('message', at)?.subarray(0, size) ?? null) : null);
   }
 
   /** A message that is not read here: `take` answers it in its turn. */
@@ -121,9 +143,13 @@ export class Loads {
     if (first === undefined || !first.isDone) return null;
     this.queue.shift();
     this.held -= first.size;
-    if (first.need === LISTED && first.reading !== null && first.outcome === OK)
-      this.folder.keepListed(first.uid, first.content);
+    if (first.reading !== null && first.outcome === OK) this.hold(first);
     return first;
+  }
+
+  private hold({ need, uid, content }: Load): void {
+    if (need === LISTED) this.folder.keepListed(uid, content);
+    else this.folder.hold(need === HEADER ? 'header' : 'message', uid, content, 0, content.length);
   }
 
   stop(): void {

@@ -3,7 +3,7 @@
 import { OK } from '../../core/outcome.ts';
 import { type Part, partAt, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
-import type { Folder } from '../../resources/mail/contract.ts';
+import type { Folder, HeldKind } from '../../resources/mail/contract.ts';
 import { type Step, WAIT } from '../text/session.ts';
 import { termsOf, writeEnvelope, writeStructure } from './envelope.ts';
 import {
@@ -265,8 +265,23 @@ export class FetchCommand {
     const uid = view.uids[place]!;
     const at = view.at(place);
     const size = view.folder.sizeAt(at);
-    if (wish.need === WHOLE && size >= LONG_MESSAGE && this.flows(job, uid, size)) loads.pass(place, uid, wish.need);
+    const made = this.madeAt(job, at);
+    if (made !== null) loads.askBeside(place, uid, at, wish.needBeside, made);
+    else if (wish.need === WHOLE && size >= LONG_MESSAGE && this.flows(job, uid, size))
+      loads.pass(place, uid, wish.need);
     else loads.ask(place, uid, at, wish.need);
+  }
+
+  /** All answers of a message that were made for the last who asked; null where one is not held. */
+  private madeAt({ view, wish }: Job, at: number): Buffer[] | null {
+    if (wish.made.length === 0 || this.session.isUtf8) return null;
+    const made: Buffer[] = [];
+    for (const kind of wish.made) {
+      const held = view.folder.heldAt(kind, at);
+      if (held === null) return null;
+      made.push(held);
+    }
+    return made;
   }
 
   private rootOf({ view }: Job, uid: number): Part | null {
@@ -357,9 +372,13 @@ export class FetchCommand {
     if (hasFlags) view.tellKeywords(out);
     out.ascii(`* ${place + 1} FETCH (`);
     const message = load === null ? null : new Message(load.content);
+    let made = 0;
     for (let index = 0; index < wish.items.length; index++) {
       if (index > 0) out.u8(0x20);
-      this.item(job, wish.items[index]!, at, uid, message);
+      const item = wish.items[index]!;
+      if (item.kind !== 'ENVELOPE' && item.kind !== 'BODY' && item.kind !== 'BODYSTRUCTURE')
+        this.item(job, item, at, uid, message);
+      else this.make(job, item.kind, uid, wish.made[made]!, load!.made[made++], message!);
     }
     if (wish.marksSeen && !hasFlags && view.isChanged(uid)) {
       out.ascii(` FLAGS (${view.flagsAt(at, uid, !this.session.isRev2)})`);
@@ -379,7 +398,6 @@ export class FetchCommand {
     const { out } = this.session.pipe;
     const { view } = job;
     const { folder } = view;
-    const utf8 = this.session.isUtf8;
     switch (item.kind) {
       case 'UID':
         out.ascii(`UID ${uid}`);
@@ -396,18 +414,31 @@ export class FetchCommand {
       case 'MODSEQ':
         out.ascii(`MODSEQ (${folder.modseqAt(at)})`);
         break;
-      case 'ENVELOPE':
-        out.ascii('ENVELOPE ');
-        writeEnvelope(out, message!.bytes, 0, message!.bytes.length, termsOf(utf8));
-        break;
-      case 'BODY':
-      case 'BODYSTRUCTURE':
-        out.ascii(`${item.kind} `);
-        writeStructure(out, message!.bytes, message!.root, item.kind === 'BODYSTRUCTURE', termsOf(utf8));
-        break;
-      default:
+      case 'section':
         this.section(job, item, message!);
     }
+  }
+
+  /** An answer that is held for the next who asks once it was made, unless it is in UTF-8: few ask for that. */
+  private make(
+    { view }: Job,
+    kind: 'ENVELOPE' | 'BODY' | 'BODYSTRUCTURE',
+    uid: number,
+    held: HeldKind,
+    made: Buffer | undefined,
+    message: Message,
+  ): void {
+    const { out } = this.session.pipe;
+    if (made !== undefined) {
+      out.copy(made, 0, made.length);
+      return;
+    }
+    const { isUtf8 } = this.session;
+    const from = out.length;
+    out.ascii(`${kind} `);
+    if (kind === 'ENVELOPE') writeEnvelope(out, message.bytes, 0, message.bytes.length, termsOf(isUtf8));
+    else writeStructure(out, message.bytes, message.root, kind === 'BODYSTRUCTURE', termsOf(isUtf8));
+    if (!isUtf8) view.folder.hold(held, uid, out.bytes, from, out.length);
   }
 
   private section(job: Job, item: Extract<FetchItem, { kind: 'section' }>, message: Message): void {

@@ -128,6 +128,9 @@ export interface Uids {
   readonly count: number;
 }
 
+/** What is held of messages that somebody looked at lately: answers of IMAP as they were written, and bytes. */
+export type HeldKind = 'envelope' | 'body' | 'structure' | 'header' | 'message';
+
 /** An open folder, shared by all who have it open. Positions are those in `uids` now. */
 export interface Folder extends Uids {
   readonly facts: FolderFacts;
@@ -154,6 +157,10 @@ export interface Folder extends Uids {
   listedAt(at: number): Buffer | null;
   /** Holds them for the next who asks, from a header that was read. */
   keepListed(uid: number, header: Uint8Array): void;
+  /** What is held of a message; null where it is not, or not any more. It never changes. */
+  heldAt(kind: HeldKind, at: number): Buffer | null;
+  /** Holds it for the next who asks, unless it is long. */
+  hold(kind: HeldKind, uid: number, bytes: Uint8Array, start: number, end: number): void;
   /** Gives `[start..end)` of a message to a sink; MISSING for one that went. */
   read(uid: number, start: number, end: number, sink: Sink): Reading;
   /** All of a message; null for one that went. Rejects when the store cannot be read. */

@@ -9,12 +9,14 @@ import {
   type Folder,
   type FolderFacts,
   type FolderListener,
+  type HeldKind,
   KEYWORDS_MAX,
   SEEN,
   SYSTEM_FLAG_COUNT,
   SYSTEM_FLAGS,
 } from './contract.ts';
 import { isListed, type Listed } from './listed.ts';
+import { HeldPlaces, type Recent } from './recent.ts';
 import { expungedKey, type FolderRecord, type MessageRecord, type Place, readMessage, readUids } from './records.ts';
 import { type Column, type Read, Snapshot } from './snapshot.ts';
 
@@ -23,6 +25,9 @@ export interface FolderHost {
   readonly space: Space;
   readonly bytes: Bytes;
   readonly listed: Listed;
+  /** What was made of messages, and messages, as they were asked for lately. */
+  readonly made: Recent;
+  readonly raw: Recent;
   /** Puts the folder's record with what was told as recent. */
   recent(folder: OpenFolder): void;
   /** Milliseconds since 1970. */
@@ -35,7 +40,7 @@ const SNAPSHOT_LEAST = 1_024;
 /** Records of any folder that may lie between a snapshot and the end of the store when the folder is closed. */
 const SNAPSHOT_BEHIND = 8_192;
 /** Of one message in all columns. */
-export const INDEX_BYTES = 52;
+export const INDEX_BYTES = 44;
 
 export class OpenFolder implements Folder {
   record: FolderRecord;
@@ -55,8 +60,7 @@ export class OpenFolder implements Folder {
   private dates: Float64Array = new Float64Array(FIRST);
   /** A blob as a negative number, or folder and UID of where the bytes were first in one. */
   private places: Float64Array = new Float64Array(FIRST);
-  /** Where the fields for listings are held; 0 for nowhere. */
-  private listed: Float64Array = new Float64Array(FIRST);
+  private readonly held = new HeldPlaces(FIRST);
   private readonly host: FolderHost;
   private readonly listeners = new Set<FolderListener>();
   private following: Following | null = null;
@@ -183,7 +187,7 @@ export class OpenFolder implements Folder {
 
   /** Bytes of memory that its columns take. */
   get indexBytes(): number {
-    return this.uids.length * INDEX_BYTES;
+    return this.uids.length * INDEX_BYTES + this.held.bytes;
   }
 
   // ---- reading ---------------------------------------------------------------------------------------------------------
@@ -229,13 +233,27 @@ export class OpenFolder implements Folder {
   }
 
   listedAt(at: number): Buffer | null {
-    const place = this.listed[at]!;
+    const place = this.held.get('listed', at);
     return place === 0 ? null : this.host.listed.at(place);
   }
 
   keepListed(uid: number, header: Uint8Array): void {
     const at = this.find(uid);
-    if (at >= 0) this.listed[at] = this.host.listed.keep(header);
+    if (at >= 0) this.held.set('listed', at, this.host.listed.keep(header));
+  }
+
+  heldAt(kind: HeldKind, at: number): Buffer | null {
+    const place = this.held.get(kind, at);
+    return place === 0 ? null : this.ringOf(kind).at(place);
+  }
+
+  hold(kind: HeldKind, uid: number, bytes: Uint8Array, start: number, end: number): void {
+    const at = this.find(uid);
+    if (at >= 0) this.held.set(kind, at, this.ringOf(kind).keep(bytes, [start, end], end - start));
+  }
+
+  private ringOf(kind: HeldKind): Recent {
+    return kind === 'header' || kind === 'message' ? this.host.raw : this.host.made;
   }
 
   placeAt(at: number): Place {
@@ -367,7 +385,7 @@ export class OpenFolder implements Folder {
     this.headers[at] = record.headerSize;
     this.modseqs[at] = modseq;
     this.dates[at] = record.date;
-    this.listed[at] = 0;
+    this.held.clear(at);
     this.places[at] = record.blob > 0 ? -record.blob : record.folder * 0x1_0000_0000 + record.uid;
     this.unseen += record.flags & SEEN ? 0 : 1;
     this.bytes += record.size;
@@ -413,7 +431,7 @@ export class OpenFolder implements Folder {
       this.modseqs[to] = this.modseqs[at]!;
       this.dates[to] = this.dates[at]!;
       this.places[to] = this.places[at]!;
-      this.listed[to] = this.listed[at]!;
+      this.held.move(at, to);
       to++;
     }
     this.uids = uids;
@@ -437,7 +455,7 @@ export class OpenFolder implements Folder {
     this.modseqs = grown(this.modseqs, new Float64Array(size));
     this.dates = grown(this.dates, new Float64Array(size));
     this.places = grown(this.places, new Float64Array(size));
-    this.listed = grown(this.listed, new Float64Array(size));
+    this.held.grow(size);
   }
 }
 

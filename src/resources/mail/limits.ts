@@ -19,6 +19,10 @@ export const MAIL_LIMITS = {
   idleIndexBytesMax: 32 * 1_024 * 1_024,
   /** Fields of headers that are held for listings. */
   listedBytesMax: 64 * 1_024 * 1_024,
+  /** Answers that were made of messages, and messages themselves, that are held for the next who asks: each so much together. */
+  heldBytesMax: 32 * 1_024 * 1_024,
+  /** Of one of these; longer ones are read again. */
+  heldEntryBytesMax: 32_768,
   /** Expunges of a folder that are remembered. */
   expungesKept: 1_000,
 } as const;

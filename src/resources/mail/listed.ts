@@ -1,7 +1,8 @@
-// The fields of headers that listings, searches and sorts ask for, held in memory for mail that was looked at lately: as they
-// stand in the header, one behind the other, in blocks of which the oldest goes for the newest.
+// The fields of headers that listings, searches and sorts ask for, held in memory for mail that was looked at lately, as they
+// stand in the header.
 import { HeaderReader } from '../../formats/mime/header.ts';
 import { MAIL_LIMITS } from './limits.ts';
+import { Recent } from './recent.ts';
 
 /** What mail clients list, in lower case. */
 const FIELDS: ReadonlySet<string> = new Set([
@@ -11,23 +12,15 @@ const FIELDS: ReadonlySet<string> = new Set([
   ...['priority', 'x-priority', 'importance', 'x-mailer', 'user-agent', 'disposition-notification-to'],
 ]);
 
-const BLOCK = 262_144;
-/** Of one message: what is longer is not held. */
-const ENTRY_MAX = 16_384;
-const LENGTH = 4;
-
 export function isListed(field: string): boolean {
   return FIELDS.has(field);
 }
 
 export class Listed {
-  private readonly blocks: Buffer[];
-  /** How many blocks there were, those that went among them. */
-  private begun = 0;
-  private used = BLOCK;
+  private readonly recent: Recent;
 
   constructor(bytesMax: number = MAIL_LIMITS.listedBytesMax) {
-    this.blocks = new Array<Buffer>(Math.max(2, Math.floor(bytesMax / BLOCK)));
+    this.recent = new Recent(bytesMax);
   }
 
   /** Holds the fields of a header; answers where, and 0 for one that is not held. */
@@ -40,29 +33,11 @@ export class Listed {
       stretches.push(reader.start, reader.end);
       size += reader.end - reader.start;
     }
-    if (size > ENTRY_MAX) return 0;
-    if (this.used + LENGTH + size > BLOCK) {
-      // Whoever looks at one that goes holds it.
-      this.blocks[this.begun++ % this.blocks.length] = Buffer.allocUnsafeSlow(BLOCK);
-      this.used = 0;
-    }
-    const block = this.blocks[(this.begun - 1) % this.blocks.length]!;
-    const place = this.begun * BLOCK + this.used;
-    block.writeUInt32LE(size, this.used);
-    this.used += LENGTH;
-    for (let at = 0; at < stretches.length; at += 2) {
-      block.set(header.subarray(stretches[at]!, stretches[at + 1]!), this.used);
-      this.used += stretches[at + 1]! - stretches[at]!;
-    }
-    return place;
+    return this.recent.keep(header, stretches, size);
   }
 
   /** What is held at a place; null where it went. */
   at(place: number): Buffer | null {
-    const number = Math.floor(place / BLOCK);
-    if (number === 0 || number <= this.begun - this.blocks.length) return null;
-    const block = this.blocks[(number - 1) % this.blocks.length]!;
-    const start = place % BLOCK;
-    return block.subarray(start + LENGTH, start + LENGTH + block.readUInt32LE(start));
+    return this.recent.at(place);
   }
 }

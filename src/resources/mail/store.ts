@@ -9,6 +9,7 @@ import { type FolderHost, OpenFolder } from './folder.ts';
 import { MAIL_LIMITS } from './limits.ts';
 import { Listed } from './listed.ts';
 import { INBOX } from './names.ts';
+import { Recent } from './recent.ts';
 import {
   decoded,
   encoded,
@@ -58,6 +59,8 @@ export class MailStore implements FolderHost {
   readonly space: Space;
   readonly bytes: Bytes;
   readonly listed = new Listed();
+  readonly made = new Recent(MAIL_LIMITS.heldBytesMax);
+  readonly raw = new Recent(MAIL_LIMITS.heldBytesMax);
   readonly mailboxes = new Map<string, KeptMailbox>();
   readonly blobs: Blobs;
   readonly wall: () => number;
