@@ -180,7 +180,7 @@ export function listed(wish: ListWish, { folders, subscriptions }: Folders): Lis
   const subscribedParents = wish.recursive ? parentsOf([...subscribed]) : new Set<string>();
   if (wish.recursive) for (const parent of subscribedParents) names.add(parent);
   for (const name of names) {
-    if (!patterns.some((pattern) => matches(pattern, name))) continue;
+    if (!patterns.some((pattern) => fits(pattern, name))) continue;
     const folder = facts.get(name);
     const childInfo = subscribedParents.has(name);
     if (wish.onlySubscribed && !subscribed.has(name) && !childInfo) continue;
@@ -194,6 +194,11 @@ export function listed(wish: ListWish, { folders, subscriptions }: Folders): Lis
     found.push({ name, attributes, exists: folder !== undefined, childInfo });
   }
   return found;
+}
+
+/** As `matches`; INBOX by its letters in any case. */
+function fits(pattern: string, name: string): boolean {
+  return matches(name === 'INBOX' ? pattern.toUpperCase() : pattern, name);
 }
 
 /** INBOX is the same in any case (RFC 9051 §5.1). */
@@ -221,7 +226,7 @@ export function subscribedNames(
   const facts = new Set(folders.map(({ name }) => name));
   const found = new Map<string, boolean>();
   for (const name of subscriptions) {
-    if (patterns.some((pattern) => matches(pattern, name))) {
+    if (patterns.some((pattern) => fits(pattern, name))) {
       found.set(name, !facts.has(name));
       continue;
     }

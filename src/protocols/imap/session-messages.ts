@@ -139,7 +139,7 @@ export class Messages {
       }
       // Told before the expunges (RFC 6851 §4.3).
       if (code !== '') session.say(`* OK ${code}Moved.`);
-      session.answer('OK Done.');
+      session.answer(`OK ${code === '' ? '' : this.highest(view)}Done.`);
     });
     return WAIT;
   }
@@ -152,17 +152,25 @@ export class Messages {
     const places = byUid ? this.places(view, true) : [0, view.count];
     if (!said.done() || places === null) return session.misread(said.fault);
     if (view.readOnly) return session.close('NO [READ-ONLY] The mailbox is open for reading.');
-    this.remove(view, places, (outcome) => session.answerWith(outcome));
+    this.remove(view, places, (outcome, count) => {
+      // RFC 7162 §3.2.7, §3.2.8.
+      if (outcome === OK && count > 0 && session.qresync) session.answer(`OK ${this.highest(view)}Done.`);
+      else session.answerWith(outcome);
+    });
     return WAIT;
   }
 
-  private remove(view: View, places: Places, then: (outcome: Outcome) => void): void {
+  private highest({ folder }: View): string {
+    return this.session.qresync ? `[HIGHESTMODSEQ ${Math.max(1, folder.modseq)}] ` : '';
+  }
+
+  private remove(view: View, places: Places, then: (outcome: Outcome, count: number) => void): void {
     const uids = view.uidsOf(places).filter((uid) => {
       const at = view.folder.find(uid);
       return at >= 0 && (view.folder.flagsAt(at) & DELETED) !== 0;
     });
-    if (uids.length === 0) then(OK);
-    else this.session.store!.expunge(view.folder, uids, then);
+    if (uids.length === 0) then(OK, 0);
+    else this.session.store!.expunge(view.folder, uids, (outcome) => then(outcome, uids.length));
   }
 
   /** CLOSE removes what is marked, and tells nothing of it. */

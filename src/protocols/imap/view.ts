@@ -53,7 +53,8 @@ export class View implements FolderListener {
     this.uids = folder.uids;
     this.count = folder.count;
     this.toldModseq = folder.modseq;
-    this.recentFrom = readOnly ? folder.uidNext : folder.takeRecent();
+    // EXAMINE takes it from nobody (RFC 3501 §6.3.2).
+    this.recentFrom = readOnly ? folder.recentFrom : folder.takeRecent();
     this.keywordsTold = folder.keywords.length;
     this.unlisten = folder.listen(this);
   }

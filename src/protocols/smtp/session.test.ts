@@ -115,6 +115,15 @@ over('paths and parameters (RFC 5321 §4.1.2, RFC 1870, RFC 6152, RFC 6531 §3.4
   }
 });
 
+over('a recipient that is not ASCII needs SMTPUTF8 behind MAIL (RFC 6531 §3.5)', {}, (stage) => {
+  const talk = begun(stage);
+  talk.says('MAIL FROM:<x@y>\r\nRCPT TO:<jürgen@here>\r\nRSET\r\n');
+  assert.equal(talk.codes(), '250 553 250');
+  talk.says('MAIL FROM:<x@y> SMTPUTF8\r\nRCPT TO:<jürgen@here>\r\n');
+  // Looked for, and not there.
+  assert.equal(talk.codes(), '250 550');
+});
+
 over('recipients: none, wrong ones, full ones, too many', { limits: { recipientsMax: 3, refusedMax: 6 } }, (stage) => {
   const talk = begun(stage);
   talk.says(

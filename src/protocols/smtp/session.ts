@@ -38,6 +38,11 @@ const HALF = 'A line ended with a line feed or a carriage return alone: lines of
 /** What RFC 5321 has and is not done here. */
 const NOT_DONE: ReadonlySet<string> = new Set(['EXPN', 'SEND', 'SOML', 'SAML', 'TURN', 'ETRN', 'ATRN']);
 
+/** RFC 6531 §3.5. */
+const NEEDS_UTF8 = [553, '5.6.7 An address that is not ASCII needs SMTPUTF8 behind MAIL.'] as const;
+
+const isPlain = (address: string): boolean => /^[\x20-\x7e]*$/.test(address);
+
 export class SmtpSession extends TextSession implements DataSink, Waiter {
   readonly upper: Upper;
   readonly bounds: SmtpLimits;
@@ -216,9 +221,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
       const wrong = this.parameter(name, value);
       if (wrong !== null) return this.say(...wrong);
     }
-    const isPlain = /^[\x20-\x7e]*$/.test(path.address);
-    if (!isPlain && !path.parameters.has('SMTPUTF8'))
-      return this.say(553, '5.6.7 An address that is not ASCII needs SMTPUTF8.');
+    if (!isPlain(path.address) && !path.parameters.has('SMTPUTF8')) return this.say(...NEEDS_UTF8);
     if (path.address !== '' && !/^.{1,320}$/.test(path.address)) return this.say(553, '5.1.7 That is no address.');
     this.from = path.address;
     this.wishes = {
@@ -261,6 +264,7 @@ export class SmtpSession extends TextSession implements DataSink, Waiter {
       const wrong = isKnown ? wrongReport(name, value) : ([555, `5.5.4 The parameter ${name} is not known.`] as const);
       if (wrong !== null) return this.say(...wrong);
     }
+    if (!isPlain(path.address) && !this.wishes.isUtf8) return this.say(...NEEDS_UTF8);
     if (this.recipients >= this.bounds.recipientsMax) return this.say(452, '4.5.3 There are too many recipients.');
     const notify = path.parameters.get('NOTIFY')?.toUpperCase();
     const outcome = this.upper.addRecipient(path.address, { notify, orcpt: path.parameters.get('ORCPT') });
