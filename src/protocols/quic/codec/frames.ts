@@ -4,7 +4,7 @@ import { BAD, MORE } from '../../../bytes/reader.ts';
 import type { Fault } from '../../../core/fault.ts';
 import { APPLICATION, EARLY, type Level } from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
-import { varintAt, varintEnd } from './varint.ts';
+import { isBeyondStreams, varintAt, varintEnd } from './varint.ts';
 
 export const PADDING = 0x00;
 export const PING = 0x01;
@@ -68,7 +68,6 @@ export const FRAME_NAMES: Readonly<Record<number, string>> = {
 
 /** Ranges of one ACK frame that are looked at; a peer that names more gets no more out of it. */
 const RANGES_MAX = 512;
-const STREAMS_MOST = 2 ** 60;
 
 /** Whether a frame of this type may come in packets of this level (RFC 9000 §12.4). */
 export function allowedAt(type: number, level: Level): boolean {
@@ -226,9 +225,11 @@ export class FrameReader {
       case MAX_STREAMS_TWO_WAY:
       case MAX_STREAMS_ONE_WAY:
       case STREAMS_BLOCKED_TWO_WAY:
-      case STREAMS_BLOCKED_ONE_WAY:
+      case STREAMS_BLOCKED_ONE_WAY: {
+        const { at } = this;
         if (this.valued(bytes, end) === BAD) return BAD;
-        return this.value > STREAMS_MOST ? this.bad(faults.streamsTooMany) : this.at;
+        return isBeyondStreams(bytes, at) ? this.bad(faults.streamsTooMany) : this.at;
+      }
       case NEW_CONNECTION_ID:
         return this.connectionId(bytes, end);
       case PATH_CHALLENGE:

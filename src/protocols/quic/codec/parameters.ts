@@ -3,7 +3,7 @@ import { copyOf, MORE, u16, u32 } from '../../../bytes/reader.ts';
 import type { Fault } from '../../../core/fault.ts';
 import type { Address } from '../../../core/peer.ts';
 import { transportFaults as faults } from '../faults.ts';
-import { varintAt, varintBytes, varintEnd, writeVarint } from './varint.ts';
+import { isBeyondStreams, varintAt, varintBytes, varintEnd, writeVarint } from './varint.ts';
 
 const ORIGINAL_DESTINATION = 0x00;
 const IDLE = 0x01;
@@ -87,6 +87,8 @@ export function defaultParameters(): Parameters {
   };
 }
 
+const STREAMS_MOST = 2 ** 60;
+
 /** The numbers, by their id: field, least and most. */
 type Numeric = {
   [Name in keyof Parameters]: Parameters[Name] extends number ? Name : never;
@@ -99,8 +101,8 @@ const NUMBERS: ReadonlyMap<number, readonly [Numeric, least: number, most: numbe
   [STREAM_DATA_LOCAL, ['streamDataLocalMax', 0, 2 ** 62]],
   [STREAM_DATA_REMOTE, ['streamDataRemoteMax', 0, 2 ** 62]],
   [STREAM_DATA_ONE_WAY, ['streamDataOneWayMax', 0, 2 ** 62]],
-  [STREAMS_TWO_WAY, ['streamsTwoWayMax', 0, 2 ** 60]],
-  [STREAMS_ONE_WAY, ['streamsOneWayMax', 0, 2 ** 60]],
+  [STREAMS_TWO_WAY, ['streamsTwoWayMax', 0, STREAMS_MOST]],
+  [STREAMS_ONE_WAY, ['streamsOneWayMax', 0, STREAMS_MOST]],
   [ACK_EXPONENT, ['ackExponent', 0, 20]],
   [ACK_DELAY, ['ackDelayMs', 0, 2 ** 14 - 1]],
   [IDS, ['idsMax', 2, 2 ** 62]],
@@ -136,6 +138,7 @@ function readOne(into: Parameters, id: number, bytes: Uint8Array, start: number,
     if (varintEnd(bytes, start, end) !== end) return faults.parametersMalformed;
     const value = varintAt(bytes, start);
     if (value < numeric[1] || value > numeric[2]) return faults.parameterValue;
+    if (numeric[2] === STREAMS_MOST && isBeyondStreams(bytes, start)) return faults.parameterValue;
     into[numeric[0]] = value;
     return null;
   }

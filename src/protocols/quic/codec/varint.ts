@@ -21,6 +21,12 @@ export function varintAt(bytes: Uint8Array, at: number): number {
   return (u32(bytes, at) & 0x3fff_ffff) * 0x1_0000_0000 + u32(bytes, at + 4);
 }
 
+/** Whether a number of streams is more than there can be, exactly: 2^60 (RFC 9000 §4.6), beyond which the lowest bits are lost. */
+export function isBeyondStreams(bytes: Uint8Array, at: number): boolean {
+  if (bytes[at]! < 0xd0) return false;
+  return bytes[at]! > 0xd0 || ((u32(bytes, at) & 0x0fff_ffff) | u32(bytes, at + 4)) !== 0;
+}
+
 export function varintBytes(value: number): number {
   if (value < 0x40) return 1;
   if (value < 0x4000) return 2;
