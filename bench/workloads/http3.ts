@@ -1,4 +1,6 @@
 // HTTP/3: large and small answers, and handshakes, asked for by ngtcp2's client.
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Goal, Measured, Scene, Server, Workload } from '../contest.ts';
 import { caddy, ngtcp2, portico, webFolder } from '../servers/entrants.ts';
 import { watched } from './watched.ts';
@@ -14,6 +16,15 @@ const QUIET = ['-q', '--no-quic-dump', '--no-http-dump', '--exit-on-all-streams-
 async function fetched(scene: Scene, { port }: Server, path: string, times: number): Promise<void> {
   const url = `https://localhost:${port}${path}`;
   await scene.ask('gtlsclient', [...QUIET, '-n', String(times), '127.0.0.1', String(port), url]);
+}
+
+/** That client ends well also where the connection breaks: one answer is looked at as a whole before any is counted. */
+async function looked(scene: Scene, { port }: Server, path: string): Promise<void> {
+  const folder = mkdtempSync(join(scene.folder, 'got-'));
+  const url = `https://localhost:${port}${path}`;
+  await scene.ask('gtlsclient', [...QUIET, '--download', folder, '127.0.0.1', String(port), url]);
+  const got = readFileSync(join(folder, path));
+  if (!got.equals(readFileSync(join(scene.folder, 'web', path)))) throw new Error(`${path} did not come whole`);
 }
 
 interface Work {
@@ -39,6 +50,7 @@ function workload(name: string, unit: Workload['unit'], work: Work, goals: Reado
     entrants,
     goals,
     async measure(scene: Scene, server: Server): Promise<Measured> {
+      await looked(scene, server, path);
       // What runs for the first time is compiled while it runs: that is not what is measured.
       await run(scene, server);
       return watched(server.pid, () => run(scene, server));

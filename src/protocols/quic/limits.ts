@@ -196,7 +196,7 @@ export const quicLimits = {
   },
   packetBytesMax: {
     what: 'the largest packet that is tried on a path',
-    default: 1_452,
+    default: 16_000,
     least: 1_200,
     most: 65_527,
     unit: 'bytes',

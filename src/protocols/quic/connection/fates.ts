@@ -50,7 +50,7 @@ export class Fates implements RecoveryEvents<SentFrame> {
 
   packetLost(space: SpaceIndex, packet: SentPacket<SentFrame>, now: Instant): void {
     this.line.qlog?.lost(now, space, packet.number);
-    if (packet.path === this.line.recovery.pathNumber && this.line.size.lost(packet.bytes, packet.probe))
+    if (packet.path === this.line.recovery.pathNumber && this.line.size.lost(packet.bytes, packet.probe, now))
       this.resized();
     for (const frame of packet.frames) this.again(space, frame);
   }

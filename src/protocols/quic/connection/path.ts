@@ -8,7 +8,10 @@ export const LEAST_PACKET = 1_200;
 /** Before the peer has shown that it is there (RFC 9000 §8.1). */
 const AMPLIFICATION = 3;
 const TRIES = 3;
-/** Packets of more than the least that are lost in a row: the path no longer takes them (RFC 8899 §4.3). */
+const WINDOW_SHARE = 8;
+/** Over IPv6 and Ethernet, and with jumbo frames. */
+const LIKELY = [1_452, 8_952];
+/** Times that packets of more than the least are lost and none comes through: the path no longer takes them (RFC 8899 §4.3). */
 const BLACK_HOLE = 4;
 
 export class Path {
@@ -39,32 +42,36 @@ export class Path {
   }
 }
 
-/** Looks for the largest packets that a path takes. */
+/** Looks for the largest packets that a path takes: likely sizes upwards, and by halves below the first of them (RFC 8899 §5.3). */
 export class PacketSize {
   current = LEAST_PACKET;
   private most: number;
-  private readonly highest: number;
+  private readonly likely: readonly number[];
   /** The size that was asked last, 0 for none, and how often it was lost. */
   private asked = 0;
   private losses = 0;
   private largeLosses = 0;
+  private lossAt: Instant = Number.NEGATIVE_INFINITY;
 
   constructor(most: number) {
-    this.most = this.highest = Math.max(most, LEAST_PACKET);
+    this.most = Math.max(most, LEAST_PACKET);
+    this.likely = [...LIKELY.filter((size) => size < this.most), this.most];
   }
 
-  get isSearching(): boolean {
-    return this.asked === 0 && this.most - this.current >= 16;
+  /** Whether there is a size to ask for: no large part of what may be on its way, since it may well be lost. */
+  isSearching(window: number): boolean {
+    if (this.asked !== 0 || this.most - this.current < 16) return false;
+    return this.following <= LIKELY[0]! || this.following * WINDOW_SHARE <= window;
   }
 
-  get searches(): boolean {
-    return this.most > this.current;
-  }
-
-  /** The size to try: what is likely first, then by halves. */
   next(): number {
-    this.asked = this.most === this.highest ? this.most : Math.ceil((this.current + this.most) / 2);
+    this.asked = this.following;
     return this.asked;
+  }
+
+  private get following(): number {
+    const likely = this.likely.find((size) => size > this.current && size <= this.most);
+    return likely ?? Math.ceil((this.current + this.most) / 2);
   }
 
   acked(size: number, probe: boolean): void {
@@ -74,16 +81,20 @@ export class PacketSize {
     this.current = Math.max(this.current, size);
   }
 
-  /** Answers whether the size of packets has shrunk. */
-  lost(size: number, probe: boolean): boolean {
+  /** Found to be lost at `now`; answers whether the size of packets has shrunk. */
+  lost(size: number, probe: boolean, now: Instant): boolean {
     if (probe) {
       this.asked = 0;
-      if (++this.losses < TRIES && size < this.highest) return false;
+      // The first is asked once: what it was lost for shows on the way up by halves.
+      if (++this.losses < TRIES && size !== this.likely[0]) return false;
       this.losses = 0;
-      this.most = Math.max(this.current, size - 1);
+      this.most = this.current >= LIKELY[0]! ? this.current : Math.max(this.current, size - 1);
       return false;
     }
-    if (size <= LEAST_PACKET || ++this.largeLosses < BLACK_HOLE) return false;
+    // What is lost together was lost in one queue that was full.
+    if (size <= LEAST_PACKET || now === this.lossAt) return false;
+    this.lossAt = now;
+    if (++this.largeLosses < BLACK_HOLE) return false;
     this.largeLosses = 0;
     return this.shrink();
   }

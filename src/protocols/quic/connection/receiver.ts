@@ -497,13 +497,17 @@ export class Receiver {
     line.peer = { ...line.peer, remote: path.remote, local: path.local };
     // Another port alone is a NAT that forgot: the way is the same (RFC 9000 §9.4).
     if (elsewhere) {
-      line.recovery.renew(LEAST_PACKET, line.home.port.ecn);
-      if (line.home.port.isWhole === true)
-        line.size = new PacketSize(
-          Math.min(line.options.limits.packetBytesMax, line.peers?.udpPayloadMax ?? LEAST_PACKET),
-        );
+      this.renew();
       line.peersIds.rotate();
     }
+  }
+
+  /** Nothing is known of a path that is another: neither how much it takes nor how large. */
+  private renew(): void {
+    const { line } = this;
+    line.recovery.renew(LEAST_PACKET, line.home.port.ecn);
+    const most = Math.min(line.options.limits.packetBytesMax, line.peers?.udpPayloadMax ?? LEAST_PACKET);
+    line.size = new PacketSize(line.home.port.isWhole === true ? most : LEAST_PACKET);
   }
 
   challenge(path: Path, now: Instant): void {
@@ -550,7 +554,7 @@ export class Receiver {
     const path = new Path(line.path.remote, line.path.local, true);
     line.peersIds.rotate();
     line.path = path;
-    line.recovery.renew(LEAST_PACKET, line.home.port.ecn);
+    this.renew();
     this.challenge(path, now);
   }
 

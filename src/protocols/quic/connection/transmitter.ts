@@ -164,7 +164,12 @@ export class Transmitter {
 
   private wantsSizeProbe(): boolean {
     const { line } = this;
-    return line.confirmed && line.size.isSearching && line.path.validated && line.probes[2] === 0;
+    return (
+      line.confirmed &&
+      line.path.validated &&
+      line.probes[2] === 0 &&
+      line.size.isSearching(line.recovery.congestion.window)
+    );
   }
 
   private levels(now: Instant, asks: boolean): Level[] {
