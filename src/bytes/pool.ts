@@ -4,7 +4,7 @@
 const CLASSES = [512, 4_096, 16_384, 65_536, 262_144] as const;
 
 /** How many free buffers of one size class are kept; what comes back beyond it is left to the collector. */
-const KEPT = [4_096, 1_024, 256, 64, 8] as const;
+const KEPT = [4_096, 1_024, 256, 64, 32] as const;
 
 const free: Buffer[][] = CLASSES.map(() => []);
 

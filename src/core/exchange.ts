@@ -33,7 +33,7 @@ export interface Exchange {
   /** The answer's body is written here. */
   readonly out: ByteWriter;
   readonly room: number;
-  share(bytes: Uint8Array, start: number, end: number): void;
+  share(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void;
   /** As a pipe's: answers how much of the body was sent so; 0 where the body is framed, or the connection cannot. */
   sendFile?(fd: number, start: number, end: number): number;
   flush(): void;

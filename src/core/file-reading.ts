@@ -1,5 +1,6 @@
 // An open file that is read at the pace of whoever takes its bytes, and closed once nobody reads it any more.
 import { close, read } from 'node:fs';
+import { giveBack, lend } from '../bytes/pool.ts';
 import { FAILED, OK } from './outcome.ts';
 import type { Reading, Sink } from './sink.ts';
 
@@ -34,21 +35,22 @@ export class FileReading implements Reading {
     if (this.sink.room <= 0) return;
     this.isBusy = true;
     const length = Math.min(PIECE, this.end - this.at);
-    // Not from the pool, and not used again: what the sink was given it may still be sending.
-    const piece = Buffer.allocUnsafeSlow(length);
+    const piece = lend(length);
     read(this.fd, piece, 0, length, this.at, (error, got) => {
       this.isBusy = false;
       if (this.over) {
+        giveBack(piece);
         this.done();
         return;
       }
       if (error !== null || got === 0) {
+        giveBack(piece);
         this.close();
         this.sink.end(FAILED);
         return;
       }
       this.at += got;
-      this.sink.bytes(piece, 0, got);
+      this.sink.bytes(piece, 0, got, piece);
       this.more();
     });
   }

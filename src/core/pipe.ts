@@ -46,8 +46,11 @@ export interface Pipe {
   readonly delivered: number;
   /** How much more may be written. 0: stop; only replies within their own bound may still be written. */
   readonly room: number;
-  /** Queues bytes in order with `out`. They are immutable from now on and never pooled; small ones may be copied. */
-  share(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Queues bytes in order with `out`. They are immutable from now on; small ones may be copied. `storage` is the pool's that they lie
+   * in, and nobody else's: it may be given back once they have left. Without it they are never pooled.
+   */
+  share(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void;
   /**
    * Has the kernel send bytes of an open file behind everything that was written, now, as far as the carrier can and the
    * network takes them: answers how many, 0 where it cannot. The rest is written as ever; after an answer between, `writable`

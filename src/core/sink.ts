@@ -4,8 +4,11 @@ import type { Outcome } from './outcome.ts';
 /** Takes bytes that are read, at its own pace. */
 export interface Sink {
   readonly room: number;
-  /** The bytes are immutable and may be shared. */
-  bytes(data: Uint8Array, start: number, end: number): void;
+  /**
+   * The bytes are immutable and may be shared. With `storage` they are so until this is given back to the pool: by the sink, once
+   * nobody reads them any more, or never.
+   */
+  bytes(data: Uint8Array, start: number, end: number, storage?: Buffer): void;
   /** Once: OK after the last byte, MISSING, FAILED. Not called after `stop`. */
   end(outcome: Outcome): void;
 }

@@ -290,7 +290,7 @@ export abstract class StreamPipe extends Turned implements Pipe, Connection {
     return 0;
   }
 
-  share(bytes: Uint8Array, start: number, end: number): void {
+  share(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void {
     if (end - start < SHARE_LEAST) {
       // The one message of a turn goes out as it is: for many subscribers that is one storage, and no copy for each.
       if (this.alone === null && this.out.length === 0 && this.pieces.length === 0) {
@@ -308,6 +308,7 @@ export abstract class StreamPipe extends Turned implements Pipe, Connection {
     }
     this.seal();
     this.pieces.push(bytes.subarray(start, end));
+    if (storage !== undefined) this.borrow(storage);
     this.gathered += end - start;
   }
 
@@ -672,9 +673,13 @@ export abstract class StreamPipe extends Turned implements Pipe, Connection {
     if (this.out.length === 0) return;
     const taken: Taken = this.out.take();
     this.pieces.push(taken.bytes);
-    if (this.lent === NO_STORAGE) this.lent = [];
-    this.lent.push(taken.storage);
+    this.borrow(taken.storage);
     this.gathered += taken.bytes.length;
+  }
+
+  private borrow(storage: Buffer): void {
+    if (this.lent === NO_STORAGE) this.lent = [];
+    this.lent.push(storage);
   }
 
   private push(): void {

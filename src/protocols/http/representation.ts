@@ -398,9 +398,9 @@ class Delivery implements ExchangeEvents, Sink {
     return 0;
   }
 
-  bytes(data: Uint8Array, start: number, end: number): void {
+  bytes(data: Uint8Array, start: number, end: number, storage?: Buffer): void {
     if (this.over) return;
-    if (this.coder === null) this.exchange.share(data, start, end);
+    if (this.coder === null) this.exchange.share(data, start, end, storage);
     else {
       this.allowance -= end - start;
       this.code(data, start, end, NONE);

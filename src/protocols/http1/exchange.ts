@@ -213,7 +213,7 @@ export class Http1Exchange implements Exchange {
     return this.line.pipe.room;
   }
 
-  share(bytes: Uint8Array, start: number, end: number): void {
+  share(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void {
     const size = end - start;
     if (size === 0) return;
     const { gathered } = this.line;
@@ -223,7 +223,7 @@ export class Http1Exchange implements Exchange {
       return;
     }
     this.frame();
-    this.piece(bytes, start, end, true);
+    this.piece(bytes, start, end, true, storage);
   }
 
   flush(): void {
@@ -246,12 +246,12 @@ export class Http1Exchange implements Exchange {
     }
   }
 
-  private piece(bytes: Uint8Array, start: number, end: number, lasting: boolean): void {
+  private piece(bytes: Uint8Array, start: number, end: number, lasting: boolean, storage?: Buffer): void {
     if (this.bodyless || this.isEnded) return;
     const { pipe } = this.line;
     this.count += end - start;
     if (this.chunked) pipe.out.ascii(`${(end - start).toString(16)}\r\n`);
-    if (lasting) pipe.share(bytes, start, end);
+    if (lasting) pipe.share(bytes, start, end, storage);
     else pipe.out.copy(bytes, start, end);
     if (this.chunked) pipe.out.u16(CRLF);
   }

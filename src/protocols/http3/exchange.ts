@@ -221,17 +221,17 @@ export class Http3Exchange extends MessageStream implements Exchange {
     return Math.max(0, pipe.room - writer.length);
   }
 
-  share(bytes: Uint8Array, start: number, end: number): void {
+  share(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void {
     if (start === end) return;
     if (this.status === 0) throw new RangeError('a body before its head');
     if (this.bodyless || this.ending || this.isOver) return;
     this.settle();
-    this.writeData(bytes, start, end);
+    this.writeData(bytes, start, end, storage);
   }
 
-  private writeData(bytes: Uint8Array, start: number, end: number): void {
+  private writeData(bytes: Uint8Array, start: number, end: number, storage?: Buffer): void {
     writeFrameHead(this.pipe.out, DATA, end - start);
-    this.pipe.share(bytes, start, end);
+    this.pipe.share(bytes, start, end, storage);
     this.framed += end - start;
   }
 
