@@ -32,15 +32,20 @@ interface Work {
   /** Answers on one connection. */
   readonly times: number;
   readonly connections: number;
+  /** Clients at the same time. */
+  readonly clients: number;
   /** What one of them counts for. */
   readonly counts: number;
 }
 
 function workload(name: string, unit: Workload['unit'], work: Work, goals: Readonly<Record<string, Goal>>): Workload {
-  const { path, times, connections, counts } = work;
+  const { path, times, connections, clients, counts } = work;
   const run = async (scene: Scene, server: Server): Promise<number> => {
     const began = performance.now();
-    for (let index = 0; index < connections; index++) await fetched(scene, server, path, times);
+    const client = async () => {
+      for (let index = 0; index < connections / clients; index++) await fetched(scene, server, path, times);
+    };
+    await Promise.all(Array.from({ length: clients }, client));
     return (times * connections * counts) / ((performance.now() - began) / 1_000);
   };
   return {
@@ -62,19 +67,19 @@ export const workloads: readonly Workload[] = [
   workload(
     'answers of 10 MB, one after the other',
     'MB/s',
-    { path: '/ten', times: 20, connections: 3, counts: 10 },
+    { path: '/ten', times: 20, connections: 3, clients: 1, counts: 10 },
     { [caddy.name]: { floor: 1.5, aim: 2.5 }, [ngtcp2.name]: { floor: 1, aim: 1 } },
   ),
   workload(
     'answers of 64 B, 100 streams on one connection',
     'req/s',
-    { path: '/small', times: 20_000, connections: 2, counts: 1 },
+    { path: '/small', times: 20_000, connections: 2, clients: 1, counts: 1 },
     { [caddy.name]: { floor: 1.2, aim: 3 } },
   ),
   workload(
-    'handshakes, one by one',
+    'handshakes, eight at a time',
     'req/s',
-    { path: '/small', times: 1, connections: 100, counts: 1 },
+    { path: '/small', times: 1, connections: 800, clients: 8, counts: 1 },
     { [caddy.name]: { floor: 0.5, aim: 1 } },
   ),
 ];
