@@ -202,6 +202,41 @@ const opening: Workload = {
   },
 };
 
+/** Whether a process is there. */
+function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Portico that was filled, ended, and started again. */
+const reopened: Entrant = {
+  ...own('imap'),
+  async start(scene) {
+    const first = await own('imap').start(scene);
+    await load(scene, first, ['fill', '--count', isQuick(scene) ? '5000' : '100000']);
+    process.kill(first.pid, 'SIGTERM');
+    while (lives(first.pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+    return own('imap').start(scene);
+  },
+};
+
+const openingCold: Workload = {
+  name: 'IMAP, first SELECT of 100,000 mails after a restart',
+  unit: 'ms',
+  policy: 'durable',
+  lessIsBetter: true,
+  long: true,
+  entrants: [reopened],
+  goals: { portico: { floor: 1_000, aim: 300 } },
+  async measure(scene, server) {
+    const [took] = await load<Took[]>(scene, server, ['ask', 'SELECT INBOX']);
+    return { value: took!.first, loaded: null };
+  },
+};
+
 const idling: Workload = {
   name: 'IMAP, memory of a connection in IDLE',
   unit: 'bytes',
@@ -224,5 +259,6 @@ export const workloads: readonly Workload[] = [
   reading('IMAP, SEARCH SUBJECT in 10,000', 'SEARCH SUBJECT "thing 77"', 10_000, 'msg/s', false),
   reading('IMAP, SORT SUBJECT of 10,000', 'SORT (SUBJECT) UTF-8 ALL', 10_000, 'msg/s', false),
   opening,
+  openingCold,
   idling,
 ];

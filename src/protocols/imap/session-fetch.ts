@@ -1,6 +1,6 @@
 // FETCH (RFC 9051 §6.4.5, RFC 3516, RFC 7162 §3.1.4, RFC 9394 §3.3): each message is answered as it is read, at the pace at
 // which the client reads.
-import { OK } from '../../core/outcome.ts';
+import { MISSING, OK } from '../../core/outcome.ts';
 import { type Part, partAt, readStructure } from '../../formats/mime/structure.ts';
 import { decodeTransfer, transferOf } from '../../formats/mime/transfer.ts';
 import type { Folder, HeldKind } from '../../resources/mail/contract.ts';
@@ -252,7 +252,9 @@ export class FetchCommand {
       const load = loads.take();
       if (load === null) return false;
       const at = view.at(load.place);
-      if (at < 0 || (load.outcome !== OK && view.folder.find(load.uid) < 0)) job.missing = true;
+      // The store may know that it is gone before the folder was told.
+      if (at < 0 || load.outcome === MISSING || (load.outcome !== OK && view.folder.find(load.uid) < 0))
+        job.missing = true;
       else if (load.outcome !== OK) job.failed = true;
       else if (load.isPassed) this.beginFlow(job, load.place, at);
       else this.write(job, load.place, at, load);

@@ -1,5 +1,6 @@
 // SEARCH, SORT and THREAD (RFC 9051 §6.4.4, RFC 5256, RFC 5267) with the results that are asked for (RFC 4731, 5182, 9394). What
 // the index tells is looked at in slices of a turn; headers and bodies are read only where they are needed.
+import { MISSING, OK } from '../../core/outcome.ts';
 import { type Step, WAIT } from '../text/session.ts';
 import { INDEX, LISTED, type Need } from './items.ts';
 import { KeyReader, type Returns, readCharset, readReturns } from './keys.ts';
@@ -146,8 +147,9 @@ export class SearchCommand {
     for (let looked = 0; ; looked++) {
       for (let load = loads.take(); load !== null; load = loads.take()) {
         const at = view.at(load.place);
-        if (at < 0) continue;
-        if (load.outcome !== 0) job.failed = true;
+        // The store may know that it is gone before the folder was told.
+        if (at < 0 || load.outcome === MISSING) continue;
+        if (load.outcome !== OK) job.failed = true;
         else this.judge(job, new Candidate(view, load.place, at, load.content, load.need));
       }
       if (loads.isFull) return false;

@@ -72,6 +72,8 @@ export class OpenFolder implements Folder {
   /** Changes since the last snapshot. */
   private changes = 0;
   private keeping = false;
+  private turns = 0;
+  private turn: Promise<void> = Promise.resolve();
 
   constructor(host: FolderHost, record: FolderRecord, uidNext: number) {
     this.host = host;
@@ -188,6 +190,30 @@ export class OpenFolder implements Folder {
   /** Bytes of memory that its columns take. */
   get indexBytes(): number {
     return this.uids.length * INDEX_BYTES + this.held.bytes;
+  }
+
+  // ---- turns -----------------------------------------------------------------------------------------------------------
+
+  /** Somebody changes messages, and others wait to. */
+  get hasTurns(): boolean {
+    return this.turns > 0;
+  }
+
+  /** Does something after all that came before it through here. */
+  async inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    this.turns++;
+    const before = this.turn;
+    let done = (): void => {};
+    this.turn = new Promise((resolve) => {
+      done = resolve;
+    });
+    await before;
+    try {
+      return await work();
+    } finally {
+      this.turns--;
+      done();
+    }
   }
 
   // ---- reading ---------------------------------------------------------------------------------------------------------

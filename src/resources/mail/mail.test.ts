@@ -12,6 +12,7 @@ import { MemoryEngine } from '../../storage/memory/engine.ts';
 import { SqliteEngine } from '../../storage/sqlite/engine.ts';
 import { Rules } from '../accounts/rules/rules.ts';
 import { DELETED, FLAGGED, type Folder, type Mailbox, type MailEvent, SEEN } from './contract.ts';
+import type { OpenFolder } from './folder.ts';
 import { type MailOptions, StoredMail } from './mail.ts';
 
 const caller = (account: string, id = account): Caller => ({ account, scopes: null, origin: 'local', epoch: 1, id });
@@ -278,6 +279,37 @@ for (const kind of ['memory', 'sqlite'] as const) {
       for (const folder of [archive, trash])
         for (const uid of uidsOf(folder)) assert.equal((await folder.whole(uid))?.length, MESSAGE.length + 33);
       await on.mail.close();
+      await engine.close();
+    }));
+
+  test(`${kind}: many who change the same many messages at once all come to an end, and nothing of it is lost`, () =>
+    run(async (open) => {
+      const engine = await open();
+      const { mail, box } = await stage(engine);
+      const mailbox = await box();
+      const folder = (await opened(mailbox)) as OpenFolder;
+      await Promise.all(
+        Array.from({ length: 500 }, async () => {
+          const added = await mailbox.append('INBOX', 5, { flags: 0, keywords: [] });
+          assert.ok(typeof added !== 'number');
+          added.write(Buffer.from('\r\nabc'), 0, 5);
+          assert.ok(typeof (await added.commit()) !== 'number');
+        }),
+      );
+      const words = Array.from({ length: 26 }, (_, at) => `word${at}`);
+      const some = uidsOf(folder).filter((uid) => uid % 7 === 0);
+      const outcomes = await Promise.all([
+        ...words.map(async (word) => {
+          const done = await mailbox.flag(folder, uidsOf(folder), { how: 'add', flags: 0, keywords: [word] });
+          return typeof done === 'number' ? done : OK;
+        }),
+        mailbox.expunge(folder, some, true),
+      ]);
+      assert.deepEqual([...new Set(outcomes)], [OK]);
+      assert.equal(folder.count, 500 - some.length);
+      for (const uid of uidsOf(folder))
+        assert.deepEqual(folder.keywordsAt(folder.find(uid)).sort(), [...words].sort(), String(uid));
+      await mail.close();
       await engine.close();
     }));
 

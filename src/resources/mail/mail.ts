@@ -3,7 +3,7 @@ import { type Caller, OPERATOR } from '../../core/caller.ts';
 import { DENIED, FULL, GONE, INVALID, MISSING, OK, type Outcome, UNKNOWN, type Waiter } from '../../core/outcome.ts';
 import type { Permissions } from '../../core/permissions.ts';
 import { flatAddresses, readAddresses } from '../../formats/mime/addresses.ts';
-import { fieldOf } from '../../formats/mime/header.ts';
+import { HeaderReader } from '../../formats/mime/header.ts';
 import { toXtext } from '../../formats/mime/report.ts';
 import { decodeWords } from '../../formats/mime/words.ts';
 import { Batch } from '../../storage/batch.ts';
@@ -205,6 +205,9 @@ export interface Shelf {
 
 /** Puts more into a batch. */
 export type Also = (batch: Batch) => (done: boolean) => void;
+
+/** What of a header an event tells. */
+const TOLD = ['from', 'to', 'subject', 'message-id'] as const;
 
 interface Target {
   readonly mailbox: KeptMailbox;
@@ -410,16 +413,20 @@ class Arrival implements IncomingMail {
     const { incoming, mail } = this;
     if (mailbox.used !== null) mailbox.used += incoming.size;
     const { head } = incoming;
-    const field = (name: string) => fieldOf(head, 0, head.length, name) ?? '';
+    const reader = new HeaderReader(head, 0, head.length);
+    const fields = { from: '', to: '', subject: '', 'message-id': '' };
+    // The first of each counts.
+    while (reader.next())
+      for (const name of TOLD) if (fields[name] === '' && reader.is(name)) fields[name] = reader.value;
     mail.options.told({
       mailbox: mailbox.record.name,
       folder: folder.record.name,
       uid,
       size: incoming.size,
-      from: decodeWords(field('from')),
-      to: flatAddresses(readAddresses(field('to'))).map(({ local, domain }) => `${local}@${domain}`),
-      subject: decodeWords(field('subject')),
-      messageId: field('message-id'),
+      from: decodeWords(fields.from),
+      to: flatAddresses(readAddresses(fields.to)).map(({ local, domain }) => `${local}@${domain}`),
+      subject: decodeWords(fields.subject),
+      messageId: fields['message-id'],
     });
   }
 

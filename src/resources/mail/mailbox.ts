@@ -245,7 +245,7 @@ export class CallersMailbox implements Mailbox {
     });
     const left = modified.length === 0 ? uids : uids.filter((uid) => !modified.includes(uid));
     const { id } = open.record;
-    const outcome = await this.inParts(left, (batch, uid) => {
+    const outcome = await this.inParts(open, left, (batch, uid) => {
       const at = open.find(uid);
       if (at < 0) return;
       const record = open.recordAt(at);
@@ -258,14 +258,18 @@ export class CallersMailbox implements Mailbox {
     return outcome === OK ? { modified } : outcome;
   }
 
-  /** A batch that is stale is written again from what is now. */
-  private async inParts(uids: readonly number[], write: (batch: Batch, uid: number) => void): Promise<Outcome> {
+  private async inParts(
+    open: OpenFolder,
+    uids: readonly number[],
+    write: (batch: Batch, uid: number) => void,
+  ): Promise<Outcome> {
     for (let at = 0; at < uids.length; at += MESSAGES_AT_ONCE) {
-      let outcome: Outcome = STALE;
-      for (let tries = 0; outcome === STALE && tries < TRIES; tries++)
-        outcome = await this.terms.store.commit((batch) => {
-          for (const uid of uids.slice(at, at + MESSAGES_AT_ONCE)) write(batch, uid);
-        });
+      const part = uids.slice(at, at + MESSAGES_AT_ONCE);
+      const outcome = await written(open, () =>
+        this.terms.store.commit((batch) => {
+          for (const uid of part) write(batch, uid);
+        }),
+      );
       if (outcome !== OK) return outcome;
     }
     return OK;
@@ -294,13 +298,12 @@ export class CallersMailbox implements Mailbox {
     const taken: number[] = [];
     for (let from = 0; from < uids.length; from += MESSAGES_AT_ONCE) {
       const part = uids.slice(from, from + MESSAGES_AT_ONCE);
-      let outcome: Outcome = STALE;
-      // Somebody else may have changed one of them, or expunged it, in a batch before this one.
-      for (let tries = 0; outcome === STALE && tries < TRIES; tries++) {
+      const outcome = await written(open, async () => {
         const there = part.filter((uid) => open.find(uid) >= 0);
-        outcome = there.length === 0 ? OK : await this.takeAtOnce(open, there, write);
-        if (outcome === OK) for (const uid of there) taken.push(uid);
-      }
+        const done = there.length === 0 ? OK : await this.takeAtOnce(open, there, write);
+        if (done === OK) for (const uid of there) taken.push(uid);
+        return done;
+      });
       if (outcome !== OK) return outcome;
     }
     return taken;
@@ -396,6 +399,23 @@ export class CallersMailbox implements Mailbox {
     });
     return typeof from === 'number' ? from : { from, to: from.map((uid) => made.get(uid)!) };
   }
+}
+
+/**
+ * Writes a batch that may be stale, since somebody else changed the same messages in one before it, again from what is now.
+ * Who was too late once takes turns with the others, so that everybody comes to an end.
+ */
+async function written(open: OpenFolder, write: () => Promise<Outcome>): Promise<Outcome> {
+  if (!open.hasTurns) {
+    const outcome = await write();
+    if (outcome !== STALE) return outcome;
+  }
+  return open.inTurn(async () => {
+    let outcome: Outcome = STALE;
+    // Only those that began before there were turns can still come between.
+    for (let tries = 0; outcome === STALE && tries < TRIES; tries++) outcome = await write();
+    return outcome;
+  });
 }
 
 interface Pairs {

@@ -214,8 +214,10 @@ export class MemorySpace implements Space {
   private replace(entry: Entry, stays: boolean): void {
     const former = this.puts.get(entry.key);
     if (former !== undefined) this.hole(former);
-    this.puts.delete(entry.key);
-    if (!stays) return;
+    if (!stays) {
+      this.puts.delete(entry.key);
+      return;
+    }
     this.puts.set(entry.key, entry);
     this.log.push(entry);
   }
