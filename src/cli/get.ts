@@ -15,6 +15,7 @@ import { addTransfer, type TransferFlags } from './transfer.ts';
 interface GetFlags extends TransferFlags {
   readonly head?: boolean;
   readonly json?: boolean;
+  readonly http3?: boolean;
 }
 
 export function addGet(program: Command): void {
@@ -24,17 +25,24 @@ export function addGet(program: Command): void {
     .argument('<url>', 'scheme://[user[:password]@]host[:port]/topic, any http: URL, or files: dav:, ftp:, sftp:')
     .argument('[to]', 'a file or folder here that what is fetched goes to; a folder ends with /')
     .option('--head', 'print the status and the fields of the answer (http: only)')
-    .option('--json', 'print one JSON line');
+    .option('--json', 'print one JSON line')
+    .option('--http3', 'over HTTP/3 alone (https: only)');
   addTransfer(command).action((url: string, to: string | undefined, flags: GetFlags) => get(url, to, flags));
 }
 
 async function get(url: string, to: string | undefined, flags: GetFlags): Promise<void> {
   if (to !== undefined || (isFileUrl(url) && !/^https?:/i.test(url))) {
     if (flags.head === true) fail('--head needs http:', EXIT.usage);
+    if (flags.http3 === true) fail('--http3 prints what is fetched; use a shell to write it to a file', EXIT.usage);
     await getFiles(url, to, flags);
   }
   try {
-    if (/^https?:\/\/[^/]*(?:$|\/(?!topics\/))/i.test(url) || (flags.head === true && /^https?:/i.test(url)))
+    if (flags.http3 === true && !/^https:/i.test(url)) fail('--http3 needs https:', EXIT.usage);
+    if (
+      flags.http3 === true ||
+      /^https?:\/\/[^/]*(?:$|\/(?!topics\/))/i.test(url) ||
+      (flags.head === true && /^https?:/i.test(url))
+    )
       await getResource(url, flags);
     else await getValue(url, flags);
   } catch (error) {
@@ -72,7 +80,7 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
   }
   const authorization = await authorizationFor(url, flags);
   const tls = tlsFor(url.protocol.slice(0, -1), url.hostname.replace(/^\[|\]$/g, ''), flags);
-  const client = new HttpClient(tls === null ? {} : { tls });
+  const client = new HttpClient({ ...(tls !== null && { tls }), http3: flags.http3 === true });
   const method = flags.head === true ? 'HEAD' : 'GET';
   const signs = authorization === null ? {} : { headers: { authorization } };
   const response = await client.fetch(url, { method, ...signs }).catch((error: unknown) => {

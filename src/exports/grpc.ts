@@ -73,12 +73,9 @@ export class GrpcConnection {
     const bound = bindLimits(clientLimits);
     const inputMax = bound.requestLineBytesMax + bound.headBytesMax + 65_536;
     const make: MakeConnection = (pipe, clocked, limits, events) => new Http2Client(pipe, clocked, limits, events);
-    this.pool = new HttpPool(
-      way?.dial ?? dialWith(inputMax),
-      way?.turn ?? turn,
-      bound,
-      http2 ? { h2: make, '': make } : { h2: make },
-    );
+    this.pool = new HttpPool(way?.dial ?? dialWith(inputMax), way?.turn ?? turn, bound, {
+      speaks: http2 ? { h2: make, '': make } : { h2: make },
+    });
     const fields = new Fields();
     for (const [name, value] of Object.entries(options.headers ?? {})) fields.append(name, value);
     if (user !== '' && !fields.has('authorization'))

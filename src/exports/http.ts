@@ -1,4 +1,4 @@
-// `portico/http`: a client of HTTP/1.1 and 2 with the shapes of `fetch`. It is built on the same code that the server's tests
+// `portico/http`: a client of HTTP/1.1, 2 and 3 with the shapes of `fetch`. It is built on the same code that the server's tests
 // hold against the RFCs; the connections, the pool and their bounds are the caller's to choose.
 import type { BodyReader } from '../core/exchange.ts';
 import type { Fault } from '../core/fault.ts';
@@ -12,6 +12,7 @@ import { clientLimits } from '../protocols/http1/client-limits.ts';
 import {
   HttpPool,
   type MakeConnection,
+  type OpenConnection,
   type Origin,
   type PoolEvents,
   type PooledRequest,
@@ -37,12 +38,22 @@ const SPEAKS: Readonly<Record<string, MakeConnection>> = {
   h2: (pipe, clocked, limits, events) => new Http2Client(pipe, clocked, limits, events),
 };
 
+/** QUIC is loaded when it is asked for: most programs do not need it. */
+const openHttp3: OpenConnection = (origin, limits, made, refused) => {
+  import('./http3-dial.ts').then(
+    ({ openHttp3 }) => openHttp3(origin, limits, made, refused),
+    (error: Error) => refused(error.message),
+  );
+};
+
 export interface HttpClientOptions {
   /** Bounds other than the defaults: see `portico/http` in docs/library.md. */
   readonly limits?: Limits;
   readonly tls?: TlsOptions;
   /** False: HTTP/1.1 alone; else servers that are reached over TLS choose (RFC 7301). */
   readonly http2?: boolean;
+  /** True: HTTP/3 alone, and `https:` URLs alone. */
+  readonly http3?: boolean;
 }
 
 /** What a body may be: whole, or in pieces, which are sent as fast as the server takes them. */
@@ -83,12 +94,12 @@ export class HttpClient {
   /** Policies by host: the pool tells connections apart by them. */
   private readonly policies = new Map<string, TlsPolicy>();
 
-  constructor({ limits = {}, tls = {}, http2 = true }: HttpClientOptions = {}) {
-    this.alpn = http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
+  constructor({ limits = {}, tls = {}, http2 = true, http3 = false }: HttpClientOptions = {}) {
+    this.alpn = http3 ? ['h3'] : http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
     const bound = bindLimits(clientLimits, limits as Record<string, number>);
     this.tls = tls;
     const inputMax = bound.requestLineBytesMax + bound.headBytesMax + 65_536;
-    this.pool = new HttpPool(dialWith(inputMax), turn, bound, SPEAKS);
+    this.pool = new HttpPool(dialWith(inputMax), turn, bound, { speaks: SPEAKS, opens: { h3: openHttp3 } });
   }
 
   /** Connections that stand, and requests that wait for one. */
@@ -124,6 +135,8 @@ export class HttpClient {
   private once(url: URL, options: FetchOptions): Promise<Response> {
     const { host, port, user, password } = placeOf(url.href, PORTS);
     const tls = url.protocol === 'https:' ? this.policy(host) : null;
+    if (tls === null && this.alpn[0] === 'h3')
+      throw new TypeError(`${url.origin} is not https: HTTP/3 is never in the clear`);
     const fields = fieldsOf(options.headers, user, password);
     const request = requestOf(url, options, fields);
     return new Promise((resolve, reject) => {

@@ -88,8 +88,8 @@ export interface ConnectionEvents {
   closed(cause: Cause, fault: Fault | null): void;
 }
 
-/** A connection to an origin. */
-export interface ClientConnection extends Session {
+/** A connection to an origin, whatever carries it. */
+export interface RequestConnection {
   /** Whether requests need not wait for one another. */
   readonly isParallel: boolean;
   readonly isIdle: boolean;
@@ -102,3 +102,6 @@ export interface ClientConnection extends Session {
   /** No more requests; ends once all are answered. */
   close(): void;
 }
+
+/** One over a pipe. */
+export interface ClientConnection extends Session, RequestConnection {}

@@ -7,7 +7,7 @@ import type { Cause, Pipe } from '../../core/pipe.ts';
 import type { Reach } from '../../core/reach.ts';
 import type { Clock } from '../../core/time.ts';
 import type { TlsPolicy } from '../../core/tls.ts';
-import type { ClientConnection, ConnectionEvents, SentRequest } from '../http/client.ts';
+import type { ClientConnection, ConnectionEvents, RequestConnection, SentRequest } from '../http/client.ts';
 import { Http1Client } from './client.ts';
 import {
   type AnswerEvents,
@@ -51,9 +51,24 @@ export type MakeConnection = (
   events: ConnectionEvents,
 ) => ClientConnection;
 
+/** Dials what is no pipe, for an origin: `made` takes what makes the connection once it stands, or `refused` says why there is none. */
+export type OpenConnection = (
+  origin: Origin,
+  limits: Bound<typeof clientLimits>,
+  made: <Made extends RequestConnection>(make: (events: ConnectionEvents) => Made) => Made,
+  refused: (why: string) => void,
+) => void;
+
+export interface PoolWays {
+  /** What else than HTTP/1.1 is spoken, by the name of ALPN (RFC 7301). */
+  readonly speaks?: Readonly<Record<string, MakeConnection>>;
+  /** How origins are reached whose policy has this as its first name of ALPN. */
+  readonly opens?: Readonly<Record<string, OpenConnection>>;
+}
+
 export class HttpPool {
   private readonly dial: Reach['dial'];
-  private readonly speaks: Readonly<Record<string, MakeConnection>>;
+  private readonly ways: PoolWays;
   private readonly turn: { readonly clock: Clock };
   private readonly limits: Bound<typeof clientLimits>;
   /** By host and port, and by policy. Those without connections and requests are not kept. */
@@ -62,14 +77,13 @@ export class HttpPool {
   private waiting = 0;
   private closed = false;
 
-  /** @param speaks what else than HTTP/1.1 is spoken, by the name of ALPN (RFC 7301) */
   constructor(
     dial: Reach['dial'],
     turn: { readonly clock: Clock },
     limits: Bound<typeof clientLimits>,
-    speaks: Readonly<Record<string, MakeConnection>> = {},
+    ways: PoolWays = {},
   ) {
-    this.speaks = speaks;
+    this.ways = ways;
     this.dial = dial;
     this.turn = turn;
     this.limits = limits;
@@ -186,36 +200,53 @@ export class HttpPool {
     const { of } = place;
     this.connections++;
     place.dialling++;
+    const { speaks = {}, opens = {} } = this.ways;
+    const open = opens[of.tls?.alpn?.[0] ?? ''];
+    if (open !== undefined) {
+      open(
+        of,
+        this.limits,
+        (make) => this.made(place, make),
+        (why) => this.refused(place, why),
+      );
+      return;
+    }
     this.dial(
       { host: of.host, port: of.port },
       of.tls,
       (pipe) => {
-        place.dialling--;
-        const make = this.speaks[pipe.peer.tls?.alpn ?? ''] ?? makeHttp1;
-        const client: ClientConnection = make(pipe, this.turn, this.limits, {
-          idle: () => this.idle(place, client),
-          closed: () => this.gone(place, client),
-        });
-        place.isParallel = client.isParallel;
-        place.clients.add(client);
-        if (this.closed) client.close();
-        else this.idle(place, client);
-        return client;
+        const make = speaks[pipe.peer.tls?.alpn ?? ''] ?? makeHttp1;
+        return this.made(place, (events) => make(pipe, this.turn, this.limits, events));
       },
-      (_cause, why) => {
-        place.dialling--;
-        this.connections--;
-        const asked = place.waiting.shift();
-        if (asked !== undefined) {
-          this.waiting--;
-          asked.fail(why);
-        }
-        this.regrow(place);
-      },
+      (_cause, why) => this.refused(place, why),
     );
   }
 
-  private idle(place: OriginPool, client: ClientConnection): void {
+  private made<Made extends RequestConnection>(place: OriginPool, make: (events: ConnectionEvents) => Made): Made {
+    place.dialling--;
+    const client: Made = make({
+      idle: () => this.idle(place, client),
+      closed: () => this.gone(place, client),
+    });
+    place.isParallel = client.isParallel;
+    place.clients.add(client);
+    if (this.closed) client.close();
+    else this.idle(place, client);
+    return client;
+  }
+
+  private refused(place: OriginPool, why: string): void {
+    place.dialling--;
+    this.connections--;
+    const asked = place.waiting.shift();
+    if (asked !== undefined) {
+      this.waiting--;
+      asked.fail(why);
+    }
+    this.regrow(place);
+  }
+
+  private idle(place: OriginPool, client: RequestConnection): void {
     if (client.isParallel) {
       for (let next = place.waiting[0]; next !== undefined && client.hasRoom; next = place.waiting[0]) {
         place.waiting.shift();
@@ -243,7 +274,7 @@ export class HttpPool {
     return false;
   }
 
-  private gone(place: OriginPool, client: ClientConnection): void {
+  private gone(place: OriginPool, client: RequestConnection): void {
     if (!place.clients.delete(client)) return;
     this.connections--;
     const at = place.idle.indexOf(client);
@@ -285,8 +316,8 @@ const makeHttp1: MakeConnection = (pipe, turn, limits, events) => new Http1Clien
 
 interface OriginPool {
   readonly of: Origin;
-  readonly clients: Set<ClientConnection>;
-  readonly idle: ClientConnection[];
+  readonly clients: Set<RequestConnection>;
+  readonly idle: RequestConnection[];
   readonly waiting: Asked[];
   dialling: number;
   /** One connection is enough, as far as is known. */
@@ -314,7 +345,7 @@ class Asked implements PooledRequest, AnswerEvents {
     if (upgraded !== undefined) this.upgraded = (pipe, status, fields) => upgraded.call(events, pipe, status, fields);
   }
 
-  start(client: ClientConnection): void {
+  start(client: RequestConnection): void {
     this.exchange = client.send(this.request, this, (exchange) => {
       this.exchange = exchange;
       this.events.started?.(exchange);
