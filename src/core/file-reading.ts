@@ -76,6 +76,11 @@ export class SharedDescriptor {
     this.fd = fd;
   }
 
+  /** One more user, who lets go by `release`. */
+  retain(): void {
+    this.users++;
+  }
+
   read(start: number, end: number, sink: Sink): Reading {
     this.users++;
     const reading = new FileReading(this.fd, start, end, sink, () => this.release());

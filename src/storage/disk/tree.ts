@@ -3,7 +3,6 @@
 import { closeSync, constants, fchmodSync, fstat, fsync, open, type Stats } from 'node:fs';
 import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { SharedDescriptor } from '../../core/file-reading.ts';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type {
@@ -21,6 +20,7 @@ import type {
 import { isTreePath, parentOf } from '../paths.ts';
 import { ASIDE_FLAGS, Aside } from './aside.ts';
 import { DiskFolder, Listings } from './folder.ts';
+import { DiskFile, KeptFiles } from './kept-files.ts';
 import { DiskNoticing } from './noticing.ts';
 import { type Copy, cloneFile, PendingCopies } from './pending.ts';
 import { type Held, HIDDEN, Places, statOf, versionOf } from './places.ts';
@@ -36,6 +36,7 @@ export class DiskTree implements FileTree {
   private readonly listings: Listings;
   private readonly kept: Aside;
   private readonly turns = new Turns();
+  private readonly files = new KeptFiles();
 
   /** @param root a folder, which must be there; @param readOnly nothing is written to it, not even beside */
   constructor(root: string, readOnly = false) {
@@ -94,7 +95,10 @@ export class DiskTree implements FileTree {
 
   async open(path: string): Promise<TreeFile | Outcome> {
     if (!isServed(path)) return INVALID;
+    const known = this.files.known(path);
+    if (known !== null) return known;
     return attempt(async () => {
+      const { mark } = this.files;
       const at = await this.places.open(path, O_RDONLY);
       if (at === null) return MISSING;
       const stats = await statsOf(at.fd);
@@ -102,7 +106,9 @@ export class DiskTree implements FileTree {
         closeSync(at.fd);
         return INVALID;
       }
-      return new DiskFile(at.fd, statOf(path, stats, null, this.places.pathOf(at.real)));
+      const file = new DiskFile(at.fd, statOf(path, stats, null, this.places.pathOf(at.real)));
+      this.files.keep(path, file, mark);
+      return file;
     });
   }
 
@@ -325,11 +331,13 @@ export class DiskTree implements FileTree {
     return attempt(async () => {
       const at = await this.places.openReal(path, O_RDONLY);
       if (at === null) return MISSING;
+      this.files.begin(path);
       try {
         if (mode !== undefined) fchmodSync(at.fd, mode & 0o777);
         if (modified !== undefined) await utimes(nameOfFd(at), new Date(), modified / 1_000);
         return await sync(at.fd);
       } finally {
+        this.files.end();
         closeSync(at.fd);
       }
     });
@@ -412,6 +420,7 @@ export class DiskTree implements FileTree {
 
   async close(): Promise<void> {
     await this.turns.rest();
+    this.files.close();
   }
 
   /** Does something to a name in its open folder; errors of the disk are outcomes. */
@@ -422,36 +431,14 @@ export class DiskTree implements FileTree {
     return attempt(async () => {
       const held = await this.places.holdParent(path);
       if (held === null) return MISSING;
+      this.files.begin(path);
       try {
         return await work(held, path.slice(path.lastIndexOf('/') + 1));
       } finally {
+        this.files.end();
         held.close();
       }
     });
-  }
-}
-
-class DiskFile implements TreeFile {
-  readonly stat: FileStat;
-  private readonly shared: SharedDescriptor;
-  private isOpen = true;
-
-  constructor(fd: number, stat: FileStat) {
-    this.stat = stat;
-    this.shared = new SharedDescriptor(fd);
-  }
-
-  get fd(): number {
-    return this.shared.fd;
-  }
-
-  read(start: number, end: number, sink: Sink): Reading {
-    return this.shared.read(start, Math.min(end, this.stat.size), sink);
-  }
-
-  close(): void {
-    if (this.isOpen) this.shared.release();
-    this.isOpen = false;
   }
 }
 
