@@ -1,13 +1,15 @@
-// Files that were opened lately and are kept open for the next who ask: what the tree changes goes at once, what others change on
-// the disk is seen within a second. Short ones are in memory once they were asked for again.
-import { read } from 'node:fs';
+// Files that were opened lately and are kept open for the next who ask. What the tree changes goes at once; what other programs
+// change on the disk is seen by its inode, looked at once a turn. Short ones are in memory once they were asked for again.
+import { read, type Stats, statSync } from 'node:fs';
 import { SharedDescriptor } from '../../core/file-reading.ts';
 import { OK } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { FileStat, TreeFile } from '../engine.ts';
 
-/** After so long a file is looked for again. */
-const FRESH_MS = 1_000;
+/** A file that nobody asked for is closed after this, or twice as long. */
+const IDLE_MS = 1_000;
+/** The clock of a file system stands still for up to 10 ms: a file that changed just now may change again unseen. */
+const SETTLED_MS = 100;
 const KEPT_FILES = 256;
 /** Files up to this are kept in memory, and of all together so much. */
 const KEPT_FILE_BYTES = 131_072;
@@ -82,30 +84,56 @@ export class DiskFile implements TreeFile {
 
 interface Kept {
   readonly file: DiskFile;
-  freshUntil: number;
+  readonly stats: Stats;
+  /** The turn in which it was last seen to be what is on the disk. */
+  seen: number;
+  isIdle: boolean;
   bytes: number;
 }
 
 export class KeptFiles {
-  /** By path, the one used longest ago first. */
+  /** By path, the one opened longest ago first. */
   private readonly kept = new Map<string, Kept>();
+  private readonly placeOf: (path: string) => string;
   private bytes = 0;
   /** Changes that are under way. */
   private changing = 0;
   private changes = 0;
   private timer: NodeJS.Timeout | null = null;
+  private turn = 0;
+  private isInTurn = false;
+
+  /** @param placeOf where a path is on the disk */
+  constructor(placeOf: (path: string) => string) {
+    this.placeOf = placeOf;
+  }
 
   /** The file at a path for one more, or null: it has to be opened. */
   known(path: string): DiskFile | null {
     const kept = this.kept.get(path);
     if (kept === undefined) return null;
-    if (performance.now() >= kept.freshUntil) {
-      this.drop(path, kept);
-      return null;
+    if (kept.seen !== this.turn) {
+      if (!isStill(this.placeOf(path), kept.stats)) {
+        this.drop(path, kept);
+        return null;
+      }
+      this.beginTurn();
+      kept.seen = this.turn;
     }
+    kept.isIdle = false;
     const { file } = kept;
-    if (!file.inMemory && file.stat.size <= KEPT_FILE_BYTES) this.load(path, kept);
+    if (!file.inMemory && file.stat.size <= KEPT_FILE_BYTES && Date.now() - kept.stats.ctimeMs > SETTLED_MS)
+      this.load(path, kept);
     return file.another();
+  }
+
+  private beginTurn(): void {
+    if (this.isInTurn) return;
+    this.isInTurn = true;
+    setImmediate(() => {
+      this.isInTurn = false;
+      this.turn++;
+    });
   }
 
   private load(path: string, kept: Kept): void {
@@ -123,21 +151,22 @@ export class KeptFiles {
   }
 
   /** Keeps a file that was opened since `mark`, unless something has changed since. */
-  keep(path: string, file: DiskFile, mark: number): void {
+  keep(path: string, file: DiskFile, stats: Stats, mark: number): void {
     if (mark !== this.mark) return;
     const before = this.kept.get(path);
     if (before !== undefined) this.drop(path, before);
-    this.kept.set(path, { file: file.another(), freshUntil: performance.now() + FRESH_MS, bytes: 0 });
+    this.kept.set(path, { file: file.another(), stats, seen: -1, isIdle: false, bytes: 0 });
     this.trim();
-    this.timer ??= setTimeout(() => this.expire(), FRESH_MS).unref();
+    this.timer ??= setTimeout(() => this.expire(), IDLE_MS).unref();
   }
 
-  /** What is not fresh is open for nobody. */
   private expire(): void {
     this.timer = null;
-    const now = performance.now();
-    for (const [path, kept] of this.kept) if (now >= kept.freshUntil) this.drop(path, kept);
-    if (this.kept.size > 0) this.timer = setTimeout(() => this.expire(), FRESH_MS).unref();
+    for (const [path, kept] of this.kept) {
+      if (kept.isIdle) this.drop(path, kept);
+      kept.isIdle = true;
+    }
+    if (this.kept.size > 0) this.timer = setTimeout(() => this.expire(), IDLE_MS).unref();
   }
 
   private trim(): void {
@@ -172,4 +201,20 @@ export class KeptFiles {
 
 function isAt(path: string, changed: string): boolean {
   return changed === '' || path === changed || path.startsWith(`${changed}/`);
+}
+
+function isStill(place: string, { dev, ino, size, mtimeMs, ctimeMs }: Stats): boolean {
+  try {
+    const now = statSync(place, { throwIfNoEntry: false });
+    return (
+      now !== undefined &&
+      now.dev === dev &&
+      now.ino === ino &&
+      now.size === size &&
+      now.mtimeMs === mtimeMs &&
+      now.ctimeMs === ctimeMs
+    );
+  } catch {
+    return false;
+  }
 }

@@ -36,11 +36,12 @@ export class DiskTree implements FileTree {
   private readonly listings: Listings;
   private readonly kept: Aside;
   private readonly turns = new Turns();
-  private readonly files = new KeptFiles();
+  private readonly files: KeptFiles;
 
   /** @param root a folder, which must be there; @param readOnly nothing is written to it, not even beside */
   constructor(root: string, readOnly = false) {
     this.places = new Places(root);
+    this.files = new KeptFiles((path) => this.places.whole(path));
     this.pendingCopies = new PendingCopies(this.places.root, readOnly);
     this.kept = new Aside(this.places.root, readOnly);
     this.listings = new Listings((path) => this.stat(path, false), this.places);
@@ -107,7 +108,7 @@ export class DiskTree implements FileTree {
         return INVALID;
       }
       const file = new DiskFile(at.fd, statOf(path, stats, null, this.places.pathOf(at.real)));
-      this.files.keep(path, file, mark);
+      this.files.keep(path, file, stats, mark);
       return file;
     });
   }
