@@ -24,6 +24,7 @@ import { sse } from './protocols/sse/index.ts';
 import { ssh } from './protocols/ssh/index.ts';
 import { webdav } from './protocols/webdav/index.ts';
 import { websocket } from './protocols/websocket/index.ts';
+import { webtransport } from './protocols/webtransport/index.ts';
 import { wire } from './protocols/wire/index.ts';
 import type { Resources } from './resources/resources.ts';
 
@@ -37,6 +38,7 @@ export const PROTOCOLS: readonly Protocol<Resources>[] = [
   webdav,
   sse,
   websocket,
+  webtransport,
   soap,
   messages,
   graphql,

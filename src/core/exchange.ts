@@ -3,6 +3,7 @@
 import type { ByteWriter } from '../bytes/writer.ts';
 import type { Caller } from './caller.ts';
 import type { Fields } from './fields.ts';
+import type { Mux, MuxSession } from './mux.ts';
 import type { Peer } from './peer.ts';
 import type { Cause, Pipe, Session, Why } from './pipe.ts';
 import type { Clock, Instant } from './time.ts';
@@ -50,6 +51,11 @@ export interface Exchange {
    * once earlier pipelined answers are out.
    */
   take(status: number, fields: Fields, session: (pipe: Pipe) => Session): void;
+  /**
+   * As `take`, for many streams and datagrams (WebTransport); absent where the request asks for none, or what carries it has
+   * none.
+   */
+  readonly takeMux?: ((status: number, fields: Fields, session: (mux: Mux) => MuxSession) => void) | undefined;
   deadline: Instant;
   on: ExchangeEvents;
 }

@@ -8,13 +8,21 @@ import type { MessageSession, Messages } from '../core/messages.ts';
 import type { Pipe, Session } from '../core/pipe.ts';
 import type { Host, Protocol } from '../core/protocol.ts';
 import { answerNothing, answerProblem } from '../protocols/http/answers.ts';
+import type { Channel } from '../protocols/http/channels.ts';
 import { type FetchHandler, fetchHandler } from '../protocols/http/fetch.ts';
 import { Guard, type GuardOptions, isRefusal, type Refusal } from '../protocols/http/guard.ts';
 import { prefers } from '../protocols/http/negotiate.ts';
 import { type Route, Router } from '../protocols/http/router.ts';
 import { hold } from '../protocols/http/waiting.ts';
-import { type Channel, signsIn, type UpgradeHost, webSocketUpgrade } from '../protocols/websocket/handshake.ts';
+import { signsIn, type UpgradeHost, webSocketUpgrade } from '../protocols/websocket/handshake.ts';
 import { websocket } from '../protocols/websocket/index.ts';
+import {
+  TRANSPORT_TOKENS,
+  type TransportHost,
+  transportSignsIn,
+  webTransportUpgrade,
+  webtransport,
+} from '../protocols/webtransport/index.ts';
 import { isSecure } from '../sites/https-only.ts';
 
 export interface WebOptions<Resources> {
@@ -65,8 +73,12 @@ export function webRoutes<Resources>(options: WebOptions<Resources>): ExchangeHa
     const tell = (error: unknown, { connection, method }: Exchange) => failed(error, path, { connection, method });
     router.add({ path, handler: fetchHandler(handler, tell) });
   }
+  const channels = channelsOf(options);
   const sockets = protocols.find(({ name }) => name === websocket.name);
-  if (sockets !== undefined) addSockets(router, options, hostOf(sockets) as unknown as UpgradeHost);
+  if (sockets !== undefined) addSockets(router, options, channels, hostOf(sockets) as unknown as UpgradeHost);
+  const transports = protocols.find(({ name }) => name === webtransport.name);
+  if (transports !== undefined)
+    addTransports(router, options, channels, hostOf(transports) as unknown as TransportHost);
   return router.handle;
 }
 
@@ -113,30 +125,48 @@ function both(one: Fields, other: Fields): Fields {
   return all;
 }
 
-/** The upgrade to WebSocket, on every path where something is spoken over one. */
-function addSockets<Resources>(
-  router: Router,
-  { protocols, hostOf, carry, guard }: WebOptions<Resources>,
-  host: UpgradeHost,
-): void {
+/** All that is spoken over sockets, of whichever kind. */
+function channelsOf<Resources>({ protocols, hostOf, carry }: WebOptions<Resources>): Channel[] {
   const channels: Channel[] = [];
   for (const protocol of protocols) {
     for (const listens of protocol.listens) {
       if (listens.on !== 'websocket') continue;
       const own = hostOf(protocol);
-      const messages = (made: Messages): MessageSession =>
-        'stream' in listens
-          ? carry(made, protocol.name, (pipe) => listens.stream(pipe, own))
-          : listens.messages(made, own);
-      const carries = 'stream' in listens ? protocol.name : '';
-      const plain = 'stream' in listens;
       const { subprotocol, paths, signsIn: asks = false } = listens;
-      channels.push({ subprotocol, paths, plain, carries, signsIn: asks, messages });
+      const all = { subprotocol, paths, signsIn: asks };
+      if ('stream' in listens) {
+        const stream = (pipe: Pipe) => listens.stream(pipe, own);
+        const messages = (made: Messages) => carry(made, protocol.name, stream);
+        channels.push({ ...all, carries: protocol.name, stream, messages });
+      } else channels.push({ ...all, messages: (made) => listens.messages(made, own) });
     }
   }
+  return channels;
+}
+
+/** The upgrade to WebSocket, on every path where something is spoken over one. */
+function addSockets<Resources>(
+  router: Router,
+  { guard }: WebOptions<Resources>,
+  channels: readonly Channel[],
+  host: UpgradeHost,
+): void {
   const handler = webSocketUpgrade(channels, host);
   // While there are no accounts strangers are told so at once.
   const anyone = (exchange: Exchange) => !guard.accounts.open && signsIn(channels, exchange);
   for (const path of new Set(channels.flatMap(({ paths }) => paths)))
     router.add({ path, only: { upgrade: 'websocket' }, anyone, handler });
+}
+
+/** The same over WebTransport. */
+function addTransports<Resources>(
+  router: Router,
+  { guard }: WebOptions<Resources>,
+  channels: readonly Channel[],
+  host: TransportHost,
+): void {
+  const handler = webTransportUpgrade(channels, host);
+  const anyone = (exchange: Exchange) => !guard.accounts.open && transportSignsIn(channels, exchange);
+  for (const path of new Set(channels.flatMap(({ paths }) => paths)))
+    for (const upgrade of TRANSPORT_TOKENS) router.add({ path, only: { upgrade }, anyone, handler });
 }

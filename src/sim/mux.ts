@@ -59,7 +59,7 @@ export class SimulatedMux extends Turned implements Mux {
       this.world,
       (pipe) => watched(session(pipe), () => this.gone(near, true)),
       (pipe) => watched(other.session.opened(pipe, oneWay), () => other.gone(far, false)),
-      { ...this.options, stream },
+      { ...this.options, bounds: { lingerMs: NEVER, ...this.options.bounds }, stream },
     );
     this.streams.add(near);
     other.streams.add(far);

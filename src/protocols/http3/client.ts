@@ -92,6 +92,13 @@ export class Http3Client extends Connection {
   }
 
   /** Nobody may open a two-way stream to a client (RFC 9114 §6.1). */
+  /** It opens no WebTransport sessions. */
+  transportStream(): null {
+    return null;
+  }
+
+  protected datagramOf(): void {}
+
   protected accept(_pipe: Pipe): Session {
     this.fail(faults.serverStream);
     return NOBODY;

@@ -14,7 +14,7 @@ export const MAX_PUSH_ID = 0xd;
 /** RFC 9218 §7.2. */
 export const PRIORITY_UPDATE = 0xf0700;
 export const PRIORITY_UPDATE_PUSH = 0xf0701;
-/** Begins a two-way stream of a WebTransport session: a type, and no frame. */
+/** Begins a two-way stream of a WebTransport session: a type, and no frame (draft-ietf-webtrans-http3 §4.3). */
 export const WEBTRANSPORT_STREAM = 0x41;
 
 export const FRAME_NAMES: Readonly<Record<number, string>> = {
@@ -41,11 +41,15 @@ export const PUSH_STREAM = 0x1;
 export const ENCODER_STREAM = 0x2;
 export const DECODER_STREAM = 0x3;
 
+/** One of a WebTransport session (draft-ietf-webtrans-http3 §4.2). */
+export const TRANSPORT_STREAM = 0x54;
+
 export const STREAM_NAMES: Readonly<Record<number, string>> = {
   [CONTROL_STREAM]: 'control stream',
   [PUSH_STREAM]: 'push stream',
   [ENCODER_STREAM]: 'QPACK encoder stream',
   [DECODER_STREAM]: 'QPACK decoder stream',
+  [TRANSPORT_STREAM]: 'WebTransport stream',
 };
 
 // Settings (§7.2.4.1, RFC 9204 §5, RFC 9220 §3, RFC 9297 §2.1.1).
@@ -54,6 +58,9 @@ export const MAX_FIELD_SECTION_SIZE = 0x6;
 export const QPACK_BLOCKED_STREAMS = 0x7;
 export const ENABLE_CONNECT_PROTOCOL = 0x8;
 export const H3_DATAGRAM = 0x33;
+/** Of draft-ietf-webtrans-http3-02, which browsers speak, and -07: how many sessions. */
+export const ENABLE_WEBTRANSPORT = 0x2b603742;
+export const WEBTRANSPORT_MAX_SESSIONS = 0xc671706a;
 
 export const SETTING_NAMES: Readonly<Record<number, string>> = {
   [QPACK_MAX_TABLE_CAPACITY]: 'QPACK_MAX_TABLE_CAPACITY',
@@ -61,6 +68,8 @@ export const SETTING_NAMES: Readonly<Record<number, string>> = {
   [QPACK_BLOCKED_STREAMS]: 'QPACK_BLOCKED_STREAMS',
   [ENABLE_CONNECT_PROTOCOL]: 'ENABLE_CONNECT_PROTOCOL',
   [H3_DATAGRAM]: 'H3_DATAGRAM',
+  [ENABLE_WEBTRANSPORT]: 'ENABLE_WEBTRANSPORT',
+  [WEBTRANSPORT_MAX_SESSIONS]: 'WEBTRANSPORT_MAX_SESSIONS',
 };
 
 /** Settings of HTTP/2 that have no place here (§7.2.4.1). */
@@ -90,6 +99,23 @@ export const H3_VERSION_FALLBACK = 0x110;
 export const QPACK_DECOMPRESSION_FAILED = 0x200;
 export const QPACK_ENCODER_STREAM_ERROR = 0x201;
 export const QPACK_DECODER_STREAM_ERROR = 0x202;
+/** draft-ietf-webtrans-http3 §9.5. */
+export const WT_SESSION_GONE = 0x170d7b68;
+export const WT_BUFFERED_STREAM_REJECTED = 0x3994bd84;
+const WT_APPLICATION_ERROR_FIRST = 0x52e4a40fa8db;
+const WT_APPLICATION_ERROR_LAST = 0x52e5ac983162;
+
+/** An application's error as the wire has it: those of grease are left out (draft-ietf-webtrans-http3 §4.4). */
+export function wireOfTransport(code: number): number {
+  return WT_APPLICATION_ERROR_FIRST + code + Math.floor(code / 0x1e);
+}
+
+/** The application's error that the wire's stands for; 0 for all others. */
+export function transportOfWire(wire: number): number {
+  if (wire < WT_APPLICATION_ERROR_FIRST || wire > WT_APPLICATION_ERROR_LAST || (wire - 0x21) % 0x1f === 0) return 0;
+  const shifted = wire - WT_APPLICATION_ERROR_FIRST;
+  return shifted - Math.floor(shifted / 0x1f);
+}
 
 /** A request's stream that nobody gets to (§5.2): the largest that a number here holds. */
 export const STREAM_MAX = 2 ** 62 - 512;

@@ -62,6 +62,8 @@ export abstract class Connection implements MuxSession {
   isSettled = false;
   /** What the peer takes (RFC 9220 §3). */
   takesConnect = false;
+  /** Datagrams of HTTP (RFC 9297 §2.1.1). */
+  takesDatagrams = false;
   abstract readonly clock: Clock;
   abstract readonly pushFault: Fault;
   protected wantedAt: Instant = 0;
@@ -96,6 +98,10 @@ export abstract class Connection implements MuxSession {
   protected abstract accept(pipe: Pipe): Session;
   /** The peer says that it goes: requests, or pushes, from this number on are not answered (§5.2). */
   protected abstract wentAway(id: number, clock: Clock): void;
+  /** Who takes a stream of the peer's that begins as one of a WebTransport session; null where there are none. */
+  abstract transportStream(pipe: Pipe, session: number, oneWay: boolean): Session | null;
+  /** A datagram that belongs to a stream of a request. */
+  protected abstract datagramOf(id: number, bytes: Uint8Array, start: number, end: number, clock: Clock): void;
   protected abstract over(cause: Cause, wire: number, clock: Clock): void;
   abstract leave(why: Why, clock: Clock): void;
   protected abstract due(clock: Clock): void;
@@ -271,6 +277,11 @@ export abstract class Connection implements MuxSession {
     stream.pipe.pause();
   }
 
+  /** A stream that was taken for a request's is another's. */
+  handedOn(stream: MessageStream): void {
+    this.streams.delete(stream);
+  }
+
   /** A stream is over. */
   closed(stream: MessageStream): void {
     this.waiting.delete(stream);
@@ -394,7 +405,10 @@ export abstract class Connection implements MuxSession {
       else if (id === ENABLE_CONNECT_PROTOCOL) {
         if (value > 1) return faults.setting;
         this.takesConnect = value === 1;
-      } else if (id === H3_DATAGRAM && value > 1) return faults.setting;
+      } else if (id === H3_DATAGRAM) {
+        if (value > 1) return faults.setting;
+        this.takesDatagrams = value === 1;
+      }
     }
     this.isSettled = true;
     this.writer.allow(table, blocked);
@@ -415,9 +429,11 @@ export abstract class Connection implements MuxSession {
 
   // ---- datagrams, time, ends ---------------------------------------------------------------------------------------
 
-  /** Of streams that take none (RFC 9297 §2.1): dropped, unless they name nothing. */
-  datagram(bytes: Uint8Array, start: number, end: number, _clock: Clock): void {
-    if (readVarint(bytes, start, end) === MORE || varint > 2 ** 60 - 1) this.fail(faults.datagram);
+  /** Each names a stream by a quarter of its number (RFC 9297 §2.1). */
+  datagram(bytes: Uint8Array, start: number, end: number, clock: Clock): void {
+    const at = readVarint(bytes, start, end);
+    if (at === MORE || varint > 2 ** 60 - 1) this.fail(faults.datagram);
+    else this.datagramOf(varint * 4, bytes, at, end, clock);
   }
 
   get deadline(): Instant {

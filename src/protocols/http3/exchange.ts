@@ -6,6 +6,7 @@ import type { Caller } from '../../core/caller.ts';
 import type { BodyReader, Exchange, ExchangeEvents } from '../../core/exchange.ts';
 import type { Fault } from '../../core/fault.ts';
 import { type Fields, NO_FIELDS } from '../../core/fields.ts';
+import type { Mux, MuxSession } from '../../core/mux.ts';
 import type { Peer } from '../../core/peer.ts';
 import { type Cause, ENDED, type Pipe, type Session, type Why } from '../../core/pipe.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
@@ -24,6 +25,7 @@ import {
 import { faults } from './faults.ts';
 import { MessageStream } from './message-stream.ts';
 import type { Http3Session } from './session.ts';
+import { isTransport, Transport } from './transport.ts';
 import { StreamTunnel } from './tunnel.ts';
 
 /** The most that one exchange may write in place before it is sent; a handler that writes more without room has a bug. */
@@ -62,6 +64,7 @@ export class Http3Exchange extends MessageStream implements Exchange {
   private headAt: Instant;
   private wanted: Instant = NEVER;
   private tunnel: StreamTunnel | null = null;
+  private transport: Transport | null = null;
   private writer: ByteWriter | null = null;
 
   constructor(line: Http3Session, pipe: Pipe) {
@@ -118,7 +121,7 @@ export class Http3Exchange extends MessageStream implements Exchange {
     if (head === MORE || head === BAD) return head;
     line.acknowledge(this.id, heads.required);
     this.headAt = NEVER;
-    const refused = line.refusal(this) ?? head.fault;
+    const refused = line.refusal(this) ?? head.fault ?? (isTransport(head.protocol) ? line.refusalOfTransport() : null);
     if (refused !== null) return refused;
     this.headed();
     this.request = head;
@@ -147,8 +150,9 @@ export class Http3Exchange extends MessageStream implements Exchange {
   }
 
   protected read(input: Uint8Array, start: number, end: number, clock: Clock): number {
-    if (this.tunnel !== null) {
-      this.tunnel.came(input, start, end);
+    if (this.tunnel !== null || this.transport !== null) {
+      this.tunnel?.came(input, start, end);
+      this.transport?.came(input, start, end);
       return end;
     }
     if (this.reader !== null) {
@@ -167,8 +171,9 @@ export class Http3Exchange extends MessageStream implements Exchange {
   protected readEnd(trailers: Fields | null, clock: Clock): void {
     this.bodyAt = NEVER;
     this.discardAt = NEVER;
-    if (this.tunnel !== null) {
-      this.tunnel.cameEnd();
+    if (this.tunnel !== null || this.transport !== null) {
+      this.tunnel?.cameEnd();
+      this.transport?.cameEnd();
       return;
     }
     const { reader } = this;
@@ -276,7 +281,7 @@ export class Http3Exchange extends MessageStream implements Exchange {
     }
     this.pipe.end();
     this.pipe.flush();
-    if (this.inputDone || this.reader !== null || this.tunnel !== null) return;
+    if (this.inputDone || this.reader !== null) return;
     // What is left of the request is let pass, for a time.
     if (this.expected > this.line.limits.discardBytesMax) this.stopInput(H3_NO_ERROR);
     else this.discardAt = this.line.clock.now + DISCARD_MS;
@@ -310,6 +315,30 @@ export class Http3Exchange extends MessageStream implements Exchange {
     on.lost(ENDED, 0, line.clock);
   }
 
+  get takeMux(): Exchange['takeMux'] {
+    return isTransport(this.request.protocol) ? this.takeTransport : undefined;
+  }
+
+  private takeTransport(status: number, fields: Fields, session: (mux: Mux) => MuxSession): void {
+    if (this.status !== 0) throw new RangeError('answered twice');
+    const { line, on } = this;
+    this.status = status;
+    this.on = NO_EVENTS;
+    if (!this.isOver) {
+      writePlainHead(this.pipe, this.id, line.writer, status, fields);
+      this.wrote();
+      this.bodyAt = NEVER;
+      const transport = new Transport(this);
+      this.transport = transport;
+      transport.begin(session(transport));
+      line.transportBegan(this.id, transport);
+      this.paused = true;
+      this.resume();
+    }
+    this.told(ENDED);
+    on.lost(ENDED, 0, line.clock);
+  }
+
   // ---- the stream tells --------------------------------------------------------------------------------------------
 
   set deadline(at: Instant) {
@@ -319,11 +348,13 @@ export class Http3Exchange extends MessageStream implements Exchange {
 
   get deadline(): Instant {
     if (this.tunnel !== null) return this.tunnel.innerDue;
+    if (this.transport !== null) return this.transport.deadline;
     return Math.min(this.wanted, this.discardAt, this.bodyAt, this.headAt);
   }
 
   tick(clock: Clock): void {
     if (this.tunnel !== null) this.tunnel.due <= clock.now && this.tunnel.tick(clock);
+    else if (this.transport !== null) this.transport.tick(clock);
     else if (clock.now >= this.headAt) this.refuse(faults.slowHead);
     else if (clock.now >= this.discardAt) this.stopInputLate();
     else if (clock.now >= this.bodyAt) this.bodyDue(clock);
@@ -351,6 +382,7 @@ export class Http3Exchange extends MessageStream implements Exchange {
       this.tunnel.run(clock);
       return;
     }
+    if (this.transport !== null) return;
     if (this.status === 0) {
       if (this.writer !== null && this.writer.length > 0) throw new RangeError('a body before its head');
       return;
@@ -361,11 +393,12 @@ export class Http3Exchange extends MessageStream implements Exchange {
 
   writable(clock: Clock): void {
     if (this.tunnel !== null) this.tunnel.drained();
-    else this.on.writable(clock);
+    else if (this.transport === null) this.on.writable(clock);
   }
 
   leave(why: Why, clock: Clock): void {
     if (this.tunnel !== null) this.tunnel.leave(why, LEAVE_MS);
+    else if (this.transport !== null) this.transport.leave(why, clock);
     else if (!this.ending) this.on.leave(why, clock);
   }
 
@@ -376,8 +409,9 @@ export class Http3Exchange extends MessageStream implements Exchange {
       if (cause !== ENDED) this.line.refused();
       return;
     }
-    if (this.tunnel !== null) {
-      this.tunnel.gone(cause, wire);
+    if (this.tunnel !== null || this.transport !== null) {
+      this.tunnel?.gone(cause, wire);
+      this.transport?.gone(cause);
       return;
     }
     if (!this.ending) this.line.refused();

@@ -78,6 +78,11 @@ export const faults = faultTable('http3', {
   // Too much.
   sectionTooLong: stream(H3_EXCESSIVE_LOAD, 'RFC 9114 §10.5.1', 'A field section is longer than is taken.'),
   streamsTooMany: stream(H3_REQUEST_REJECTED, 'RFC 9114 §4.1.1', 'More requests are open than are taken at once.'),
+  transportsTooMany: stream(
+    H3_REQUEST_REJECTED,
+    'draft-ietf-webtrans-http3 §5.2',
+    'More WebTransport sessions are open than are taken at once.',
+  ),
   goingAway: stream(H3_REQUEST_REJECTED, 'RFC 9114 §5.2', 'The connection takes no new requests any more.'),
   controlTooLong: connection(
     H3_EXCESSIVE_LOAD,

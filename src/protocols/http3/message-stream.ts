@@ -14,6 +14,7 @@ import {
   PRIORITY_UPDATE_PUSH,
   readVarint,
   varint,
+  WEBTRANSPORT_STREAM,
 } from './codec.ts';
 import type { Connection } from './connection.ts';
 import { faults } from './faults.ts';
@@ -47,6 +48,10 @@ export abstract class MessageStream implements Session {
   private left = 0;
   private isBody = false;
   private isCut = false;
+  /** A frame was read, whatever it was. */
+  private hasBegun = false;
+  /** It is no message's, but one of a WebTransport session, which has taken over. */
+  private isHandedOn = false;
 
   constructor(line: Connection, pipe: Pipe) {
     this.line = line;
@@ -81,7 +86,7 @@ export abstract class MessageStream implements Session {
 
   receive(input: Uint8Array, start: number, end: number, clock: Clock): number {
     let at = start;
-    while (at < end && !this.deaf) {
+    while (at < end && !this.deaf && !this.isHandedOn) {
       if (this.left > 0) {
         const to = Math.min(end, at + this.left);
         const next = this.isBody ? this.read(input, at, to, clock) : to;
@@ -111,6 +116,8 @@ export abstract class MessageStream implements Session {
     at = readVarint(input, at, end);
     if (at < 0) return MORE;
     const length = varint;
+    if (type === WEBTRANSPORT_STREAM) return this.handOn(length, at);
+    this.hasBegun = true;
     if (type === DATA) return this.data(length, at, clock);
     if (type === HEADERS) return this.section(input, at, end, length, clock);
     // What belongs to the control stream, what HTTP/2 had, and pushes, which are not allowed (§7.2).
@@ -121,6 +128,16 @@ export abstract class MessageStream implements Session {
     this.line.idle(clock);
     this.isBody = false;
     this.left = length;
+    return at;
+  }
+
+  /** The first bytes of a stream that is a WebTransport session's; nowhere else (draft-ietf-webtrans-http3 §4.3). */
+  private handOn(session: number, at: number): number {
+    const next = this.hasBegun ? null : this.line.transportStream(this.pipe, session, false);
+    if (next === null) return this.broken(faults.frame);
+    this.isHandedOn = true;
+    this.line.handedOn(this);
+    this.pipe.become(next);
     return at;
   }
 

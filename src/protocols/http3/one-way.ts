@@ -8,6 +8,7 @@ import {
   H3_STREAM_CREATION_ERROR,
   PUSH_STREAM,
   readVarint,
+  TRANSPORT_STREAM,
   varint,
 } from './codec.ts';
 import type { Connection } from './connection.ts';
@@ -32,7 +33,13 @@ export class OneWayStream implements Session {
     if (this.type < 0) {
       const next = readVarint(input, at, end);
       if (next < 0) return at;
-      this.begin(varint, clock);
+      const type = varint;
+      if (type === TRANSPORT_STREAM) {
+        const behind = readVarint(input, next, end);
+        if (behind < 0) return at;
+        if (this.handOn(varint)) return behind;
+      }
+      this.begin(type, clock);
       at = next;
     }
     if (this.isDeaf || this.line.isOver) return end;
@@ -46,6 +53,15 @@ export class OneWayStream implements Session {
       default:
         return end;
     }
+  }
+
+  /** Whether it is one of a WebTransport session, which takes over (draft-ietf-webtrans-http3 §4.2). */
+  private handOn(session: number): boolean {
+    const next = this.line.transportStream(this.pipe, session, true);
+    if (next === null) return false;
+    this.line.oneWayClosed();
+    this.pipe.become(next);
+    return true;
   }
 
   private begin(type: number, clock: Clock): void {

@@ -12,9 +12,12 @@ import { answerProblem } from '../http/answers.ts';
 import { AnswerHeads } from './answer-heads.ts';
 import {
   ENABLE_CONNECT_PROTOCOL,
+  ENABLE_WEBTRANSPORT,
+  H3_DATAGRAM,
   H3_INTERNAL_ERROR,
   MAX_FIELD_SECTION_SIZE,
   STREAM_MAX,
+  WEBTRANSPORT_MAX_SESSIONS,
   writeGoaway,
 } from './codec.ts';
 import { Connection } from './connection.ts';
@@ -23,6 +26,8 @@ import { faults } from './faults.ts';
 import type { limits } from './limits.ts';
 import type { MessageStream } from './message-stream.ts';
 import { RequestHeads } from './request-heads.ts';
+import type { Transport } from './transport.ts';
+import { Transports } from './transports.ts';
 
 export type Http3Host = Host<unknown, typeof limits>;
 
@@ -49,6 +54,7 @@ export class Http3Session extends Connection {
   private finalAt: Instant = NEVER;
   private endAt: Instant = NEVER;
   private idleAt: Instant;
+  private readonly transports: Transports;
 
   constructor(mux: Mux, host: Http3Host) {
     super(mux, host.limits);
@@ -58,6 +64,7 @@ export class Http3Session extends Connection {
     this.answers = new AnswerHeads(this.writer);
     this.nobody = callerOf(mux.peer, '', 0);
     this.idleAt = host.clock.now + host.limits.idleMs;
+    this.transports = new Transports(this);
   }
 
   get clock(): Clock {
@@ -65,7 +72,10 @@ export class Http3Session extends Connection {
   }
 
   protected settings(): readonly number[] {
-    return [MAX_FIELD_SECTION_SIZE, this.limits.headBytesMax, ENABLE_CONNECT_PROTOCOL, 1];
+    const { headBytesMax, transportsMax } = this.limits;
+    const settings = [MAX_FIELD_SECTION_SIZE, headBytesMax, ENABLE_CONNECT_PROTOCOL, 1];
+    if (transportsMax === 0) return settings;
+    return [...settings, H3_DATAGRAM, 1, ENABLE_WEBTRANSPORT, 1, WEBTRANSPORT_MAX_SESSIONS, transportsMax];
   }
 
   protected chance(): number {
@@ -87,11 +97,32 @@ export class Http3Session extends Connection {
     return exchange;
   }
 
+  transportStream(pipe: Pipe, session: number, oneWay: boolean): Session | null {
+    return this.transports.opened(pipe, session, oneWay);
+  }
+
+  protected datagramOf(id: number, bytes: Uint8Array, start: number, end: number, clock: Clock): void {
+    this.transports.datagram(id, bytes, start, end, clock);
+  }
+
+  transportBegan(id: number, transport: Transport): void {
+    this.transports.began(id, transport);
+  }
+
+  override mayOpen(clock: Clock): void {
+    super.mayOpen(clock);
+    this.transports.mayOpen(clock);
+  }
+
   /** Why a request is not taken, whatever it is. */
   refusal({ id }: Http3Exchange): Fault | null {
     if (id >= this.firstRefused) return faults.goingAway;
     if (id >= this.nextStream) this.nextStream = id + 4;
     return this.streams.size > this.limits.streamsMax ? faults.streamsTooMany : null;
+  }
+
+  refusalOfTransport(): Fault | null {
+    return this.transports.size < this.limits.transportsMax ? null : faults.transportsTooMany;
   }
 
   /** One was refused, or reset before it was answered. */
@@ -147,6 +178,7 @@ export class Http3Session extends Connection {
 
   override closed(stream: MessageStream): void {
     super.closed(stream);
+    this.transports.closed(stream.id);
     if (this.streams.size > 0) return;
     const { clock } = this;
     this.idleAt = clock.now + this.limits.idleMs;

@@ -3,10 +3,9 @@
 import type { Exchange, ExchangeHandler } from '../../core/exchange.ts';
 import { Fields } from '../../core/fields.ts';
 import type { Bound } from '../../core/limits.ts';
-import type { MessageSession, Messages } from '../../core/messages.ts';
-import type { Peer } from '../../core/peer.ts';
 import type { Entropy } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
+import { asksWho, type Channel, channelsAt, chooseChannel, namesOf } from '../http/channels.ts';
 import { isToken } from '../http/chars.ts';
 import { splitTarget } from '../http/target.ts';
 import { acceptOffer, ServerDeflate } from './deflate.ts';
@@ -15,31 +14,11 @@ import type { limits } from './limits.ts';
 import { acceptOf, isKey } from './proof.ts';
 import { type Compression, Gathering, WebSocketSession } from './session.ts';
 
-/** What is spoken over sockets, and where. */
-export interface Channel {
-  /** '' for sockets that ask for none. */
-  readonly subprotocol: string;
-  /** Exactly these, or all below one that ends with `/`; `/` itself is exactly that. */
-  readonly paths: readonly string[];
-  /** Its messages are not compressed: pieces of a stream, which are small and many, cost more than they save. */
-  readonly plain?: boolean;
-  /** The protocol whose stream of bytes its messages are; '' when they are messages. */
-  readonly carries?: string;
-  /** It asks itself who is there, always or where the request says nothing of it. */
-  readonly signsIn?: boolean | 'when-silent';
-  messages(messages: Messages): MessageSession;
-}
-
 /** Whether what a request would open asks itself who is there. */
-export function signsIn(channels: readonly Channel[], { target, fields, peer }: Exchange): boolean {
-  const { path } = splitTarget(target);
-  const places = channels.filter(({ paths }) => paths.some((place) => fits(place, path)));
+export function signsIn(channels: readonly Channel[], exchange: Exchange): boolean {
+  const { fields, target } = exchange;
   const asked = subprotocolsOf(fields);
-  const asks = asked === null ? false : choose(places, asked, path)?.signsIn;
-  if (asks !== 'when-silent') return asks === true;
-  if (fields.has('authorization') || target.includes('access_token=')) return false;
-  for (let layer: Peer | null = peer; layer !== null; layer = layer.below) if (layer.tls?.certificate) return false;
-  return true;
+  return asked !== null && asksWho(chooseChannel(channelsAt(channels, target), asked, target), exchange);
 }
 
 export interface UpgradeHost {
@@ -68,8 +47,9 @@ class Upgrade {
 
   answer(exchange: Exchange): void {
     if (!isHandshake(exchange)) return;
-    const { path } = splitTarget(exchange.target);
-    const places = this.channels.filter(({ paths }) => paths.some((place) => fits(place, path)));
+    const { target } = exchange;
+    const { path } = splitTarget(target);
+    const places = channelsAt(this.channels, target);
     if (places.length === 0) {
       answerProblem(exchange, 404, `There are no WebSockets at ${path}.`);
       return;
@@ -79,19 +59,16 @@ class Upgrade {
       answerProblem(exchange, 400, 'Sec-WebSocket-Protocol must be a list of different tokens.');
       return;
     }
-    const channel = choose(places, asked, path);
+    const channel = chooseChannel(places, asked, target);
     if (channel === null) {
-      const served = [...new Set(places.map(({ subprotocol }) => subprotocol))];
-      const named = served.filter((name) => name !== '');
-      const none = served.includes('') ? ', or without a subprotocol' : '';
-      const known = `${named.join(', ')}${named.length === 0 ? none.slice(2) : none}`;
-      answerProblem(exchange, 400, `WebSockets at ${path} are spoken as: ${known}.`, new Fields(), { served: named });
+      const { named, text } = namesOf(places);
+      answerProblem(exchange, 400, `WebSockets at ${path} are spoken as: ${text}.`, new Fields(), { served: named });
       return;
     }
     this.accept(exchange, channel);
   }
 
-  private accept(exchange: Exchange, { subprotocol, plain, carries = '', messages }: Channel): void {
+  private accept(exchange: Exchange, { subprotocol, carries = '', messages }: Channel): void {
     const offered = exchange.fields.joined('sec-websocket-extensions');
     const offers = offered === null ? [] : readExtensions(offered);
     if (offers === null) {
@@ -103,7 +80,8 @@ class Upgrade {
     const key = exchange.fields.get('sec-websocket-key');
     if (method !== 'CONNECT') fields.append('sec-websocket-accept', acceptOf(key!));
     if (subprotocol !== '') fields.append('sec-websocket-protocol', subprotocol);
-    const agreed = plain === true ? null : acceptOffer(offers, this.deflate.mayTakeOver);
+    // Pieces of a stream, which are small and many, cost more than compression saves.
+    const agreed = carries !== '' ? null : acceptOffer(offers, this.deflate.mayTakeOver);
     if (agreed !== null) fields.append('sec-websocket-extensions', agreed.answer);
     const { gathering } = this;
     const { limits, entropy } = this.host;
@@ -140,11 +118,6 @@ function isHandshake(exchange: Exchange): boolean {
   return key !== null && isKey(key) ? true : wrong('Sec-WebSocket-Key must be 16 bytes in base64.');
 }
 
-/** `/` is for those who were given a host alone; other places that end so are for all below them. */
-function fits(place: string, path: string): boolean {
-  return place !== '/' && place.endsWith('/') ? path.startsWith(place) : path === place;
-}
-
 /** What the client would speak, in its order; null when that is not a list of different tokens (§4.1). */
 function subprotocolsOf(fields: Fields): string[] | null {
   const list = fields.joined('sec-websocket-protocol');
@@ -154,22 +127,4 @@ function subprotocolsOf(fields: Fields): string[] | null {
     .map((name) => name.trim())
     .filter((name) => name !== '');
   return names.length > 0 && names.every(isToken) && new Set(names).size === names.length ? names : null;
-}
-
-/** The channel for the first subprotocol that is served here; among those of one name the one with the longest path. */
-function choose(places: readonly Channel[], asked: readonly string[], path: string): Channel | null {
-  for (const name of asked.length === 0 ? [''] : asked) {
-    let best: Channel | null = null;
-    let length = -1;
-    for (const channel of places) {
-      if (channel.subprotocol !== name) continue;
-      for (const place of channel.paths) {
-        if (!fits(place, path) || place.length <= length) continue;
-        best = channel;
-        length = place.length;
-      }
-    }
-    if (best !== null) return best;
-  }
-  return null;
 }

@@ -6,7 +6,7 @@ import { webSocketDissector } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 
-export { type Channel, type UpgradeHost, webSocketUpgrade } from './handshake.ts';
+export { type UpgradeHost, webSocketUpgrade } from './handshake.ts';
 
 export const websocket: Protocol<Resources> = {
   name: 'websocket',

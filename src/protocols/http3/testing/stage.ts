@@ -134,6 +134,7 @@ export class Client implements MuxSession {
   readonly theirs: Recorder[] = [];
   /** Those that it opened. */
   readonly open: Recorder[] = [];
+  readonly datagrams: string[] = [];
   ended: string | null = null;
   readonly reader = new FieldReader({ tableBytesMax: 4_096, headBytesMax: 1_000_000, fieldsMax: 10_000 });
   private readonly mux: Mux;
@@ -206,8 +207,15 @@ export class Client implements MuxSession {
     return recorder;
   }
 
+  sendDatagram(bytes: Uint8Array): void {
+    this.mux.datagram(bytes, 0, bytes.length);
+  }
+
+  datagram(bytes: Uint8Array, start: number, end: number): void {
+    this.datagrams.push(Buffer.from(bytes.subarray(start, end)).toString('latin1'));
+  }
+
   mayOpen(): void {}
-  datagram(): void {}
   tick(): void {}
   leave(): void {}
 
