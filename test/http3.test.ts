@@ -4,6 +4,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -96,6 +98,43 @@ test('portico get --http3: the page, its head as JSON, what is not there, and wr
   assert.equal((JSON.parse(head.output) as { status: number }).status, 200);
   assert.equal((await get(at('/nowhere'))).code, 1);
   assert.equal((await get('http://127.0.0.1:1/')).code, 64);
+});
+
+/** A server over TCP that says where HTTP/3 is. */
+async function announcing(port: number): Promise<{ readonly url: string; readonly asked: string[]; close(): void }> {
+  const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures', name));
+  const asked: string[] = [];
+  const server = createServer(
+    { key: fixture('localhost.key'), cert: fixture('localhost.pem') },
+    (request, response) => {
+      asked.push(request.url!);
+      response.writeHead(200, { 'alt-svc': `h3=":${port}"; ma=60` }).end('over TCP');
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port: own } = server.address() as AddressInfo;
+  return { url: `https://localhost:${own}`, asked, close: () => server.close() };
+}
+
+test('auto: HTTP/3 once it is announced, TCP where it does not stand', async () => {
+  const own = new HttpClient({ http3: 'auto', tls: { verify: false } });
+  clients.push(own);
+  const good = await announcing(Number(new URL(url).port));
+  const text = async (at: string) => (await own.fetch(at)).text();
+  assert.equal(await text(`${good.url}/healthz`), 'over TCP');
+  const other = await own.fetch(`${good.url}/healthz`);
+  assert.notEqual(await other.text(), 'over TCP');
+  assert.deepEqual(good.asked, ['/healthz']);
+  good.close();
+  // Nobody is there.
+  const probe = createSocket('udp4');
+  await new Promise<void>((resolve) => probe.bind(0, '127.0.0.1', resolve));
+  const { port } = probe.address();
+  const silent = await announcing(port);
+  for (let round = 0; round < 4; round++) assert.equal(await text(`${silent.url}/${round}`), 'over TCP');
+  assert.equal(silent.asked.length, 4);
+  probe.close();
+  silent.close();
 });
 
 const skip = missing('caddy', 'version');

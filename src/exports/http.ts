@@ -18,6 +18,7 @@ import {
   type PooledRequest,
 } from '../protocols/http1/pool.ts';
 import { Http2Client } from '../protocols/http2/client.ts';
+import { Alternatives, EitherRequest, toAlternative } from './alternatives.ts';
 import { ConnectionError, dialWith, placeOf, policyFor, type TlsOptions, turn } from './loop.ts';
 
 export type { Bound } from '../core/limits.ts';
@@ -26,6 +27,7 @@ export { ConnectionError, type TlsOptions } from './loop.ts';
 /** Standard ports by scheme (RFC 9110 §4.2). */
 const PORTS = { 'http:': 80, 'https:': 443 } as const;
 
+const ONLY_HTTP3: readonly string[] = ['h3'];
 const REDIRECTS_MAX = 10;
 
 /** How much of an answer's body is held before the server is made to wait. */
@@ -52,8 +54,11 @@ export interface HttpClientOptions {
   readonly tls?: TlsOptions;
   /** False: HTTP/1.1 alone; else servers that are reached over TLS choose (RFC 7301). */
   readonly http2?: boolean;
-  /** True: HTTP/3 alone, and `https:` URLs alone. */
-  readonly http3?: boolean;
+  /**
+   * True: HTTP/3 alone, and `https:` URLs alone. 'auto': where a server's answers over TLS say that it speaks HTTP/3 (RFC 7838), it
+   * is asked so from then on, and over TCP where that does not stand within a quarter of a second.
+   */
+  readonly http3?: boolean | 'auto';
 }
 
 /** What a body may be: whole, or in pieces, which are sent as fast as the server takes them. */
@@ -91,11 +96,13 @@ export class HttpClient {
   private readonly pool: HttpPool;
   private readonly tls: TlsOptions;
   private readonly alpn: readonly string[];
+  private readonly alternatives: Alternatives | null;
   /** Policies by host: the pool tells connections apart by them. */
   private readonly policies = new Map<string, TlsPolicy>();
 
   constructor({ limits = {}, tls = {}, http2 = true, http3 = false }: HttpClientOptions = {}) {
-    this.alpn = http3 ? ['h3'] : http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
+    this.alternatives = http3 === 'auto' ? new Alternatives() : null;
+    this.alpn = http3 === true ? ['h3'] : http2 ? ['h2', 'http/1.1'] : ['http/1.1'];
     const bound = bindLimits(clientLimits, limits as Record<string, number>);
     this.tls = tls;
     const inputMax = bound.requestLineBytesMax + bound.headBytesMax + 65_536;
@@ -139,19 +146,61 @@ export class HttpClient {
       throw new TypeError(`${url.origin} is not https: HTTP/3 is never in the clear`);
     const fields = fieldsOf(options.headers, user, password);
     const request = requestOf(url, options, fields);
+    const origin = { host, port, tls };
+    const { pool, alternatives } = this;
+    if (alternatives === null || tls === null)
+      return this.send(url, options, request, (events) => pool.request(origin, request, events));
+    return this.either(url, options, request, origin, alternatives);
+  }
+
+  private send(url: URL, options: FetchOptions, request: ClientRequest, ask: Ask): Promise<Response> {
     return new Promise((resolve, reject) => {
       options.signal?.throwIfAborted();
-      new Fetch(url, options, request, resolve, reject).begin(this.pool, { host, port, tls });
+      new Fetch(url, options, request, resolve, reject).begin(ask);
     });
   }
 
-  private policy(host: string): TlsPolicy {
-    const known = this.policies.get(host);
+  /** Over the version that the server is known to speak, or whichever stands first. */
+  private async either(
+    url: URL,
+    options: FetchOptions,
+    request: ClientRequest,
+    second: Origin,
+    alternatives: Alternatives,
+  ): Promise<Response> {
+    const { pool } = this;
+    const found = alternatives.find(url.origin, Date.now());
+    const direct: Ask = (events) => pool.request(second, request, events);
+    let ask = direct;
+    if (found !== null) {
+      const { port } = found;
+      const host = found.host === '' ? second.host : found.host;
+      const first = { host, port, tls: this.policy(second.host, ONLY_HTTP3) };
+      const told = (worked: boolean) =>
+        worked ? alternatives.worked(url.origin) : alternatives.failed(url.origin, Date.now());
+      const firstRequest = toAlternative(request, host, port);
+      ask = (events) => new EitherRequest({ pool, first, firstRequest, second, request, told }, events);
+    }
+    const response = await this.send(url, options, request, ask);
+    // Who is not who was meant is not asked again, and a body that went in pieces is gone (RFC 7838 §6).
+    if (found !== null && response.status === 421) {
+      alternatives.forget(url.origin);
+      if (request.length !== undefined) return response;
+      await dropBody(response);
+      return this.send(url, options, request, direct);
+    }
+    alternatives.learn(url.origin, response.headers.get('alt-svc'), Date.now());
+    return response;
+  }
+
+  private policy(host: string, alpn: readonly string[] = this.alpn): TlsPolicy {
+    const key = `${alpn[0]} ${host}`;
+    const known = this.policies.get(key);
     if (known !== undefined) return known;
     // What is forgotten costs a new connection, and no more.
     if (this.policies.size >= 1_024) this.policies.clear();
-    const policy = { ...policyFor(host, this.tls), alpn: this.alpn };
-    this.policies.set(host, policy);
+    const policy = { ...policyFor(host, this.tls), alpn };
+    this.policies.set(key, policy);
     return policy;
   }
 }
@@ -227,6 +276,9 @@ function redirected(options: FetchOptions, status: number, sameOrigin: boolean):
   return { ...options, headers };
 }
 
+/** Gives a request to whoever sends it. */
+type Ask = (events: PoolEvents) => PooledRequest;
+
 /** One request on its way. */
 class Fetch implements PoolEvents, BodyReader {
   private readonly url: URL;
@@ -256,9 +308,9 @@ class Fetch implements PoolEvents, BodyReader {
     this.reject = reject;
   }
 
-  begin(pool: HttpPool, origin: Origin): void {
+  begin(ask: Ask): void {
     try {
-      this.pooled = pool.request(origin, this.request, this);
+      this.pooled = ask(this);
     } catch (error) {
       this.reject(error instanceof RangeError ? new TypeError(error.message) : error);
       return;
