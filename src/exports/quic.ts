@@ -1,17 +1,24 @@
 // `portico/quic`: connections of QUIC over UDP, with promises: dial one, or listen for them (docs/quic.md).
 import { copyOf } from '../bytes/reader.ts';
-import { bindLimits } from '../core/limits.ts';
 import type { Mux, MuxSession } from '../core/mux.ts';
 import type { Cause, Pipe, Session } from '../core/pipe.ts';
-import type { Host } from '../core/protocol.ts';
 import { type Clock, NEVER } from '../core/time.ts';
-import { limits } from '../protocols/quic/limits.ts';
-import { dialQuic, type QuicHost, serveQuic } from '../protocols/quic/serve.ts';
+import { dialQuic } from '../protocols/quic/serve.ts';
 import { platformAuthorities } from '../transports/tls.ts';
 import { openUdp } from '../transports/udp.ts';
 import { ConnectionError, ENTROPY, policyFor, type TlsOptions, turn } from './loop.ts';
+import { bug, listenQuic, type ListenOptions as PortOptions } from './quic-listen.ts';
 
+export type { DatagramPort, DatagramSession } from '../core/datagram.ts';
+export type { Mux, MuxSession } from '../core/mux.ts';
+export type { Pipe, Session } from '../core/pipe.ts';
+/**
+ * The halves without a socket, a clock or a timer of their own, for whoever moves datagrams in another way: made of a port of
+ * datagrams, fed by `receive`, `tick` at their `deadline`, and `gather` behind both.
+ */
+export { type ClientTerms, dialQuic, type ServerTerms, serveQuic } from '../protocols/quic/serve.ts';
 export { ConnectionError, type TlsOptions } from './loop.ts';
+export { quicBounds } from './quic-listen.ts';
 
 export interface QuicOptions {
   /** Protocols by preference; the ends have to have one in common. */
@@ -206,12 +213,6 @@ export class QuicLine implements MuxSession {
   }
 }
 
-const bug = (error: unknown): void => {
-  queueMicrotask(() => {
-    throw error;
-  });
-};
-
 /**
  * Connects. Rejects with a ConnectionError when nobody answers, the certificate is not believed or ALPN has no match.
  *
@@ -256,45 +257,21 @@ export async function connect(host: string, port: number, options: QuicOptions &
   });
 }
 
-export interface ListenOptions extends QuicOptions {
-  readonly host?: string;
-  /** 0 takes any that is free. */
-  readonly port?: number;
-  /** PEM, the server's own certificate first. */
-  readonly certificate: string;
-  readonly key: string;
-}
+export interface ListenOptions extends QuicOptions, PortOptions {}
 
 /** Takes connections: `came` is called with each that stands. */
-export async function listen(
+export function listen(
   options: ListenOptions,
   came: (line: QuicLine) => void,
 ): Promise<{ readonly port: number; close(): void }> {
-  const { alpn, certificate, key } = options;
-  const host = {
-    limits: bindLimits(limits, options.limits),
-    entropy: ENTROPY,
-    get clock() {
-      return turn.clock;
+  const muxes = options.alpn.map((name) => ({
+    name,
+    alpn: name,
+    make: (mux: Mux) => {
+      const line = new QuicLine(mux, name);
+      came(line);
+      return line;
     },
-    startTls: { role: 'server', certificate, key },
-    muxes: alpn.map((name) => ({
-      name,
-      alpn: name,
-      make: (mux: Mux) => {
-        const line = new QuicLine(mux, name);
-        came(line);
-        return line;
-      },
-    })),
-    bug,
-  };
-  const port = await openUdp({
-    turn,
-    host: options.host ?? '127.0.0.1',
-    port: options.port ?? 0,
-    // What it is given of a server is all that it asks for.
-    session: (own) => serveQuic(own, host as unknown as QuicHost<unknown> & Host),
-  });
-  return { port: port.local.port, close: () => port.close() };
+  }));
+  return listenQuic(options, muxes);
 }

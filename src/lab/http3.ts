@@ -48,15 +48,12 @@ function identity(): Identity {
 
 function hostOf({ world }: Scene): Http3Host {
   return {
-    resources: {},
     limits: bindLimits(limits, {}),
     get clock() {
       return world.turn.clock;
     },
     entropy: world.random,
-    reach: null as never,
     log: SILENT,
-    software: 'Portico/lab',
     routes: serveBytes,
   };
 }

@@ -16,7 +16,7 @@ import { ENTROPY } from '../../src/exports/loop.ts';
 import type { QuicConnection } from '../../src/protocols/quic/connection/connection.ts';
 import type { QuicEndpoint } from '../../src/protocols/quic/endpoint.ts';
 import { limits } from '../../src/protocols/quic/limits.ts';
-import { dialQuic, serveQuic } from '../../src/protocols/quic/serve.ts';
+import { dialQuic, type ServerTerms, serveQuic } from '../../src/protocols/quic/serve.ts';
 import { identityOf, made, serverExtensions } from '../../src/protocols/quic/tls/testing/certificates.ts';
 import { DAY, newKey } from '../../src/security/certificate.ts';
 import { NODE_LOOP, TurnLoop } from '../../src/server/turn.ts';
@@ -159,7 +159,7 @@ async function serve(): Promise<{ port: number; endpoint: QuicEndpoint; came: Sp
     turn,
     host: '127.0.0.1',
     port: 0,
-    session: (made) => (endpoint = serveQuic(made, host as Parameters<typeof serveQuic>[1])),
+    session: (made) => (endpoint = serveQuic(made, host as unknown as ServerTerms)),
   });
   open.push(port);
   return { port: port.local.port, endpoint, came };

@@ -29,7 +29,11 @@ import { RequestHeads } from './request-heads.ts';
 import type { Transport } from './transport.ts';
 import { Transports } from './transports.ts';
 
-export type Http3Host = Host<unknown, typeof limits>;
+/** What of a server's host is asked for. */
+export type Http3Host = Pick<
+  Host<unknown, typeof limits>,
+  'limits' | 'clock' | 'entropy' | 'log' | 'bug' | 'access' | 'routes'
+>;
 
 /** How long a client has to hear that we go before its requests are refused, and the last word before we are gone. */
 const ANNOUNCED_MS = 500;

@@ -22,8 +22,14 @@ export interface QuicSettings {
   readonly secret?: Uint8Array;
 }
 
+/** What of a host the server's half asks for. */
+export type ServerTerms = Pick<
+  QuicHost<unknown>,
+  'limits' | 'clock' | 'entropy' | 'log' | 'bug' | 'startTls' | 'muxes' | 'connections' | 'ciphers' | 'settings'
+>;
+
 /** The server's half, on the terms of its host. */
-export function serveQuic<Resources>(port: DatagramPort, host: QuicHost<Resources>): QuicEndpoint {
+export function serveQuic(port: DatagramPort, host: ServerTerms): QuicEndpoint {
   const { muxes = [], startTls, entropy, limits, connections, ciphers } = host;
   const { retry, secret } = (host.settings ?? {}) as QuicSettings;
   const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };

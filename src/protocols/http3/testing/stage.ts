@@ -79,15 +79,12 @@ export class Stage {
   get host(): Http3Host {
     const { world, logged } = this;
     return {
-      resources: {},
       limits: bindLimits(limits, this.options.limits),
       get clock() {
         return world.turn.clock;
       },
       entropy: world.random,
-      reach: null as never,
       log: { ...SILENT, error: (text, more) => void logged.push(`${text} ${JSON.stringify(more)}`) },
-      software: 'Portico/test',
       routes: this.routes,
     };
   }
