@@ -61,6 +61,8 @@ const server = new Server({ hostKeys: [hostKey] }, (client) => {
         sftp.on('WRITE', (id, handle, offset, data) =>
           write(handle.readUInt32BE(0), data, 0, data.length, offset, done(id)),
         );
+        // The client has ended and waits for the same.
+        sftp.on('end', () => sftp.end());
         sftp.on('CLOSE', (id, handle) => close(handle.readUInt32BE(0), done(id)));
       });
     });
