@@ -9,20 +9,32 @@ interface Readable {
   read(start: number, end: number, sink: Sink): Reading;
 }
 
+/** What was read: all of it in one piece, and the pool's storage that it lies in where that is nobody else's. */
+export type Collected = (bytes: Uint8Array | Outcome, storage?: Buffer) => void;
+
 /** Bytes that are read are one answer, however they come. */
-function collect(from: Readable, start: number, end: number, then: (bytes: Uint8Array | Outcome) => void): void {
+function collect(from: Readable, start: number, end: number, then: Collected): void {
   const parts: Uint8Array[] = [];
+  let lent: Buffer | undefined;
   from.read(start, end, {
     room: end - start,
-    bytes: (data, first, last) => void parts.push(data.subarray(first, last)),
-    end: (outcome) => then(outcome !== OK ? outcome : parts.length === 1 ? parts[0]! : Buffer.concat(parts)),
+    bytes: (data, first, last, storage) => {
+      parts.push(data.subarray(first, last));
+      lent = storage;
+    },
+    end: (outcome) => {
+      if (outcome !== OK) then(outcome);
+      else if (parts.length === 1) then(parts[0]!, lent);
+      else then(Buffer.concat(parts));
+    },
   });
 }
 
 /** A read that was asked for, and what came of it. */
 interface Asked {
   bytes: Uint8Array | Outcome | null;
-  readonly then: (bytes: Uint8Array | Outcome) => void;
+  storage: Buffer | undefined;
+  readonly then: Collected;
 }
 
 export class ReadHandle {
@@ -41,14 +53,15 @@ export class ReadHandle {
     return this.file.size;
   }
 
-  collect(start: number, end: number, then: (bytes: Uint8Array | Outcome) => void): void {
-    const own: Asked = { bytes: null, then };
+  collect(start: number, end: number, then: Collected): void {
+    const own: Asked = { bytes: null, storage: undefined, then };
     this.asked.push(own);
-    collect(this.file, start, end, (bytes) => {
+    collect(this.file, start, end, (bytes, storage) => {
       own.bytes = bytes;
+      own.storage = storage;
       for (let first = this.asked[0]; first?.bytes != null; first = this.asked[0]) {
         this.asked.shift();
-        first.then(first.bytes);
+        first.then(first.bytes, first.storage);
       }
     });
   }
@@ -94,7 +107,7 @@ export class WriteHandle {
     return true;
   }
 
-  collect(start: number, end: number, then: (bytes: Uint8Array | Outcome) => void): void {
+  collect(start: number, end: number, then: Collected): void {
     collect(this.file, start, end, then);
   }
 

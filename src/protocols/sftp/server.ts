@@ -144,11 +144,11 @@ class SftpServer implements Upper {
       this.session.status(id, C.SSH_FX.EOF, 'the end');
       return;
     }
-    handle.collect(offset, end, (bytes) => {
+    handle.collect(offset, end, (bytes, storage) => {
       if (this.over) return;
       if (typeof bytes === 'number') this.end(id, bytes);
       else if (bytes.length === 0) this.session.status(id, C.SSH_FX.EOF, 'the end');
-      else this.session.data(id, bytes, 0, bytes.length);
+      else this.session.data(id, bytes, 0, bytes.length, storage);
     });
   }
 

@@ -258,11 +258,11 @@ export class SftpSession implements Session {
     this.answered();
   }
 
-  /** Bytes that are immutable from now on. */
-  data(id: number, bytes: Uint8Array, start: number, end: number): void {
+  /** Bytes that are immutable from now on, or until their storage is given back. */
+  data(id: number, bytes: Uint8Array, start: number, end: number, storage?: Buffer): void {
     if (!this.over) {
       C.writeDataHead(this.pipe.out, id, end - start);
-      this.pipe.share(bytes, start, end);
+      this.pipe.share(bytes, start, end, storage);
     }
     this.answered();
   }

@@ -17,6 +17,11 @@ export interface Channel extends Duplex {
   exit(code: number): void;
 }
 
+/** What OpenSSH's programs take in one packet (RFC 4253 §6.1). */
+const PACKET_BYTES = 32_768;
+/** Smaller pieces are put together. */
+const ALONE_LEAST = 8_192;
+
 export class ChannelPipe extends StreamPipe {
   private readonly channel: Channel;
   private over = false;
@@ -57,17 +62,42 @@ export class ChannelPipe extends StreamPipe {
   }
 
   protected transmit(pieces: readonly Uint8Array[], total: number, lent: readonly Buffer[]): void {
-    const bytes = pieces.length === 1 && lent.length === 0 ? (pieces[0] as Buffer) : Buffer.concat(pieces, total);
-    for (const storage of lent) giveBack(storage);
     if (this.over || this.channel.destroyed) {
+      for (const storage of lent) giveBack(storage);
       this.passed += total;
       this.turn.touch(this);
       return;
     }
-    this.channel.write(bytes, () => {
+    // The library copies what it takes into its packets, and calls back once it has taken it.
+    const sent = () => {
+      for (const storage of lent) giveBack(storage);
       this.sent(total);
       this.turn.touch(this);
-    });
+    };
+    let small: Uint8Array[] = [];
+    let smallBytes = 0;
+    const { channel } = this;
+    for (let at = 0; at < pieces.length; at++) {
+      let piece = pieces[at]!;
+      const isLast = at === pieces.length - 1;
+      if (piece.length < ALONE_LEAST && !isLast) {
+        small.push(piece);
+        smallBytes += piece.length;
+        continue;
+      }
+      if (small.length > 0) {
+        // Heads share the first packet of what follows them.
+        const cut = Math.min(piece.length, Math.max(0, PACKET_BYTES - smallBytes));
+        small.push(piece.subarray(0, cut));
+        const isAll = cut === piece.length;
+        channel.write(Buffer.concat(small, smallBytes + cut), isLast && isAll ? sent : undefined);
+        small = [];
+        smallBytes = 0;
+        if (isAll) continue;
+        piece = piece.subarray(cut);
+      }
+      channel.write(piece, isLast ? sent : undefined);
+    }
   }
 
   protected hold(stop: boolean): void {
