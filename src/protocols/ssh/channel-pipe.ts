@@ -9,6 +9,7 @@ import { type Cause, ENDED, HANDSHAKE, RESET } from '../../core/pipe.ts';
 import { PIPE_BOUNDS, type PipeBounds, StreamPipe } from '../../core/stream-pipe.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Turn } from '../../core/turn.ts';
+import { tookAll } from './sealing.ts';
 
 /** A channel as ssh2 gives it to a server. */
 export interface Channel extends Duplex {
@@ -31,7 +32,10 @@ export class ChannelPipe extends StreamPipe {
   constructor(channel: Channel, peer: Peer, turn: Turn, events: ConnectionEvents, bounds: Partial<PipeBounds> = {}) {
     super(turn, { ...peer, carrier: 'ssh', below: peer }, { ...PIPE_BOUNDS, ...bounds }, events);
     this.channel = channel;
-    channel.on('data', (data: Buffer) => this.offer(data, 0, data.length));
+    channel.on('data', (data: Buffer) => {
+      this.offer(data, 0, data.length);
+      tookAll(data);
+    });
     channel.on('end', () => this.peerEnd());
     channel.on('error', () => this.gone());
     channel.on('close', () => this.gone());

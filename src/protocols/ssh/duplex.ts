@@ -1,7 +1,9 @@
 // A pipe as the stream that ssh2 speaks over: it opens no socket of its own. Bytes are copied once on their way in, since a
 // pipe only lends them.
 import { Duplex } from 'node:stream';
+import { giveBack, lend } from '../../bytes/pool.ts';
 import type { Pipe } from '../../core/pipe.ts';
+import { storageOf } from './sealing.ts';
 
 const READ_AHEAD = 262_144;
 
@@ -10,6 +12,7 @@ export class PipeDuplex extends Duplex {
   readonly remoteAddress: string;
   private readonly carrier: Pipe;
   private held = false;
+  private isCopied = false;
   /** The write that waits for room. */
   private waiting: (() => void) | null = null;
 
@@ -20,10 +23,21 @@ export class PipeDuplex extends Duplex {
     this.carrier = pipe;
   }
 
+  /** From now on whoever reads keeps nothing of what is read. */
+  copied(): void {
+    this.isCopied = true;
+  }
+
   // ---- what the session tells --------------------------------------------------------------------------------------
 
   came(input: Uint8Array, start: number, end: number): void {
-    if (this.push(Buffer.from(input.subarray(start, end)))) return;
+    const size = end - start;
+    const storage = this.isCopied ? lend(size) : Buffer.allocUnsafeSlow(size);
+    storage.set(input.subarray(start, end));
+    const isRoomy = this.push(storage.subarray(0, size));
+    // It was read within the call, and nobody has kept it.
+    if (this.isCopied && this.readableLength === 0) giveBack(storage);
+    if (isRoomy) return;
     this.held = true;
     this.carrier.pause();
   }
@@ -44,7 +58,7 @@ export class PipeDuplex extends Duplex {
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     const { carrier } = this;
-    carrier.share(chunk, 0, chunk.length);
+    carrier.share(chunk, 0, chunk.length, storageOf.get(chunk));
     carrier.flush();
     if (carrier.room > 0) done();
     else this.waiting = done;

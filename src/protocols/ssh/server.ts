@@ -74,6 +74,7 @@ export function serveSsh(pipe: Pipe, host: SshHost): Session {
     library: libraryOf(host),
     subsystems: host.alternatives ?? [],
     door: new AccountsDoor(host, pipe),
+    ciphers: host.ciphers,
     bug: (error, where) => reportBug(host, error, where, { connection: pipe.id }),
   });
 }

@@ -2,6 +2,7 @@
 // what is opened and for how long is decided here. It opens subsystems and nothing else: no shell, no command, no forwarding.
 import ssh2, { type AuthContext, type Connection, type PublicKeyAuthContext } from 'ssh2';
 import type { Caller } from '../../core/caller.ts';
+import type { Ciphers } from '../../core/ciphers.ts';
 import { InnerTurn } from '../../core/inner-turn.ts';
 import type { Bound } from '../../core/limits.ts';
 import { type Cause, type Pipe, type Session, SHUTDOWN, type Why } from '../../core/pipe.ts';
@@ -13,6 +14,7 @@ import { PipeDuplex } from './duplex.ts';
 import { faults } from './faults.ts';
 import type { SshLibrary } from './library.ts';
 import type { limits } from './limits.ts';
+import { sealNatively } from './sealing.ts';
 
 /** How long a channel may take to leave. */
 const LEAVE_MS = 5_000;
@@ -38,6 +40,8 @@ export interface SshOptions {
   readonly library: SshLibrary;
   readonly subsystems: readonly Alternative[];
   readonly door: Door;
+  /** Who protects packets faster than node:crypto, where somebody does. */
+  readonly ciphers?: Ciphers | undefined;
   readonly bug: (error: unknown, where: string) => void;
 }
 
@@ -154,6 +158,8 @@ export class SshSession implements Session {
 
   private begin(connection: Connection): void {
     this.connection = connection;
+    const { ciphers } = this.options;
+    if (ciphers !== undefined) sealNatively(connection, ciphers, () => this.duplex.copied());
     connection.on('error', () => this.fail(faults.broken));
     connection.on('close', () => this.duplex.destroy());
     connection.on('authentication', (context) => this.authenticate(context));
