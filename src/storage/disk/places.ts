@@ -5,6 +5,7 @@ import { lstat, readlink, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FileStat } from '../engine.ts';
 import { parentOf } from '../paths.ts';
+import { openQuickly } from './quick.ts';
 
 /** In the root of each tree: what is not yet a part of it. */
 export const HIDDEN = '.portico';
@@ -49,8 +50,10 @@ export class Places {
 
   /** Opens what is at a path, with links followed while they stay inside; null where it leaves. Rejects with the disk's error. */
   async open(path: string, flags: number): Promise<{ fd: number; real: string } | null> {
-    const fd = await opened(this.whole(path), flags | constants.O_NONBLOCK);
-    const real = realOf(fd, this.whole(path), (flags & constants.O_NOFOLLOW) !== 0);
+    const whole = this.whole(path);
+    const quick = openQuickly(whole, flags | constants.O_NONBLOCK);
+    const fd = quick >= 0 ? quick : await opened(whole, flags | constants.O_NONBLOCK);
+    const real = realOf(fd, whole, (flags & constants.O_NOFOLLOW) !== 0);
     if (real !== null && this.isInside(real)) return { fd, real };
     closeSync(fd);
     return null;

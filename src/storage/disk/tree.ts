@@ -1,6 +1,6 @@
 // A tree that is a folder on the disk: `ls` shows what is served. Each change happens below an open folder whose real place
 // was checked, and is on the disk, with its folder, before it is answered.
-import { closeSync, constants, fchmodSync, fstat, fsync, open, type Stats } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, fsync, open, type Stats } from 'node:fs';
 import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
@@ -102,7 +102,7 @@ export class DiskTree implements FileTree {
       const { mark } = this.files;
       const at = await this.places.open(path, O_RDONLY);
       if (at === null) return MISSING;
-      const stats = await statsOf(at.fd);
+      const stats = fstatSync(at.fd);
       if (!stats.isFile()) {
         closeSync(at.fd);
         return INVALID;
@@ -166,7 +166,7 @@ export class DiskTree implements FileTree {
       }
       const fresh = copy.isOwn ? O_TRUNC : O_EXCL;
       const fd = await opened(copy.file, O_RDWR | O_NOFOLLOW | (edit || offset > 0 ? 0 : O_CREAT | fresh));
-      const { size } = await statsOf(fd);
+      const { size } = fstatSync(fd);
       if (offset > 0 && size !== offset) {
         closeSync(fd);
         copies.release(copy);
@@ -306,7 +306,7 @@ export class DiskTree implements FileTree {
       if (at === null) return MISSING;
       const file = this.pendingCopies.scratch();
       try {
-        const stats = await statsOf(at.fd);
+        const stats = fstatSync(at.fd);
         if (!stats.isFile()) return INVALID;
         if (!replace && (await this.stat(to, false)) !== null) return EXISTS;
         await cloneFile(nameOfFd(at), file);
@@ -407,7 +407,7 @@ export class DiskTree implements FileTree {
     if (place === null) return INVALID;
     return attempt(async () => {
       const fd = await opened(place, ASIDE_FLAGS);
-      const stats = await statsOf(fd);
+      const stats = fstatSync(fd);
       if (stats.isFile()) return new DiskFile(fd, statOf(id, stats, null, id));
       closeSync(fd);
       return INVALID;
@@ -472,12 +472,6 @@ function nameOfFd({ fd, real }: { readonly fd: number; readonly real: string }):
 
 function sync(fd: number): Promise<Outcome> {
   return done((then) => fsync(fd, then));
-}
-
-function statsOf(fd: number): Promise<Stats> {
-  return new Promise((resolve, reject) => {
-    fstat(fd, (error, stats) => (error === null ? resolve(stats) : reject(error)));
-  });
 }
 
 function opened(path: string, flags: number): Promise<number> {

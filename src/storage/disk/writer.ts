@@ -1,15 +1,17 @@
 // A file on its way in: its pending copy, written to in pieces and one after another. What the copy becomes is the tree's.
 import { close, fdatasync, ftruncate, futimes, write } from 'node:fs';
+import { giveBack, lend } from '../../bytes/pool.ts';
 import { FileReading } from '../../core/file-reading.ts';
 import { OK, type Outcome, type Waiter } from '../../core/outcome.ts';
 import type { Reading, Sink } from '../../core/sink.ts';
 import type { FileWriter } from '../engine.ts';
 import { outcomeOf } from './troubles.ts';
 
-/** Written at once. */
-const PIECE = 131_072;
+/** Written at once: the first piece, which is all of most files, and the others. */
+const FIRST_PIECE = 65_536;
+const PIECE = 262_144;
 /** Pieces that wait for the disk, the one under way included. */
-const PIECES_MAX = 8;
+const PIECES_MAX = 5;
 
 /** What is to be done to the copy, in order. */
 type Step =
@@ -34,12 +36,14 @@ export class DiskWriter implements FileWriter {
   /** Told at once when it is given up: what becomes of the copy is settled later. */
   private readonly leaves: () => void;
   private readonly steps: Step[] = [];
-  private readonly spare: Buffer[] = [];
   private current: Extract<Step, { kind: 'write' }> | null = null;
   private isBusy = false;
   private isShort = false;
   private isOver = false;
   private modified: number | null = null;
+  private hasBegun = false;
+  /** Something was written since it was last made durable. */
+  private isLoose = true;
   private idle: (() => void)[] = [];
 
   constructor(fd: number, size: number, position: number, ends: Ends, leaves: () => void) {
@@ -52,6 +56,7 @@ export class DiskWriter implements FileWriter {
 
   write(input: Uint8Array, start: number, end: number): number {
     if (this.trouble !== OK || this.isOver) return end - start;
+    this.isLoose = true;
     let at = start;
     while (at < end) {
       const piece = this.piece();
@@ -80,6 +85,7 @@ export class DiskWriter implements FileWriter {
   truncate(size: number): void {
     if (this.isOver) return;
     this.put();
+    this.isLoose = true;
     this.steps.push({ kind: 'cut', size });
     this.size = size;
     this.go();
@@ -109,7 +115,10 @@ export class DiskWriter implements FileWriter {
   async sync(): Promise<Outcome> {
     await this.drained();
     if (this.trouble !== OK) return this.trouble;
-    return done((then) => fdatasync(this.fd, then));
+    this.isLoose = false;
+    const outcome = await done((then) => fdatasync(this.fd, then));
+    if (outcome !== OK) this.isLoose = true;
+    return outcome;
   }
 
   commit(waiter: Waiter, token: number): void {
@@ -147,7 +156,7 @@ export class DiskWriter implements FileWriter {
       const seconds = modified / 1_000;
       outcome = await done((then) => futimes(fd, seconds, seconds, then));
     }
-    if (outcome === OK) outcome = await done((then) => fdatasync(fd, then));
+    if (outcome === OK && this.isLoose) outcome = await done((then) => fdatasync(fd, then));
     if (outcome === OK) outcome = await this.ends.appear(fd);
     await this.close();
     if (outcome !== OK) await this.ends.drop();
@@ -164,7 +173,8 @@ export class DiskWriter implements FileWriter {
   private piece(): Extract<Step, { kind: 'write' }> | null {
     if (this.current !== null) return this.current;
     if (this.steps.length + Number(this.isBusy) >= PIECES_MAX) return null;
-    const bytes = this.spare.pop() ?? Buffer.allocUnsafeSlow(PIECE);
+    const bytes = lend(this.hasBegun ? PIECE : FIRST_PIECE);
+    this.hasBegun = true;
     this.current = { kind: 'write', bytes, at: this.position, length: 0 };
     return this.current;
   }
@@ -197,7 +207,7 @@ export class DiskWriter implements FileWriter {
         this.writeAll(step, from + wrote);
         return;
       }
-      if (this.spare.length < PIECES_MAX) this.spare.push(step.bytes);
+      giveBack(step.bytes);
       this.did(error);
     });
   }
@@ -220,7 +230,6 @@ export class DiskWriter implements FileWriter {
   }
 
   private async close(): Promise<void> {
-    this.spare.length = 0;
     await done((then) => close(this.fd, then));
   }
 }
