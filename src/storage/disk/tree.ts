@@ -1,6 +1,6 @@
 // A tree that is a folder on the disk: `ls` shows what is served. Each change happens below an open folder whose real place
 // was checked, and is on the disk, with its folder, before it is answered.
-import { closeSync, constants, fchmodSync, fstatSync, fsync, open, type Stats } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, fsync, lstatSync, open, type Stats } from 'node:fs';
 import { chmod, link, lstat, mkdir, rename, rmdir, statfs, symlink, unlink, utimes } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { DENIED, EXISTS, INVALID, MISSING, OK, type Outcome, STALE } from '../../core/outcome.ts';
@@ -210,7 +210,7 @@ export class DiskTree implements FileTree {
   ): Promise<Outcome> {
     return this.below(path, async (held, name) => {
       const target = `${held.base}/${name}`;
-      const there = await lstat(target).catch((error: unknown) => gone(error));
+      const there = thereNow(target);
       if (there?.isDirectory() === true) return EXISTS;
       if (ifVersion !== undefined && ifVersion !== (await this.versionAt(path, there))) return STALE;
       if (there?.isFile() === true && (there.mode & 0o777) !== 0o644) fchmodSync(fd, there.mode & 0o777);
@@ -450,6 +450,15 @@ function isServed(path: string): boolean {
 /** Pipes, sockets and devices are none of ours. */
 export function isShown(stats: Stats): boolean {
   return stats.isFile() || stats.isDirectory() || stats.isSymbolicLink();
+}
+
+/** What is at a name in a folder that is open: its entry was read a moment ago, so that the kernel knows. */
+function thereNow(target: string): Stats | null {
+  try {
+    return lstatSync(target, { throwIfNoEntry: false }) ?? null;
+  } catch (error) {
+    return gone(error);
+  }
 }
 
 function gone(error: unknown): null {

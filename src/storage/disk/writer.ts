@@ -1,5 +1,5 @@
 // A file on its way in: its pending copy, written to in pieces and one after another. What the copy becomes is the tree's.
-import { close, fdatasync, ftruncate, futimes, write } from 'node:fs';
+import { closeSync, fdatasync, ftruncate, futimes, write } from 'node:fs';
 import { giveBack, lend } from '../../bytes/pool.ts';
 import { FileReading } from '../../core/file-reading.ts';
 import { OK, type Outcome, type Waiter } from '../../core/outcome.ts';
@@ -131,7 +131,7 @@ export class DiskWriter implements FileWriter {
     this.leaves();
     this.end();
     void this.drained().then(async () => {
-      await this.close();
+      this.close();
       await this.ends.keep();
     });
   }
@@ -142,7 +142,7 @@ export class DiskWriter implements FileWriter {
     this.end();
     this.steps.length = 0;
     void this.drained().then(async () => {
-      await this.close();
+      this.close();
       await this.ends.drop();
     });
   }
@@ -158,7 +158,7 @@ export class DiskWriter implements FileWriter {
     }
     if (outcome === OK && this.isLoose) outcome = await done((then) => fdatasync(fd, then));
     if (outcome === OK) outcome = await this.ends.appear(fd);
-    await this.close();
+    this.close();
     if (outcome !== OK) await this.ends.drop();
     return outcome;
   }
@@ -229,8 +229,12 @@ export class DiskWriter implements FileWriter {
     });
   }
 
-  private async close(): Promise<void> {
-    await done((then) => close(this.fd, then));
+  private close(): void {
+    try {
+      closeSync(this.fd);
+    } catch (error) {
+      this.trouble = outcomeOf(error);
+    }
   }
 }
 
