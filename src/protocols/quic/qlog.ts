@@ -4,6 +4,12 @@ import type { Instant } from '../../core/time.ts';
 
 const KIND = ['initial', '0RTT', 'handshake', '1RTT'] as const;
 
+/** By which rule (RFC 9002 §6.1), as qlog calls it. */
+const LOSSES: Readonly<Record<string, string>> = {
+  'packet threshold': 'reordering_threshold',
+  'time threshold': 'time_threshold',
+};
+
 export class Qlog {
   private readonly sink: (record: string) => void;
   private readonly began: Instant;
@@ -42,9 +48,10 @@ export class Qlog {
     this.event(now, 'transport:packet_dropped', { raw: { length: bytes }, trigger });
   }
 
-  lost(now: Instant, space: number, number: number): void {
+  lost(now: Instant, level: number, number: number, why: string): void {
     this.event(now, 'recovery:packet_lost', {
-      header: { packet_type: KIND[space === 0 ? 0 : space + 1], packet_number: number },
+      header: { packet_type: KIND[level], packet_number: number },
+      ...(LOSSES[why] && { trigger: LOSSES[why] }),
     });
   }
 
