@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -73,6 +73,57 @@ describe('OpenSSH', { skip }, () => {
     assert.equal(moved.mode & 0o777, 0o600);
     assert.equal(Math.floor(moved.mtimeMs / 1_000), Math.floor(statSync(at('big')).mtimeMs / 1_000));
     assert.equal((await sftp(['rm /shared/d/moved', 'rmdir /shared/d'])).code, 0);
+  });
+
+  test('under each cipher, with new keys in between, up and down at once', { timeout: 120_000 }, async () => {
+    const bytes = randomBytes(20_000_000);
+    writeFileSync(at('large'), bytes);
+    for (const cipher of [
+      'aes128-gcm@openssh.com',
+      'aes256-gcm@openssh.com',
+      'chacha20-poly1305@openssh.com',
+      'aes256-ctr',
+    ]) {
+      const options = [...byKey(), '-c', cipher, '-o', 'RekeyLimit=3M'];
+      const one = (name: string) => {
+        writeFileSync(at(`batch-${name}`), `put ${at('large')} /shared/${name}\nget /shared/${name} ${at(name)}\n`);
+        return run('sftp', '-b', at(`batch-${name}`), '-P', port, ...options, 'ann@127.0.0.1');
+      };
+      const ran = await Promise.all(['c1', 'c2', 'c3'].map(one));
+      for (const { code, error } of ran) assert.equal(code, 0, `${cipher}: ${error}`);
+      for (const name of ['c1', 'c2', 'c3']) assert.ok(readFileSync(at(name)).equals(bytes), `${cipher} ${name}`);
+    }
+    assert.equal((await sftp(['rm /shared/c1', 'rm /shared/c2', 'rm /shared/c3'])).code, 0);
+  });
+
+  test('a packet that was changed on the way ends its connection, and no other', { timeout: 60_000 }, async () => {
+    let left = 100_000;
+    const proxy = createServer((near) => {
+      const far = connect(Number(port), '127.0.0.1');
+      far.pipe(near);
+      near.on('data', (piece: Buffer) => {
+        if (left > 0 && (left -= piece.length) <= 0) piece[piece.length - 20]! ^= 1;
+        far.write(piece);
+      });
+      for (const [a, b] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        a.on('error', () => {});
+        a.on('close', () => b.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port: changed } = proxy.address() as AddressInfo;
+    writeFileSync(at('batch-changed'), `put ${at('large')} /shared/changed\n`);
+    const options = [...byKey(), '-c', 'aes128-gcm@openssh.com'];
+    const other = sftp([`put ${at('large')} /shared/fine`], options);
+    const ran = await run('sftp', '-b', at('batch-changed'), '-P', String(changed), ...options, 'ann@127.0.0.1');
+    assert.notEqual(ran.code, 0);
+    assert.equal((await other).code, 0);
+    assert.equal((await sftp([`get /shared/changed ${at('stolen')}`])).code, 1);
+    assert.equal((await sftp(['rm /shared/fine'])).code, 0);
+    proxy.close();
   });
 
   test('scp both ways, a folder too, and the first names again', async () => {

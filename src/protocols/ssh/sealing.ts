@@ -60,9 +60,18 @@ let randomAt = RANDOM_BYTES;
 /** The data that a channel was given last, all of which was taken. */
 let taken: ArrayBufferLike | null = null;
 
-/** Tells that nobody reads the bytes of this any more. */
+/** Packets whose data waits in a channel that was held up. */
+const waiting = new WeakMap<ArrayBufferLike, Buffer>();
+
+/** Tells that nobody reads the bytes of this any more, which is all the data of a packet. */
 export function tookAll(data: Buffer): void {
-  taken = data.buffer;
+  const packet = waiting.get(data.buffer);
+  if (packet === undefined) {
+    taken = data.buffer;
+    return;
+  }
+  waiting.delete(data.buffer);
+  giveBack(packet);
 }
 
 /** Seals and opens a connection's packets from its next keys on; `opens` is told once what comes is copied at once. */
@@ -258,6 +267,7 @@ class OpenedPackets implements InCipher {
     taken = null;
     const next = this._onPayload(packet.subarray(from, from + length - 1 - padding));
     if (taken === packet.buffer) giveBack(packet);
+    else waiting.set(packet.buffer, packet);
     return next;
   }
 }
