@@ -1,6 +1,6 @@
 // The life of a connection as qlog (draft-ietf-quic-qlog-main-schema, JSON-SEQ of RFC 7464): lines to a sink that somebody
 // gave. Nothing is made of what happens where there is none.
-import type { Instant } from '../../core/time.ts';
+import type { Clock, Instant } from '../../core/time.ts';
 
 const KIND = ['initial', '0RTT', 'handshake', '1RTT'] as const;
 
@@ -14,15 +14,16 @@ export class Qlog {
   private readonly sink: (record: string) => void;
   private readonly began: Instant;
 
-  constructor(sink: (record: string) => void, title: string, isClient: boolean, group: string, now: Instant) {
+  /** @param group the connection id that the client made up first, in hex */
+  constructor(sink: (record: string) => void, isClient: boolean, group: string, { now, wall }: Clock) {
     this.sink = sink;
     this.began = now;
     this.record({
       qlog_version: '0.3',
       qlog_format: 'JSON-SEQ',
-      title,
+      title: 'Portico',
       trace: {
-        common_fields: { ODCID: group, group_id: group, time_format: 'relative', reference_time: 0 },
+        common_fields: { ODCID: group, group_id: group, time_format: 'relative', reference_time: wall },
         vantage_point: { type: isClient ? 'client' : 'server' },
       },
     });
