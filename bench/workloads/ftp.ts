@@ -13,6 +13,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Entrant, Measured, Scene, Server, Workload } from '../contest.ts';
 import { freePort, versionOf } from '../processes.ts';
@@ -33,16 +34,17 @@ process.on('exit', () => {
   for (const place of places.values()) rmSync(place, { recursive: true, force: true });
 });
 
-/** Where the files of a scene lie: `large`, `small`, and `in` for what comes. */
+/** Where the files lie, for all who serve them: `large`, `small`, and folders for what comes. */
 function placeOf(scene: Scene): string {
-  const known = places.get(scene.folder);
+  const kind = `${scene.policy} ${largeOf(scene)}`;
+  const known = places.get(kind);
   if (known !== undefined) return known;
-  const place = scene.policy === 'durable' ? join(scene.folder, 'tree') : mkdtempSync(join(MEMORY, 'portico-bench-'));
-  places.set(scene.folder, place);
-  mkdirSync(place, { recursive: true });
+  const place = mkdtempSync(join(scene.policy === 'durable' ? tmpdir() : MEMORY, 'portico-bench-'));
+  places.set(kind, place);
   // Its user is another than ours.
   chmodSync(place, 0o755);
-  mkdirSync(join(place, 'in'), { recursive: true });
+  // What one of them wrote is not the other's to write over.
+  for (const name of ['in', 'theirs']) mkdirSync(join(place, name));
   mkdirSync(join(place, 'small'));
   const large = openSync(join(place, 'large'), 'w');
   for (let at = 0; at < largeOf(scene); at += PIECE.length) writeSync(large, PIECE);
@@ -67,7 +69,8 @@ const vsftpd: Entrant = {
     const empty = join(scene.folder, 'empty');
     mkdirSync(empty);
     // It gives its rights up to this user, who must not own the root.
-    if (isRoot) chownSync(join(place, 'in'), Number(spawnSync('id', ['-u', 'ftp'], { encoding: 'utf8' }).stdout), 0);
+    if (isRoot)
+      chownSync(join(place, 'theirs'), Number(spawnSync('id', ['-u', 'ftp'], { encoding: 'utf8' }).stdout), 0);
     const rules = {
       listen: 'YES',
       listen_address: '127.0.0.1',
@@ -99,11 +102,12 @@ const vsftpd: Entrant = {
 const entrants = [own, vsftpd];
 
 /** How long curl took, in seconds, for all that it was told. */
-async function curl(scene: Scene, { port }: Server, args: readonly string[]): Promise<number> {
-  const given = args.map((arg) => arg.replace('FTP:', `ftp://127.0.0.1:${port}//`));
-  const name = ['-sS', '--fail', '-u', 'anonymous:bench'];
+async function curl(scene: Scene, { name, port }: Server, args: readonly string[]): Promise<number> {
+  const into = name === vsftpd.name ? 'theirs' : 'in';
+  const given = args.map((arg) => arg.replace('FTP:in', `FTP:${into}`).replace('FTP:', `ftp://127.0.0.1:${port}//`));
+  const always = ['-sS', '--fail', '-u', 'anonymous:bench'];
   const began = performance.now();
-  await scene.ask('curl', [...name, ...given]);
+  await scene.ask('curl', [...always, ...given]);
   return (performance.now() - began) / 1_000;
 }
 
