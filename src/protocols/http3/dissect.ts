@@ -21,6 +21,7 @@ const SHOWN = 64;
 const SETTINGS_SHOWN = 64;
 /** Streams whose fields wait for entries of the table. */
 const WAITING_MAX = 128;
+/** Tunnels that are told apart; once there are more no body is shown. */
 const TUNNELS_MAX = 256;
 /** What most have, while nobody has said (RFC 9204 §3.2.3). */
 const TABLE_BYTES = 4_096;
@@ -76,7 +77,7 @@ class Side {
   }
 
   isTunnel(stream: number): boolean {
-    return this.told.has(`tunnel ${stream}`);
+    return this.told.size >= TUNNELS_MAX || this.told.has(`tunnel ${stream}`);
   }
 }
 

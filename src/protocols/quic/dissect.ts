@@ -200,8 +200,8 @@ function inShort(label: string, value: string): string {
 
 function newsOf(text: string): News {
   try {
-    return JSON.parse(text) as News;
-  } catch {
-    return ['', '', []];
-  }
+    const news: unknown = JSON.parse(text);
+    if (Array.isArray(news) && Array.isArray(news[2])) return news as unknown as News;
+  } catch {}
+  return ['', '', []];
 }
