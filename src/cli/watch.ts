@@ -85,7 +85,9 @@ const NAMELESS = ['shared', 'reach'];
 /** The name that connections of a protocol go by. Ends the command when there can be none. */
 function protocolOf(name: string): string {
   if (name === 'http') return 'http1';
-  const known = PROTOCOLS.filter(({ listens }) => listens.some(({ on }) => on === 'tcp')).map((one) => one.name);
+  const known = PROTOCOLS.filter(({ listens }) =>
+    listens.some(({ on }) => on === 'tcp' || on === 'udp' || on === 'quic'),
+  ).map((one) => one.name);
   const names = [...known, 'websocket', ...NAMELESS];
   if (names.includes(name) || /^wire-/.test(name)) return name;
   if (PROTOCOLS.some((one) => one.name === name))

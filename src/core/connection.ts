@@ -11,6 +11,8 @@ export interface Connection {
   peer: Peer;
   /** What is spoken on it, as far as anybody said. */
   protocol: string;
+  /** What it is watched as, where that is another: packets rather than what is spoken on their streams. */
+  readonly shownAs?: string;
   tap: Tap | null;
   /** On whose behalf it is open. */
   readonly callers: readonly Caller[];
@@ -40,6 +42,8 @@ export interface Connections extends ConnectionEvents {
   admit(remote: Address | null): boolean;
   /** One that was admitted stands; `closed` follows. */
   opened(connection: Connection, protocol: string): void;
+  /** One that was admitted and still shakes hands: shows it to who watches. */
+  watch?(connection: Connection): void;
 }
 
 let lastId = 0;

@@ -11,7 +11,7 @@ import type { MessageSession, Messages } from './messages.ts';
 import type { Mux, MuxSession } from './mux.ts';
 import type { Pipe, Session } from './pipe.ts';
 import type { Reach } from './reach.ts';
-import type { Direction, Dissector } from './tap.ts';
+import type { Direction, Dissector, StreamDissectors, Told } from './tap.ts';
 import type { Clock, Entropy } from './time.ts';
 import type { TlsPolicy } from './tls.ts';
 
@@ -165,4 +165,6 @@ export interface Protocol<Resources = unknown> {
   readonly uses: readonly (keyof Resources)[];
   readonly listens: readonly Listens<Resources>[];
   dissector(direction: Direction, joinedLate: boolean): Dissector;
+  /** Over connections of many streams, where what is said on one is needed to read another. */
+  streamDissectors?(direction: Direction, told: Told): StreamDissectors;
 }

@@ -53,6 +53,9 @@ export interface Piece {
   readonly pieces?: readonly Piece[];
   /** Nobody knows what these bytes are, so they may hold a secret: their number is told and nothing else. */
   readonly hidden?: true;
+  /** Of a frame: who said it, where one dissector reads several protocols, and how long it was where that is not `end - start`. */
+  readonly protocol?: string;
+  readonly size?: number;
 }
 
 /** What a secret is shown as. */
@@ -63,3 +66,9 @@ export interface Dissector {
   /** Adds bytes and answers the frames that are complete now; offsets count from the first byte ever pushed. */
   push(bytes: Uint8Array, start: number, end: number): readonly Piece[];
 }
+
+/** What the dissectors of both directions of a connection tell each other. */
+export type Told = Map<string, number>;
+
+/** Makes the dissectors of a connection's streams, one direction of it, by their numbers. */
+export type StreamDissectors = (stream: number, joinedLate: boolean) => Dissector;

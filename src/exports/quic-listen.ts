@@ -17,6 +17,8 @@ export interface ListenOptions {
   /** PEM, the server's own certificate first. */
   readonly certificate: string;
   readonly key: string;
+  /** Where the life of a connection is written as qlog (docs/quic.md); null for nowhere. */
+  readonly qlog?: (group: string) => ((record: string) => void) | null;
 }
 
 /** What is thrown in a program's own code surfaces as out of any event handler. */
@@ -33,7 +35,7 @@ export function quicBounds(given?: Readonly<Record<string, number>>): QuicLimits
 
 /** Takes connections, by preference those of the first of `muxes` that both speak. */
 export async function listenQuic(
-  { certificate, key, limits, host = '127.0.0.1', port = 0 }: ListenOptions,
+  { certificate, key, limits, qlog, host = '127.0.0.1', port = 0 }: ListenOptions,
   muxes: readonly MuxChoice[],
 ): Promise<{ readonly port: number; close(): void }> {
   const given: ServerTerms = {
@@ -45,6 +47,7 @@ export async function listenQuic(
     },
     startTls: { role: 'server', certificate, key },
     muxes,
+    settings: qlog === undefined ? {} : { qlog },
     bug,
   };
   const opened = await openUdp({

@@ -1,11 +1,11 @@
 // One direction of one connection under watch: the dissector of what is spoken there, the next one's when it takes over,
 // and the last bytes, for those who want to see them. It knows neither time nor who watches.
 import { KeptBytes } from '../bytes/kept.ts';
-import { type Direction, type Dissector, MASKED, type Piece } from '../core/tap.ts';
+import { type Direction, type Dissector, MASKED, type Piece, type Told } from '../core/tap.ts';
 import { BYTES_MOST, hexOf } from './seen.ts';
 
 /** Makes the dissector of a protocol; null when nobody here can read it. */
-export type Dissectors = (protocol: string, direction: Direction, joinedLate: boolean) => Dissector | null;
+export type Dissectors = (protocol: string, direction: Direction, joinedLate: boolean, told: Told) => Dissector | null;
 
 /** A port on which the first bytes choose: they are held until it is known who reads them. */
 export const UNDECIDED = 'shared';
@@ -25,6 +25,7 @@ export class Lane {
   at: number;
   private readonly direction: Direction;
   private readonly dissectors: Dissectors;
+  private readonly told: Told;
   private protocol: string;
   private dissector: Dissector | null;
   /** The offset at which the dissector began. */
@@ -34,14 +35,16 @@ export class Lane {
   private readonly held = new KeptBytes();
   private heldAt = 0;
 
-  constructor(direction: Direction, protocol: string, at: number, dissectors: Dissectors) {
+  /** @param told shared with the lane of the other direction */
+  constructor(direction: Direction, protocol: string, at: number, dissectors: Dissectors, told: Told = new Map()) {
     this.direction = direction;
     this.dissectors = dissectors;
+    this.told = told;
     this.protocol = protocol;
     this.at = at;
     this.base = at;
     this.heldAt = at;
-    this.dissector = dissectors(protocol, direction, at > 0);
+    this.dissector = dissectors(protocol, direction, at > 0, told);
   }
 
   /** Another protocol begins at an offset. */
@@ -109,7 +112,7 @@ export class Lane {
 
   private begin(protocol: string, at: number, late: boolean): void {
     this.protocol = protocol;
-    this.dissector = this.dissectors(protocol, this.direction, late);
+    this.dissector = this.dissectors(protocol, this.direction, late, this.told);
     this.base = at;
     this.held.clear();
     this.heldAt = at;
@@ -131,7 +134,8 @@ export class Lane {
     }
     for (const piece of this.dissector.push(bytes, start, end)) {
       const hex = this.hex(piece);
-      found.push(hex === null ? { protocol, piece } : { protocol, piece, bytes: hex });
+      const by = piece.protocol ?? protocol;
+      found.push(hex === null ? { protocol: by, piece } : { protocol: by, piece, bytes: hex });
     }
   }
 

@@ -5,7 +5,7 @@
 import type { Fault } from '../core/fault.ts';
 import { OUTCOME_NAMES, type Outcome } from '../core/outcome.ts';
 import { addressText, type Peer } from '../core/peer.ts';
-import type { Direction, KernelFigures, Tap } from '../core/tap.ts';
+import type { Direction, KernelFigures, Tap, Told } from '../core/tap.ts';
 import type { Clock, Instant } from '../core/time.ts';
 import { type Dissectors, Lane, type LaneFrame } from './lane.ts';
 import { ByteRing } from './ring.ts';
@@ -104,14 +104,15 @@ export class Recorder implements Tap {
 
   opened(pipe: number, peer: Peer, protocol: string, at: Instant, received: number, sent: number): void {
     const { dissectors } = this.options;
+    const told: Told = new Map();
     const of: Watched = {
       id: pipe,
       peer,
       from: addressText(peer.remote),
       openedAt: this.wallOf(at),
       late: received + sent > 0,
-      in: new Lane('in', protocol, received, dissectors),
-      out: new Lane('out', protocol, sent, dissectors),
+      in: new Lane('in', protocol, received, dissectors, told),
+      out: new Lane('out', protocol, sent, dissectors, told),
       protocol,
       coming: [],
     };
@@ -295,11 +296,11 @@ export class Recorder implements Tap {
   private frames(of: Watched, direction: Direction, frames: readonly LaneFrame[], at: number): void {
     for (const { protocol, piece, bytes } of frames) {
       this.arrive(of, protocol, at);
-      const { label, value, start, end, pieces = [] } = piece;
+      const { label, value, start, end, pieces = [], size = end - start } = piece;
       const frame: News = {
         event: 'frame',
         direction,
-        size: end - start,
+        size,
         label: clip(label),
         value: clip(value),
         pieces: clipPieces(pieces),

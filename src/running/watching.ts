@@ -6,9 +6,10 @@ import { type Control, openControl } from '../control/control.ts';
 import { controlPath } from '../control/place.ts';
 import type { Log } from '../core/log.ts';
 import { OUTCOME_NAMES } from '../core/outcome.ts';
-import type { Direction, Dissector } from '../core/tap.ts';
+import type { Direction, Dissector, StreamDissectors, Told } from '../core/tap.ts';
 import { Veiled } from '../inspector/lane.ts';
 import type { NativeState } from '../native/native.ts';
+import { quicDissector } from '../protocols/quic/dissect.ts';
 import { wire } from '../protocols/wire/index.ts';
 import { PROTOCOLS } from '../protocols.ts';
 import type { Desk } from '../resources/accounts/desk.ts';
@@ -90,13 +91,23 @@ function countOf(registry: Registry): Record<string, number> {
 }
 
 /** The dissector of a protocol by the name that its connections go by; null when nobody can read them. */
-function dissectorOf(name: string, direction: Direction, joinedLate: boolean): Dissector | null {
+function dissectorOf(name: string, direction: Direction, joinedLate: boolean, told: Told): Dissector | null {
+  if (name === 'quic') return quicDissector(direction, joinedLate, (carried) => streamsOf(carried, direction, told));
   if (name === 'tls') return helloDissector(direction, joinedLate);
   const [outer = '', carried] = name.split('/');
   // A connection of our own: what comes in is what its server says.
   if (outer === 'reach' && carried !== undefined)
-    return dissectorOf(carried, direction === 'in' ? 'out' : 'in', joinedLate);
+    return dissectorOf(carried, direction === 'in' ? 'out' : 'in', joinedLate, told);
   const protocol = outer.startsWith('wire-') ? wire : PROTOCOLS.find((candidate) => candidate.name === outer);
   const dissector = protocol?.dissector(direction, joinedLate) ?? null;
   return dissector === null || carried === undefined ? dissector : new Veiled(dissector);
+}
+
+/** Who reads what is said on the streams of a connection of many. */
+function streamsOf(name: string, direction: Direction, told: Told): StreamDissectors | null {
+  const protocol = PROTOCOLS.find((candidate) => candidate.name === name);
+  if (protocol === undefined) return null;
+  return (
+    protocol.streamDissectors?.(direction, told) ?? ((_stream, joinedLate) => protocol.dissector(direction, joinedLate))
+  );
 }

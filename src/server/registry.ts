@@ -175,6 +175,11 @@ export class Registry implements Connections {
     for (const known of [...this.pipes.values(), ...this.within.values()]) tapPipe(known, tap);
   }
 
+  watch(pipe: Connection): void {
+    pipe.tap = this.tap;
+    this.tap?.opened(pipe.id, pipe.peer, pipe.shownAs ?? pipe.protocol, this.turn.clock.now, 0, 0);
+  }
+
   /** What the kernel says of each connection, asked as it is read. */
   *kernel(): Generator<readonly [pipe: number, figures: KernelFigures | null], undefined> {
     for (const { pipe } of this.pipes.values()) yield [pipe.id, pipe.kernel()];
@@ -196,7 +201,7 @@ export class Registry implements Connections {
     const openedAt = this.turn.clock.now;
     const known: Known = { pipe, protocol, openedAt, admitted, ended, from: null, received: 0, sent: 0 };
     if (pipe.protocol === '') pipe.protocol = protocol;
-    if (this.tap !== null) tapPipe(known, this.tap);
+    if (pipe.tap !== this.tap) tapPipe(known, this.tap);
     return known;
   }
 
@@ -296,5 +301,5 @@ function stackOf(error: unknown): string {
 
 function tapPipe({ pipe, openedAt }: Known, tap: Tap | null): void {
   pipe.tap = tap;
-  tap?.opened(pipe.id, pipe.peer, pipe.protocol, openedAt, pipe.receivedBytes, pipe.sentBytes);
+  tap?.opened(pipe.id, pipe.peer, pipe.shownAs ?? pipe.protocol, openedAt, pipe.receivedBytes, pipe.sentBytes);
 }

@@ -303,7 +303,7 @@ test('filters: protocol, topic, connection, address', { skip: noMosquitto || noN
   assert.match(wrong.errors, /no filter of topics/);
   const unknown = await runCommand(['watch', '--data', data, '--protocol', 'mqt']);
   assert.equal(unknown.code, 64);
-  assert.match(unknown.errors, /there are http1, http2, mqtt, lines, .*websocket/);
+  assert.match(unknown.errors, /there are http1, http2, http3, mqtt, lines, .*websocket/);
 });
 
 test('--for ends it, and the socket is for this user alone', { timeout: 60_000 }, async () => {

@@ -2,7 +2,7 @@
 import type { Mux } from '../../core/mux.ts';
 import type { Host, Protocol } from '../../core/protocol.ts';
 import type { Resources } from '../../resources/resources.ts';
-import { http3Dissector } from './dissect.ts';
+import { http3Dissector, http3StreamDissectors } from './dissect.ts';
 import { faults } from './faults.ts';
 import { limits } from './limits.ts';
 import { type Http3Host, Http3Session } from './session.ts';
@@ -21,4 +21,5 @@ export const http3: Protocol<Resources> = {
     },
   ],
   dissector: http3Dissector,
+  streamDissectors: http3StreamDissectors,
 };

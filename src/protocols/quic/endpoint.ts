@@ -107,6 +107,7 @@ export class QuicEndpoint implements DatagramSession, Home {
       this.led(connection).push(id);
     }
     this.waiting = [];
+    this.connections?.watch?.(connection);
     this.touch(connection);
   }
 

@@ -1,22 +1,29 @@
 // The life of a connection as qlog (draft-ietf-quic-qlog-main-schema, JSON-SEQ of RFC 7464): lines to a sink that somebody
 // gave. Nothing is made of what happens where there is none.
-import type { Instant } from '../../core/time.ts';
+import type { Clock, Instant } from '../../core/time.ts';
 
 const KIND = ['initial', '0RTT', 'handshake', '1RTT'] as const;
+
+/** By which rule (RFC 9002 §6.1), as qlog calls it. */
+const LOSSES: Readonly<Record<string, string>> = {
+  'packet threshold': 'reordering_threshold',
+  'time threshold': 'time_threshold',
+};
 
 export class Qlog {
   private readonly sink: (record: string) => void;
   private readonly began: Instant;
 
-  constructor(sink: (record: string) => void, title: string, isClient: boolean, group: string, now: Instant) {
+  /** @param group the connection id that the client made up first, in hex */
+  constructor(sink: (record: string) => void, isClient: boolean, group: string, { now, wall }: Clock) {
     this.sink = sink;
     this.began = now;
     this.record({
       qlog_version: '0.3',
       qlog_format: 'JSON-SEQ',
-      title,
+      title: 'Portico',
       trace: {
-        common_fields: { ODCID: group, group_id: group, time_format: 'relative', reference_time: 0 },
+        common_fields: { ODCID: group, group_id: group, time_format: 'relative', reference_time: wall },
         vantage_point: { type: isClient ? 'client' : 'server' },
       },
     });
@@ -42,9 +49,10 @@ export class Qlog {
     this.event(now, 'transport:packet_dropped', { raw: { length: bytes }, trigger });
   }
 
-  lost(now: Instant, space: number, number: number): void {
+  lost(now: Instant, level: number, number: number, why: string): void {
     this.event(now, 'recovery:packet_lost', {
-      header: { packet_type: KIND[space === 0 ? 0 : space + 1], packet_number: number },
+      header: { packet_type: KIND[level], packet_number: number },
+      ...(LOSSES[why] && { trigger: LOSSES[why] }),
     });
   }
 

@@ -11,6 +11,7 @@ import type { TransportOptions } from './connection/options.ts';
 import { VERSION_1, VERSION_2 } from './crypto.ts';
 import { QuicEndpoint } from './endpoint.ts';
 import { type QuicLimits, quicLimits } from './limits.ts';
+import { Qlog } from './qlog.ts';
 
 export type QuicHost<Resources> = Host<Resources, typeof quicLimits>;
 
@@ -20,6 +21,8 @@ export interface QuicSettings {
   readonly retry?: 'busy' | 'always';
   /** 32 bytes that tokens are made with, for servers that stand for one another. */
   readonly secret?: Uint8Array;
+  /** Where the life of a connection is written as qlog, by the id that its client made up, in hex; null for nowhere. */
+  readonly qlog?: (group: string) => ((record: string) => void) | null;
 }
 
 /** What of a host the server's half asks for. */
@@ -31,11 +34,12 @@ export type ServerTerms = Pick<
 /** The server's half, on the terms of its host. */
 export function serveQuic(port: DatagramPort, host: ServerTerms): QuicEndpoint {
   const { muxes = [], startTls, entropy, limits, connections, ciphers } = host;
-  const { retry, secret } = (host.settings ?? {}) as QuicSettings;
+  const { retry, secret, qlog } = (host.settings ?? {}) as QuicSettings;
   const policy: TlsPolicy = { ...startTls, role: 'server', alpn: muxes.map(({ alpn }) => alpn) };
   const transport: TransportOptions = {
     ...terms(limits, entropy, policy),
     ...(ciphers && { ciphers }),
+    ...(qlog && { qlog: qlogBy(qlog) }),
     choose: (alpn, mux) => muxes.find((each) => each.alpn === alpn)?.make(mux) ?? null,
     nameOf: (alpn) => muxes.find((each) => each.alpn === alpn)?.name ?? 'quic',
   };
@@ -48,6 +52,15 @@ export function serveQuic(port: DatagramPort, host: ServerTerms): QuicEndpoint {
     ...(secret && { secret }),
     bug: (error, where) => reportBug(host, error, where, {}),
   });
+}
+
+/** Makes the qlog of each connection that somebody wants one of. */
+export function qlogBy(sinkFor: NonNullable<QuicSettings['qlog']>): NonNullable<TransportOptions['qlog']> {
+  return ({ originalId, isClient, home }) => {
+    const group = Buffer.from(originalId).toString('hex');
+    const sink = sinkFor(group);
+    return sink === null ? null : new Qlog(sink, isClient, group, home.clock);
+  };
 }
 
 function terms(limits: QuicLimits, entropy: Entropy, policy: TlsPolicy): Omit<TransportOptions, 'choose' | 'nameOf'> {

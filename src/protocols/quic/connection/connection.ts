@@ -20,7 +20,6 @@ import type { KernelFigures, Tap } from '../../../core/tap.ts';
 import { type Clock, type Instant, NEVER } from '../../../core/time.ts';
 import type { Turn } from '../../../core/turn.ts';
 import { isFault, type Parameters, readParameters, writeParameters } from '../codec/parameters.ts';
-import { shownPacket } from '../codec/shown.ts';
 import { EARLY, HANDSHAKE, type Handshake, INITIAL, type Level, type Protection, type Version } from '../crypto.ts';
 import { transportFaults as faults } from '../faults.ts';
 import { initialProtection } from '../protection/index.ts';
@@ -36,6 +35,7 @@ import { Arrivals } from './numbers.ts';
 import type { Arrived, DialOptions, Home, TransportOptions } from './options.ts';
 import { LEAST_PACKET, PacketSize, Path } from './path.ts';
 import { Receiver } from './receiver.ts';
+import { showHandshake, showProbe } from './showing.ts';
 import { Transmitter } from './transmitter.ts';
 
 /** Where a connection stands (RFC 9000 §10). */
@@ -53,6 +53,7 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
   readonly id = nextConnectionId();
   peer: Peer;
   protocol = 'quic';
+  readonly shownAs = 'quic';
   tap: Tap | null = null;
   callers: readonly Caller[] = [];
   receivedBytes = 0;
@@ -218,6 +219,7 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     this.qlog?.state(clock.now, 'handshake_complete');
     this.peer = { ...this.peer, tls: this.tlsFacts() };
     this.tap?.secured?.(this.id, this.peer, clock.now);
+    if (this.tap !== null) showHandshake(this);
     const { peers, options } = this;
     this.ownIds.fill(peers!.idsMax, options.limits.idsMax);
     if (this.home.port.isWhole === true)
@@ -519,12 +521,6 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     this.options.gone?.(this);
   }
 
-  /** Shows a packet as it is without protection, behind what its header said, to who watches. */
-  show(direction: 'in' | 'out', level: Level, number: number, bytes: Uint8Array, start: number, end: number): void {
-    const shown = shownPacket(level, number, bytes, start, end);
-    this.tap?.bytes(this.id, direction, shown, 0, shown.length, this.home.clock.now);
-  }
-
   // ---- datagrams in, time, the turn --------------------------------------------------------------------------------
 
   receive(
@@ -612,6 +608,7 @@ export class QuicConnection implements Mux, Connection, StreamsOwner, Outer {
     if (this.recovery.due(true) > now) return;
     const space = this.recovery.tick(now, this.path.room >= LEAST_PACKET / 2 || this.isClient);
     if (space === -1) return;
+    if (this.tap !== null) showProbe(this, space);
     // Nothing at all comes back: perhaps the path takes no packets of this size any more (RFC 8899 §4.3).
     if (this.recovery.probes > 2 && this.size.shrink()) this.fates.resized();
     // Two, since one may be lost as well (RFC 9002 §6.2.4); their news is what was not acknowledged yet.

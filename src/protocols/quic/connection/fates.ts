@@ -11,6 +11,7 @@ import {
 } from '../recovery/recovery.ts';
 import type { SentFrame } from '../recovery/sent-frame.ts';
 import type { QuicConnection } from './connection.ts';
+import { showLost, whyLost } from './showing.ts';
 
 /** What stands for an ACK among frames that were sent. */
 export const ACKED = 0x02;
@@ -49,7 +50,8 @@ export class Fates implements RecoveryEvents<SentFrame> {
   }
 
   packetLost(space: SpaceIndex, packet: SentPacket<SentFrame>, now: Instant): void {
-    this.line.qlog?.lost(now, space, packet.number);
+    if (this.line.tap !== null) showLost(this.line, space, packet, now);
+    this.line.qlog?.lost(now, packet.early ? 1 : LEVELS[space]!, packet.number, whyLost(this.line, space, packet));
     if (packet.path === this.line.recovery.pathNumber && this.line.size.lost(packet.bytes, packet.probe, now))
       this.resized();
     for (const frame of packet.frames) this.again(space, frame);

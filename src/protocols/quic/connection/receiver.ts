@@ -32,6 +32,7 @@ import { APPLICATION_SPACE } from '../recovery/recovery.ts';
 import { type QuicConnection, spaceOf } from './connection.ts';
 import { OWN_ID_BYTES } from './ids.ts';
 import { LEAST_PACKET, PacketSize, Path } from './path.ts';
+import { showPacket, showRecovery } from './showing.ts';
 
 const PATHS_MAX = 4;
 /** Of a path challenge. */
@@ -236,7 +237,7 @@ export class Receiver {
     if (from >= end) return faults.noFrames;
     if (line.state === 'closing') return this.closingPayload(level, bytes, from, end);
     line.heard(now);
-    if (line.tap !== null) line.show('in', level, number, bytes, from, end);
+    if (line.tap !== null) showPacket(line, 'in', level, number, bytes, start, from, end);
     const space = spaceOf(level);
     const newest = number > line.arrivals[space]!.largest;
     let eliciting = false;
@@ -407,6 +408,7 @@ export class Receiver {
     const marks = reader.type === frames.ACK_ECN ? ([reader.ect0, reader.ect1, reader.ce] as const) : null;
     const fault = line.recovery.acked(spaceOf(level), reader.ranges, delay, marks, now);
     const { recovery } = line;
+    if (line.tap !== null) showRecovery(line);
     line.qlog?.metrics(now, recovery.roundTrip.smoothed, recovery.congestion.window, recovery.inFlight);
     return fault;
   }

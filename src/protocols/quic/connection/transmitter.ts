@@ -32,6 +32,7 @@ import { type SentFrame, sentFrame } from '../recovery/sent-frame.ts';
 import { type QuicConnection, spaceOf } from './connection.ts';
 import { ACKED } from './fates.ts';
 import type { Path } from './path.ts';
+import { showPacket } from './showing.ts';
 
 /** Datagrams are gathered here before they leave together: what one call to the system takes. */
 const BATCH_BYTES = 64_000;
@@ -242,7 +243,7 @@ export class Transmitter {
     const isPadded = until > at;
     if (isPadded) BATCH.fill(0, at, until);
     if (level !== APPLICATION) fillLength(BATCH, numberAt, until + TAG_BYTES);
-    if (line.tap !== null) line.show('out', level, number, BATCH, payloadAt, until);
+    if (line.tap !== null) showPacket(line, 'out', level, number, BATCH, start, payloadAt, until);
     const stop = protection.seal(BATCH, start, numberAt, size, until, number);
     if (!this.sealed.includes(protection)) this.sealed.push(protection);
     this.record(level, number, stop - start, eliciting, isPadded, frames, probe, now);
@@ -432,6 +433,7 @@ export class Transmitter {
     at += 8;
     const until = start + size - TAG_BYTES;
     BATCH.fill(0, at, until);
+    if (line.tap !== null) showPacket(line, 'out', APPLICATION, number, BATCH, start, numberAt + bytes, until);
     const end = protection.seal(BATCH, start, numberAt, bytes, until, number);
     if (!this.sealed.includes(protection)) this.sealed.push(protection);
     this.record(APPLICATION, number, end - start, true, true, NO_FRAMES, false, now);
@@ -501,7 +503,7 @@ export class Transmitter {
     const until = Math.max(at, start + pad - TAG_BYTES, numberAt + 4);
     BATCH.fill(0, at, until);
     if (level !== APPLICATION) fillLength(BATCH, numberAt, until + TAG_BYTES);
-    if (line.tap !== null) line.show('out', level, number, BATCH, payloadAt, until);
+    if (line.tap !== null) showPacket(line, 'out', level, number, BATCH, start, payloadAt, until);
     const end = protection.seal(BATCH, start, numberAt, size, until, number);
     if (!this.sealed.includes(protection)) this.sealed.push(protection);
     return end;

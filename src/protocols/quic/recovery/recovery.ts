@@ -13,7 +13,8 @@ export const HANDSHAKE_SPACE = 1;
 export const APPLICATION_SPACE = 2;
 export type SpaceIndex = typeof INITIAL_SPACE | typeof HANDSHAKE_SPACE | typeof APPLICATION_SPACE;
 
-const PACKET_THRESHOLD = 3;
+/** RFC 9002 §6.1.1. */
+export const PACKET_THRESHOLD = 3;
 const TIME_THRESHOLD = 9 / 8;
 /** RFC 9002 §7.6.1. */
 const PERSISTENT = 3;
@@ -72,6 +73,8 @@ export class Recovery<Frame> {
   /** The peer's `max_ack_delay`, once known. */
   ackDelayMs = 0;
   confirmed = false;
+  /** What is told to be lost now was not: it is said again since the peer cannot have read it. */
+  takesBack = false;
   /** A client whose server may not send for want of a proven address keeps asking (RFC 9002 §6.2.2.1). */
   isStuck: () => SpaceIndex | -1 = () => -1;
   segment: number;
@@ -284,12 +287,14 @@ export class Recovery<Frame> {
   /** Takes all packets of a space back as lost, without congestion: after Retry, and when 0-RTT was refused. */
   takeBack(space: SpaceIndex, which: (packet: SentPacket<Frame>) => boolean, now: Instant): void {
     const own = this.spaces[space]!;
+    this.takesBack = true;
     own.sent.forEach((packet, index) => {
       if (packet === null || !which(packet)) return;
       own.sent[index] = null;
       this.take(own, packet);
       this.events.packetLost(space, packet, now);
     });
+    this.takesBack = false;
     this.trim(own);
   }
 
