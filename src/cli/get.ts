@@ -1,6 +1,6 @@
 // `portico get`: prints what is retained at a topic, or any resource of an HTTP server; fetches files by every protocol of files.
 import type { Command } from 'commander';
-import { HttpClient } from '../exports/http.ts';
+import { type FetchOptions, HttpClient } from '../exports/http.ts';
 import { type Place, Refusal, type Shown } from './channel.ts';
 import { refusalOf } from './channel-http.ts';
 import { failBecause, openChannel, placeOf } from './channels.ts';
@@ -48,7 +48,7 @@ async function get(url: string, to: string | undefined, flags: GetFlags): Promis
   } catch (error) {
     failBecause(error);
   }
-  process.exit(EXIT.ok);
+  process.exit(process.exitCode ?? EXIT.ok);
 }
 
 async function getValue(url: string, flags: GetFlags): Promise<void> {
@@ -83,7 +83,17 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
   const client = new HttpClient({ ...(tls !== null && { tls }), http3: flags.http3 === true });
   const method = flags.head === true ? 'HEAD' : 'GET';
   const signs = authorization === null ? {} : { headers: { authorization } };
-  const response = await client.fetch(url, { method, ...signs }).catch((error: unknown) => {
+  try {
+    await show(client, url, { method, ...signs }, flags);
+  } finally {
+    client.close();
+    // Over HTTP/3 the server is told that we go, at the end of the turn.
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function show(client: HttpClient, url: URL, options: FetchOptions, flags: GetFlags): Promise<void> {
+  const response = await client.fetch(url, options).catch((error: unknown) => {
     throw new Error(`${url.host} does not answer: ${(error as Error).message}`);
   });
   const { status, statusText, headers } = response;
@@ -101,8 +111,8 @@ async function getResource(text: string, flags: GetFlags): Promise<void> {
     const said = shown === null ? { base64: body.toString('base64') } : { body: shown };
     process.stdout.write(`${JSON.stringify({ url: response.url, status, headers: [...headers], ...said })}\n`);
   } else await printAll(response);
-  if (status === 404) process.exit(EXIT.failed);
-  if (status >= 400) throw new Refusal(`${url.host} answered ${status} ${statusText}`);
+  if (status === 404) process.exitCode = EXIT.failed;
+  else if (status >= 400) throw new Refusal(`${url.host} answered ${status} ${statusText}`);
 }
 
 function fieldLines(headers: Headers): string[] {
