@@ -71,6 +71,11 @@ export interface Pipe {
   stopReading(wire: number): void;
   /** The peer broke the protocol: logs it once, sends what was written, ends, and reads no more. */
   fail(fault: Fault): void;
+  /**
+   * Who goes first of the streams of one connection, where it has several (RFC 9218 §4): those of urgency 0, those of 7 last; of one
+   * urgency those that are not incremental one after the other, and the others in turn.
+   */
+  prioritise?(urgency: number, incremental: boolean): void;
   /** Tells those who look that what is written from now on, and what the next session is given, is of this protocol. */
   speaks(protocol: string): void;
   /** Tells the server on whose behalf this is open: it is asked to leave (`REVOKED`) once that caller no longer stands. */

@@ -99,6 +99,8 @@ export class Http3Client extends Connection {
 
   protected datagramOf(): void {}
 
+  protected prioritised(): void {}
+
   protected accept(_pipe: Pipe): Session {
     this.fail(faults.serverStream);
     return NOBODY;

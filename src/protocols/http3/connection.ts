@@ -98,6 +98,8 @@ export abstract class Connection implements MuxSession {
   protected abstract accept(pipe: Pipe): Session;
   /** The peer says that it goes: requests, or pushes, from this number on are not answered (§5.2). */
   protected abstract wentAway(id: number, clock: Clock): void;
+  /** A request goes before others, or behind them, whether it has come or not. */
+  protected abstract prioritised(id: number, text: string): void;
   /** Who takes a stream of the peer's that begins as one of a WebTransport session; null where there are none. */
   abstract transportStream(pipe: Pipe, session: number, oneWay: boolean): Session | null;
   /** A datagram that belongs to a stream of a request. */
@@ -377,8 +379,10 @@ export abstract class Connection implements MuxSession {
         this.pushMax = id;
         return null;
       case PRIORITY_UPDATE:
-        // Of requests (RFC 9218 §7.2). Who goes first is the carrier's to say, which is not told.
-        return id % 4 === 0 ? null : faults.id;
+        // Of requests (RFC 9218 §7.2).
+        if (id % 4 !== 0) return faults.id;
+        this.prioritised(id, Buffer.from(input.subarray(at, end)).toString('latin1'));
+        return null;
       default:
         // Nothing was pushed, so that nothing can be named (§7.2.3).
         return faults.id;

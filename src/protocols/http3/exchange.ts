@@ -125,6 +125,7 @@ export class Http3Exchange extends MessageStream implements Exchange {
     if (refused !== null) return refused;
     this.headed();
     this.request = head;
+    line.prioritiseNew(this, head);
     this.expected = head.length;
     this.expectsContinue = head.expectsContinue;
     if (line.access !== null) this.began = line.access.now();
@@ -304,6 +305,8 @@ export class Http3Exchange extends MessageStream implements Exchange {
     if (!this.isOver) {
       writePlainHead(this.pipe, this.id, line.writer, this.status, fields);
       const tunnel = new StreamTunnel(this, line);
+      // What is spoken on it has no end that others could wait for.
+      this.pipe.prioritise?.(this.request.urgency, true);
       this.tunnel = tunnel;
       this.bodyAt = NEVER;
       tunnel.begin(session(tunnel));

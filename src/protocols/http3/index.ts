@@ -9,7 +9,7 @@ import { type Http3Host, Http3Session } from './session.ts';
 
 export const http3: Protocol<Resources> = {
   name: 'http3',
-  specs: ['RFC 9114', 'RFC 9204', 'RFC 9220'],
+  specs: ['RFC 9114', 'RFC 9204', 'RFC 9218', 'RFC 9220', 'RFC 9297'],
   limits,
   faults,
   uses: [],

@@ -79,7 +79,14 @@ function large(exchange: Exchange): void {
   write();
 }
 
-function over(network: NetworkOptions, seed: number, targets: readonly string[]): number[] {
+/** @param ended which of them, as they end; @param priorities what each says, in its own words */
+function over(
+  network: NetworkOptions,
+  seed: number,
+  targets: readonly string[],
+  ended: number[] = [],
+  priorities: readonly string[] = [],
+): number[] {
   let client: Http3Client | undefined;
   let stage!: Stage;
   const pair: Pair = new Pair({
@@ -108,10 +115,15 @@ function over(network: NetworkOptions, seed: number, targets: readonly string[])
       finish: () => void came[at]!++,
       lost() {},
     }),
-    over: () => void open--,
+    over: () => {
+      ended.push(at);
+      open--;
+    },
   });
   for (const [at, target] of targets.entries()) {
-    const head = { method: 'GET', target, authority: 'portico.test', fields: Fields.of({ 'user-agent': 'a test' }) };
+    const fields = Fields.of({ 'user-agent': 'a test' });
+    if (priorities[at] !== undefined) fields.append('priority', priorities[at]);
+    const head = { method: 'GET', target, authority: 'portico.test', fields };
     assert.ok(pair.until(() => client!.hasRoom));
     assert.notEqual(client!.send(head, events(at)), null);
   }
@@ -132,4 +144,23 @@ test('sixty requests at once over paths that lose, reorder and double, whatever 
       expected,
       `seed ${seed}`,
     );
+});
+
+test('who is more urgent ends first, then one after the other, and the incremental in turn (RFC 9218 §10)', () => {
+  const slow: NetworkOptions = { latencyMs: 20 };
+  const four = ['/400000', '/400000', '/400000', '/400000'];
+  const order = (priorities: readonly string[]) => {
+    const ended: number[] = [];
+    over(slow, 1, four, ended, priorities);
+    return ended;
+  };
+  assert.deepEqual(order(['u=7', 'u=5', 'u=3', 'u=0']).slice(2), [1, 0]);
+  assert.deepEqual(order(['', '', '', '']), [0, 1, 2, 3]);
+  // In turn they end close together, the shortest first.
+  const ended: number[] = [];
+  over(slow, 1, ['/900000', '/900000', '/100000'], ended, ['i', 'i', 'i']);
+  assert.equal(ended[0], 2);
+  const oneByOne: number[] = [];
+  over(slow, 1, ['/900000', '/900000', '/100000'], oneByOne, []);
+  assert.equal(oneByOne[2], 2);
 });

@@ -9,6 +9,7 @@ import type { Cause, Pipe, Session, Why } from '../../core/pipe.ts';
 import { type Host, reportBug } from '../../core/protocol.ts';
 import { type Clock, type Instant, NEVER } from '../../core/time.ts';
 import { answerProblem } from '../http/answers.ts';
+import { type RequestHead, readPriority } from '../http/request-head.ts';
 import { AnswerHeads } from './answer-heads.ts';
 import {
   ENABLE_CONNECT_PROTOCOL,
@@ -39,6 +40,15 @@ export type Http3Host = Pick<
 const ANNOUNCED_MS = 500;
 const LAST_MS = 50;
 
+/** Priorities of requests that have not come: so many are kept. */
+const PRIORITIES_MAX = 128;
+
+function prioritise({ pipe }: MessageStream, text: string): void {
+  const said = { urgency: 3, incremental: false };
+  readPriority(text, said);
+  pipe.prioritise?.(said.urgency, said.incremental);
+}
+
 /** What may be done twice, so that early data may ask for it (RFC 8470 §3). */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -59,6 +69,8 @@ export class Http3Session extends Connection {
   private endAt: Instant = NEVER;
   private idleAt: Instant;
   private readonly transports: Transports;
+  /** Of requests that have not come. */
+  private readonly priorities = new Map<number, string>();
 
   constructor(mux: Mux, host: Http3Host) {
     super(mux, host.limits);
@@ -116,6 +128,26 @@ export class Http3Session extends Connection {
   override mayOpen(clock: Clock): void {
     super.mayOpen(clock);
     this.transports.mayOpen(clock);
+  }
+
+  protected prioritised(id: number, text: string): void {
+    for (const stream of this.streams)
+      if (stream.id === id) {
+        prioritise(stream, text);
+        return;
+      }
+    if (id < this.nextStream || (this.priorities.size >= PRIORITIES_MAX && !this.priorities.has(id))) return;
+    this.priorities.set(id, text);
+  }
+
+  /** What its head says, or what was said of it before it came (RFC 9218 §7). */
+  prioritiseNew(exchange: Http3Exchange, head: RequestHead): void {
+    const text = this.priorities.get(exchange.id);
+    if (text === undefined) exchange.pipe.prioritise?.(head.urgency, head.incremental);
+    else {
+      this.priorities.delete(exchange.id);
+      prioritise(exchange, text);
+    }
   }
 
   /** Why a request is not taken, whatever it is. */

@@ -14,6 +14,8 @@ import { SendBuffer } from './send-buffer.ts';
 
 /** What a stream asks of its connection. */
 export interface StreamCarrier {
+  /** Its urgency is another now. */
+  moved(stream: QuicStream, from: number): void;
   /** Bytes or the end wait to be sent. */
   wantsToSend(stream: QuicStream): void;
   /** A reset, a stop or credit waits to be told. */
@@ -33,6 +35,8 @@ export class QuicStream extends StreamPipe {
   readonly receives: boolean;
   /** 0 goes first, 7 last (RFC 9218 §4.1). */
   urgency = 3;
+  /** It takes turns with others of its urgency. */
+  incremental = true;
   /** In a queue of those that wait to send. */
   isQueued = false;
   isTelling = false;
@@ -197,6 +201,14 @@ export class QuicStream extends StreamPipe {
   }
 
   // ---- what is sent ----
+
+  prioritise(urgency: number, incremental: boolean): void {
+    this.incremental = incremental;
+    if (urgency === this.urgency) return;
+    const from = this.urgency;
+    this.urgency = urgency;
+    this.carrier.moved(this, from);
+  }
 
   /** MAX_STREAM_DATA. */
   allow(sendMax: number): void {

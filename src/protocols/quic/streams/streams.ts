@@ -278,6 +278,13 @@ export class Streams implements StreamCarrier, ConnectionEvents {
     this.owner.wantsToSend();
   }
 
+  moved(stream: QuicStream, from: number): void {
+    if (!stream.isQueued) return;
+    const queue = this.queues[from]!;
+    queue.splice(queue.indexOf(stream), 1);
+    this.queues[stream.urgency]!.push(stream);
+  }
+
   wantsToTell(stream: QuicStream): void {
     if (!stream.isTelling) {
       stream.isTelling = true;
@@ -393,17 +400,21 @@ export class Streams implements StreamCarrier, ConnectionEvents {
 
   private writeData(bytes: Uint8Array, at: number, end: number, frames: SentFrame[]): number {
     for (const queue of this.queues) {
-      for (let turns = queue.length; turns > 0 && end - at > STREAM_HEAD_MOST; turns--) {
-        const stream = queue.shift()!;
+      for (let turns = queue.length; turns > 0 && end - at > STREAM_HEAD_MOST; ) {
+        const stream = queue[0]!;
         const before = at;
         if (stream.hasLost) at = this.writeLost(stream, bytes, at, end, frames);
         if (stream.hasFresh && end - at > STREAM_HEAD_MOST) at = this.writeFresh(stream, bytes, at, end, frames);
-        if (stream.hasLost || stream.hasFresh) queue.push(stream);
+        const isDone = !stream.hasLost && !stream.hasFresh;
+        // One that is not incremental stays first, as long as something of it can be sent.
+        if (!isDone && !stream.incremental && at > before) continue;
+        queue.shift();
+        turns--;
+        if (!isDone) queue.push(stream);
         else {
           stream.isQueued = false;
           this.waiting--;
         }
-        if (at === before && this.sendUsed < this.sendMax && end - at <= STREAM_HEAD_MOST) break;
       }
     }
     return at;
