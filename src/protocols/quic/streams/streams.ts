@@ -273,7 +273,7 @@ export class Streams implements StreamCarrier, ConnectionEvents {
     if (!stream.isQueued && (stream.hasLost || stream.hasFresh)) {
       stream.isQueued = true;
       this.waiting++;
-      this.queues[stream.urgency]!.push(stream);
+      this.enqueue(stream);
     }
     this.owner.wantsToSend();
   }
@@ -282,7 +282,17 @@ export class Streams implements StreamCarrier, ConnectionEvents {
     if (!stream.isQueued) return;
     const queue = this.queues[from]!;
     queue.splice(queue.indexOf(stream), 1);
-    this.queues[stream.urgency]!.push(stream);
+    this.enqueue(stream);
+  }
+
+  /** Those that go one after the other do so in the order of their numbers. */
+  private enqueue(stream: QuicStream): void {
+    const queue = this.queues[stream.urgency]!;
+    let at = queue.length;
+    if (!stream.incremental)
+      while (at > 0 && !queue[at - 1]!.incremental && queue[at - 1]!.number > stream.number) at--;
+    if (at === queue.length) queue.push(stream);
+    else queue.splice(at, 0, stream);
   }
 
   wantsToTell(stream: QuicStream): void {
