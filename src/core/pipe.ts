@@ -72,8 +72,9 @@ export interface Pipe {
   /** The peer broke the protocol: logs it once, sends what was written, ends, and reads no more. */
   fail(fault: Fault): void;
   /**
-   * Who goes first of the streams of one connection, where it has several (RFC 9218 §4): those of urgency 0, those of 7 last; of one
-   * urgency those that are not incremental one after the other, and the others in turn.
+   * Who goes first of the streams of one connection, where it has several (RFC 9218 §4): those of urgency 0, those of 7 last, and before
+   * all those of -1, without which nothing is understood; of one urgency those that are not incremental one after the other, and
+   * the others in turn.
    */
   prioritise?(urgency: number, incremental: boolean): void;
   /** Tells those who look that what is written from now on, and what the next session is given, is of this protocol. */

@@ -124,10 +124,15 @@ export abstract class Connection implements MuxSession {
     this.isOpening = false;
   }
 
+  private openOwn(): Pipe | null {
+    const pipe = this.mux.open(true, () => new OwnStream(this));
+    pipe?.prioritise?.(-1, true);
+    return pipe;
+  }
+
   private openNext(): void {
-    const { mux } = this;
     if (this.ours === null) {
-      this.ours = mux.open(true, () => new OwnStream(this));
+      this.ours = this.openOwn();
       if (this.ours === null) return;
       writeVarint(this.ours.out, CONTROL_STREAM);
       writeSettings(this.ours.out, [
@@ -141,14 +146,14 @@ export abstract class Connection implements MuxSession {
       this.ours.flush();
     }
     if (this.decoder === null) {
-      this.decoder = mux.open(true, () => new OwnStream(this));
+      this.decoder = this.openOwn();
       if (this.decoder === null) return;
       writeVarint(this.decoder.out, DECODER_STREAM);
       this.sendFeedback();
       this.decoder.flush();
     }
     if (this.encoder === null) {
-      this.encoder = mux.open(true, () => new OwnStream(this));
+      this.encoder = this.openOwn();
       if (this.encoder === null) return;
       writeVarint(this.encoder.out, ENCODER_STREAM);
       this.sendInstructions();

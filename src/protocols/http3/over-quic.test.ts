@@ -148,7 +148,7 @@ test('sixty requests at once over paths that lose, reorder and double, whatever 
 
 test('who is more urgent ends first, then one after the other, and the incremental in turn (RFC 9218 §10)', () => {
   const slow: NetworkOptions = { latencyMs: 20 };
-  const four = ['/400000', '/400000', '/400000', '/400000'];
+  const four = ['/100000', '/100000', '/100000', '/100000'];
   const order = (priorities: readonly string[]) => {
     const ended: number[] = [];
     over(slow, 1, four, ended, priorities);
@@ -158,9 +158,9 @@ test('who is more urgent ends first, then one after the other, and the increment
   assert.deepEqual(order(['', '', '', '']), [0, 1, 2, 3]);
   // In turn they end close together, the shortest first.
   const ended: number[] = [];
-  over(slow, 1, ['/900000', '/900000', '/100000'], ended, ['i', 'i', 'i']);
+  over(slow, 1, ['/200000', '/200000', '/30000'], ended, ['i', 'i', 'i']);
   assert.equal(ended[0], 2);
   const oneByOne: number[] = [];
-  over(slow, 1, ['/900000', '/900000', '/100000'], oneByOne, []);
+  over(slow, 1, ['/200000', '/200000', '/30000'], oneByOne, []);
   assert.equal(oneByOne[2], 2);
 });

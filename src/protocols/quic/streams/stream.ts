@@ -14,8 +14,8 @@ import { SendBuffer } from './send-buffer.ts';
 
 /** What a stream asks of its connection. */
 export interface StreamCarrier {
-  /** Its urgency is another now. */
-  moved(stream: QuicStream, from: number): void;
+  /** It goes at another time now. */
+  moved(stream: QuicStream, urgency: number, incremental: boolean): void;
   /** Bytes or the end wait to be sent. */
   wantsToSend(stream: QuicStream): void;
   /** A reset, a stop or credit waits to be told. */
@@ -33,7 +33,7 @@ export class QuicStream extends StreamPipe {
   readonly number: number;
   readonly sends: boolean;
   readonly receives: boolean;
-  /** 0 goes first, 7 last (RFC 9218 §4.1). */
+  /** 0 goes first, 7 last (RFC 9218 §4.1); -1 before all. */
   urgency = 3;
   /** It takes turns with others of its urgency. */
   incremental = true;
@@ -203,11 +203,10 @@ export class QuicStream extends StreamPipe {
   // ---- what is sent ----
 
   prioritise(urgency: number, incremental: boolean): void {
-    this.incremental = incremental;
-    if (urgency === this.urgency) return;
-    const from = this.urgency;
+    const { urgency: former, incremental: was } = this;
     this.urgency = urgency;
-    this.carrier.moved(this, from);
+    this.incremental = incremental;
+    if (urgency !== former || incremental !== was) this.carrier.moved(this, former, was);
   }
 
   /** MAX_STREAM_DATA. */

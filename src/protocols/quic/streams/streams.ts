@@ -48,7 +48,9 @@ const BOUNDS: PipeBounds = {
   lingerMs: NEVER,
 };
 
-const URGENCIES = 8;
+/** Those of RFC 9218, and -1 before them. */
+const URGENCIES = 9;
+const FIRST_URGENCY = -1;
 /** What has to be free for a frame to be worth writing. */
 const STREAM_HEAD_MOST = 1 + 8 + 8 + 2;
 
@@ -82,7 +84,9 @@ export class Streams implements StreamCarrier, ConnectionEvents {
   private peers: Parameters | null = null;
 
   private readonly table = new Map<number, QuicStream>();
-  private readonly queues: QuicStream[][] = Array.from({ length: URGENCIES }, () => []);
+  /** Two for each urgency: those that go one after the other, and those that take turns. */
+  private readonly queues: QuicStream[][] = Array.from({ length: URGENCIES * 2 }, () => []);
+  private flip = 0;
   private telling: QuicStream[] = [];
   private waiting = 0;
   private earliest: Instant = NEVER;
@@ -278,21 +282,24 @@ export class Streams implements StreamCarrier, ConnectionEvents {
     this.owner.wantsToSend();
   }
 
-  moved(stream: QuicStream, from: number): void {
+  moved(stream: QuicStream, urgency: number, incremental: boolean): void {
     if (!stream.isQueued) return;
-    const queue = this.queues[from]!;
+    const queue = this.queueOf(urgency, incremental);
     queue.splice(queue.indexOf(stream), 1);
     this.enqueue(stream);
   }
 
   /** Those that go one after the other do so in the order of their numbers. */
   private enqueue(stream: QuicStream): void {
-    const queue = this.queues[stream.urgency]!;
+    const queue = this.queueOf(stream.urgency, stream.incremental);
     let at = queue.length;
-    if (!stream.incremental)
-      while (at > 0 && !queue[at - 1]!.incremental && queue[at - 1]!.number > stream.number) at--;
+    if (!stream.incremental) while (at > 0 && queue[at - 1]!.number > stream.number) at--;
     if (at === queue.length) queue.push(stream);
     else queue.splice(at, 0, stream);
+  }
+
+  private queueOf(urgency: number, incremental: boolean): QuicStream[] {
+    return this.queues[(urgency - FIRST_URGENCY) * 2 + Number(incremental)]!;
   }
 
   wantsToTell(stream: QuicStream): void {
@@ -409,23 +416,32 @@ export class Streams implements StreamCarrier, ConnectionEvents {
   }
 
   private writeData(bytes: Uint8Array, at: number, end: number, frames: SentFrame[]): number {
-    for (const queue of this.queues) {
-      for (let turns = queue.length; turns > 0 && end - at > STREAM_HEAD_MOST; ) {
-        const stream = queue[0]!;
-        const before = at;
-        if (stream.hasLost) at = this.writeLost(stream, bytes, at, end, frames);
-        if (stream.hasFresh && end - at > STREAM_HEAD_MOST) at = this.writeFresh(stream, bytes, at, end, frames);
-        const isDone = !stream.hasLost && !stream.hasFresh;
-        // One that is not incremental stays first, as long as something of it can be sent.
-        if (!isDone && !stream.incremental && at > before) continue;
-        queue.shift();
+    // Of one urgency those that take turns share with those that do not, packet by packet.
+    this.flip = 1 - this.flip;
+    for (let index = 0; index < this.queues.length && end - at > STREAM_HEAD_MOST; index += 2) {
+      at = this.writeQueue(this.queues[index + this.flip]!, bytes, at, end, frames);
+      at = this.writeQueue(this.queues[index + 1 - this.flip]!, bytes, at, end, frames);
+    }
+    return at;
+  }
+
+  private writeQueue(queue: QuicStream[], bytes: Uint8Array, at: number, end: number, frames: SentFrame[]): number {
+    let turns = queue.length;
+    for (let index = 0; index < queue.length && turns > 0 && end - at > STREAM_HEAD_MOST; ) {
+      const stream = queue[index]!;
+      const before = at;
+      if (stream.hasLost) at = this.writeLost(stream, bytes, at, end, frames);
+      if (stream.hasFresh && end - at > STREAM_HEAD_MOST) at = this.writeFresh(stream, bytes, at, end, frames);
+      if (!stream.hasLost && !stream.hasFresh) {
+        queue.splice(index, 1);
+        stream.isQueued = false;
+        this.waiting--;
+      } else if (stream.incremental) {
+        queue.splice(index, 1);
+        queue.push(stream);
         turns--;
-        if (!isDone) queue.push(stream);
-        else {
-          stream.isQueued = false;
-          this.waiting--;
-        }
-      }
+      } else if (at === before) index++;
+      // Else more of it goes out, before any other.
     }
     return at;
   }
