@@ -14,6 +14,8 @@ import type { Host } from '../../src/core/protocol.ts';
 import { NEVER } from '../../src/core/time.ts';
 import { ENTROPY } from '../../src/exports/loop.ts';
 import type { QuicConnection } from '../../src/protocols/quic/connection/connection.ts';
+import type { DialOptions } from '../../src/protocols/quic/connection/options.ts';
+import type { Ticket } from '../../src/protocols/quic/crypto.ts';
 import type { QuicEndpoint } from '../../src/protocols/quic/endpoint.ts';
 import { limits } from '../../src/protocols/quic/limits.ts';
 import { dialQuic, type ServerTerms, serveQuic } from '../../src/protocols/quic/serve.ts';
@@ -107,6 +109,8 @@ class Speaker implements MuxSession {
   readonly mux: Mux;
   readonly deadline = NEVER;
   readonly streams: Stream[] = [];
+  /** Of each request, whether it came as early data. */
+  readonly early: boolean[] = [];
   lostBy: [Cause, number] | null = null;
   constructor(mux: Mux) {
     this.mux = mux;
@@ -118,6 +122,7 @@ class Speaker implements MuxSession {
     return stream;
   }
   opened(pipe: Pipe, oneWay: boolean): Session {
+    if (!oneWay) this.early.push(this.mux.early === true);
     const stream = new Stream(pipe, !oneWay);
     this.streams.push(stream);
     return stream;
@@ -132,7 +137,10 @@ class Speaker implements MuxSession {
 }
 
 /** A server of ours; answers its port and who came. */
-async function serve(): Promise<{ port: number; endpoint: QuicEndpoint; came: Speaker[] }> {
+async function serve(
+  settings = {},
+  address = '127.0.0.1',
+): Promise<{ port: number; endpoint: QuicEndpoint; came: Speaker[] }> {
   const came: Speaker[] = [];
   const host = {
     limits: bindLimits(limits),
@@ -152,12 +160,13 @@ async function serve(): Promise<{ port: number; endpoint: QuicEndpoint; came: Sp
         },
       },
     ],
+    settings,
     bug: (error: unknown, where: string) => turn.bug(error, where),
   } as unknown as Host;
   let endpoint!: QuicEndpoint;
   const port: OpenPort = await openUdp({
     turn,
-    host: '127.0.0.1',
+    host: address,
     port: 0,
     session: (made) => (endpoint = serveQuic(made, host as unknown as ServerTerms)),
   });
@@ -165,12 +174,16 @@ async function serve(): Promise<{ port: number; endpoint: QuicEndpoint; came: Sp
   return { port: port.local.port, endpoint, came };
 }
 
-async function dial(port: number): Promise<{ line: QuicConnection; made: Speaker[] }> {
+async function dial(
+  port: number,
+  how: DialOptions = {},
+  address = '127.0.0.1',
+): Promise<{ line: QuicConnection; made: Speaker[] }> {
   const made: Speaker[] = [];
   let endpoint!: QuicEndpoint;
   const opened = await openUdp({
     turn,
-    host: '127.0.0.1',
+    host: address,
     port: 0,
     session: (own) =>
       (endpoint = dialQuic(own, {
@@ -186,7 +199,7 @@ async function dial(port: number): Promise<{ line: QuicConnection; made: Speaker
       })),
   });
   open.push(opened);
-  return { line: endpoint.dial({ host: '127.0.0.1', port }), made };
+  return { line: endpoint.dial({ host: address, port }, how), made };
 }
 
 /** GET / by the static table, with `:authority` localhost. */
@@ -221,26 +234,7 @@ for (const [name, more] of [
 ] as const)
   test(`ngtcp2's client asks ours: ${name}`, { skip: missing('gtlsclient') }, async () => {
     const { port, came } = await serve();
-    const child = spawn(
-      'gtlsclient',
-      [
-        ...more,
-        '--exit-on-all-streams-close',
-        `--download=${folder}`,
-        '127.0.0.1',
-        String(port),
-        'https://localhost/file',
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    children.push(child);
-    let said = '';
-    child.stdout.on('data', (piece: Buffer) => (said += piece));
-    child.stderr.on('data', (piece: Buffer) => (said += piece));
-    let code: number | null | undefined;
-    child.on('exit', (status) => (code = status));
-    await until(() => code !== undefined, `the end of gtlsclient ${said.slice(-2_000)}`);
-    assert.equal(code, 0, said.slice(-3_000));
+    const said = await gtlsclient(port, more);
     assert.equal(came.length, 1);
     assert.match(said, /negotiated cipher suite|Negotiated/i);
     const file = execFileSync('wc', ['-c', join(folder, 'file')], { encoding: 'utf8' });
@@ -248,6 +242,74 @@ for (const [name, more] of [
     rmSync(join(folder, 'file'));
     assert.deepEqual(bugs, []);
   });
+
+/** Runs ngtcp2's client to its good end; answers what it said. */
+async function gtlsclient(port: number, more: readonly string[], address = '127.0.0.1'): Promise<string> {
+  const always = [
+    '--exit-on-all-streams-close',
+    `--download=${folder}`,
+    address,
+    String(port),
+    'https://localhost/file',
+  ];
+  const child = spawn('gtlsclient', [...more, ...always], { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  let said = '';
+  child.stdout.on('data', (piece: Buffer) => (said += piece));
+  child.stderr.on('data', (piece: Buffer) => (said += piece));
+  let code: number | null | undefined;
+  child.on('exit', (status) => (code = status));
+  await until(() => code !== undefined, `the end of gtlsclient ${said.slice(-2_000)}`);
+  assert.equal(code, 0, said.slice(-3_000));
+  return said;
+}
+
+const noClient = { skip: missing('gtlsclient') };
+
+test("ngtcp2's client asks ours: retry", noClient, async () => {
+  const { port, came } = await serve({ retry: 'always' });
+  const said = await gtlsclient(port, []);
+  assert.match(said, /type=Retry|Retry\(0x/);
+  assert.equal(came.length, 1);
+  rmSync(join(folder, 'file'));
+  assert.deepEqual(bugs, []);
+});
+
+test("ngtcp2's client asks ours: resumption, then zerortt", noClient, async () => {
+  const { port, came } = await serve();
+  const kept = [`--session-file=${join(folder, 'session')}`, `--tp-file=${join(folder, 'parameters')}`];
+  await gtlsclient(port, [...kept, '--delay-stream=50ms']);
+  await gtlsclient(port, [...kept, '--disable-early-data']);
+  await gtlsclient(port, kept);
+  assert.deepEqual(
+    came.map(({ mux }) => mux.peer.tls?.resumed ?? false),
+    [false, true, true],
+  );
+  assert.deepEqual(
+    came.map(({ early }) => early),
+    [[false], [false], [true]],
+  );
+  rmSync(join(folder, 'file'));
+  assert.deepEqual(bugs, []);
+});
+
+test("ngtcp2's client asks ours: multiplexing", noClient, async () => {
+  const { port, came } = await serve();
+  await gtlsclient(port, ['-n', '40', '--no-http-dump', '--no-quic-dump']);
+  assert.equal(came.length, 1);
+  assert.equal(came[0]!.streams.filter(({ finished }) => finished).length, 40);
+  rmSync(join(folder, 'file'));
+  assert.deepEqual(bugs, []);
+});
+
+test("ngtcp2's client asks ours: ipv6", noClient, async () => {
+  const { port, came } = await serve({}, '::1');
+  await gtlsclient(port, [], '::1');
+  assert.equal(came.length, 1);
+  assert.match(came[0]!.mux.peer.remote!.host, /^::1/);
+  rmSync(join(folder, 'file'));
+  assert.deepEqual(bugs, []);
+});
 
 /** A port that was free a moment ago: ngtcp2's server cannot be given 0. */
 function freePort(): Promise<number> {
@@ -260,32 +322,92 @@ function freePort(): Promise<number> {
   });
 }
 
-for (const [name, more] of [
-  ['plainly', []],
-  ['after a Retry', ['--validate-addr']],
-  ['under losses', ['--tx-loss=0.05', '--rx-loss=0.05']],
+/** Starts ngtcp2's server with a page. */
+async function gtlsserver(
+  more: readonly string[],
+  address = '127.0.0.1',
+): Promise<{ port: number; said: () => string }> {
+  writeFileSync(join(folder, 'key.pem'), IDENTITY.key);
+  writeFileSync(join(folder, 'cert.pem'), IDENTITY.certificate);
+  writeFileSync(join(folder, 'index.html'), BODY);
+  const port = await freePort();
+  const child = spawn(
+    'gtlsserver',
+    [...more, '-d', folder, address, String(port), join(folder, 'key.pem'), join(folder, 'cert.pem')],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  children.push(child);
+  let said = '';
+  child.stdout.on('data', (piece: Buffer) => (said = (said + piece).slice(-4_000)));
+  child.stderr.on('data', (piece: Buffer) => (said = (said + piece).slice(-4_000)));
+  return { port, said: () => said };
+}
+
+/** Asks for the page, once the handshake is done. */
+async function asks({ line, made }: Awaited<ReturnType<typeof dial>>, said: () => string): Promise<Stream> {
+  await until(() => line.complete || !line.isAlive, `a handshake ${said()}`);
+  assert.ok(line.complete, `${line.state} ${line.closeFault?.text} ${said()}`);
+  return request(made[0]!);
+}
+
+async function gets(stream: Stream, said: () => string): Promise<void> {
+  await until(() => stream.finished || stream.lostBy !== null, `an answer ${said()}`);
+  assert.ok(stream.finished && stream.total > BODY.length, said());
+}
+
+const done = { id: 'test.done', wire: 0x100, spec: '', text: 'done', scope: 'connection' } as const;
+
+for (const [name, more, during] of [
+  ['plainly', [], null],
+  ['after a Retry', ['--validate-addr'], null],
+  ['under losses', ['--tx-loss=0.05', '--rx-loss=0.05'], null],
+  ['under ChaCha20', ['--ciphers=NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+CHACHA20-POLY1305'], null],
+  ['with new keys in between', [], (line: QuicConnection) => line.protections[3]!.update()],
+  ['and moves to another path', [], (line: QuicConnection) => line.migrate()],
 ] as const)
   test(`ours asks ngtcp2's server ${name}`, { skip: missing('gtlsserver') }, async () => {
-    writeFileSync(join(folder, 'key.pem'), IDENTITY.key);
-    writeFileSync(join(folder, 'cert.pem'), IDENTITY.certificate);
-    writeFileSync(join(folder, 'index.html'), BODY);
-    const port = await freePort();
-    const child = spawn(
-      'gtlsserver',
-      [...more, '-d', folder, '127.0.0.1', String(port), join(folder, 'key.pem'), join(folder, 'cert.pem')],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    children.push(child);
-    let said = '';
-    child.stdout.on('data', (piece: Buffer) => (said = (said + piece).slice(-4_000)));
-    child.stderr.on('data', (piece: Buffer) => (said = (said + piece).slice(-4_000)));
-    const { line, made } = await dial(port);
-    await until(() => line.complete || !line.isAlive, `a handshake ${said}`);
-    assert.ok(line.complete, `${line.state} ${line.closeFault?.text} ${said}`);
-    const stream = request(made[0]!);
-    await until(() => stream.finished || stream.lostBy !== null, `an answer ${said}`);
-    assert.ok(stream.finished && stream.total > BODY.length, said);
-    line.close({ id: 'test.done', wire: 0x100, spec: '', text: 'done', scope: 'connection' });
-    child.kill();
+    const { port, said } = await gtlsserver(more);
+    const dialled = await dial(port);
+    const { line } = dialled;
+    const stream = await asks(dialled, said);
+    if (during !== null) {
+      await until(() => line.confirmed, `the handshake confirmed ${said()}`);
+      during(line);
+    }
+    await gets(stream, said);
+    if (during !== null) await gets(request(dialled.made[0]!), said);
+    if (name === 'under ChaCha20') assert.match(line.peer.tls?.cipher ?? '', /CHACHA20/i);
+    assert.ok(line.isAlive);
+    line.close(done);
     assert.deepEqual(bugs, []);
   });
+
+test("ours asks ngtcp2's server over IPv6", { skip: missing('gtlsserver') }, async () => {
+  const { port, said } = await gtlsserver([], '::1');
+  const dialled = await dial(port, {}, '::1');
+  await gets(await asks(dialled, said), said);
+  dialled.line.close(done);
+  assert.deepEqual(bugs, []);
+});
+
+test("ours asks ngtcp2's server again: resumption, then zerortt", { skip: missing('gtlsserver') }, async () => {
+  const { port, said } = await gtlsserver([]);
+  const tickets: Ticket[] = [];
+  const onTicket = (ticket: Ticket) => void tickets.push(ticket);
+  const first = await dial(port, { onTicket });
+  await gets(await asks(first, said), said);
+  await until(() => tickets.length > 0, `a ticket ${said()}`);
+  first.line.close(done);
+  const second = await dial(port, { ticket: tickets[0]!, onTicket });
+  await gets(await asks(second, said), said);
+  assert.ok(second.line.handshake.resumed);
+  second.line.close(done);
+  const third = await dial(port, { ticket: tickets.at(-1)!, early: true });
+  await until(() => third.made.length > 0, `who speaks ${said()}`);
+  const stream = request(third.made[0]!);
+  await gets(stream, said);
+  assert.ok(third.line.handshake.resumed);
+  assert.equal(third.line.handshake.early, tickets.at(-1)!.early);
+  third.line.close(done);
+  assert.deepEqual(bugs, []);
+});
