@@ -2,7 +2,7 @@
 // `portico pub` needs little of it.
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
-import { EXIT, quietPipes } from './cli/output.ts';
+import { EXIT, endQuietly, quietPipes } from './cli/output.ts';
 
 type Add = (program: Command) => void;
 
@@ -45,6 +45,7 @@ const VERBS: Readonly<Record<string, () => Promise<Add>>> = {
 const BESIDE: Readonly<Record<string, string>> = { restore: 'backup' };
 
 quietPipes();
+endQuietly();
 const program = new Command('portico')
   .description('One server that speaks every web protocol over one set of data.')
   .version(packageJson.version)

@@ -3,7 +3,19 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+
+/** All that were started: a test that ran out of time leaves none of them behind, and its file ends. */
+const started = new Set<ChildProcess>();
+after(() => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
+function remember(child: ChildProcess): void {
+  started.add(child);
+  child.once('exit', () => started.delete(child));
+}
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
@@ -34,6 +46,7 @@ export async function startServer(
     // Several stand side by side: of what no test names they take any free port.
     env: { PORTICO_PORTS: 'ephemeral', ...process.env, ...environment },
   });
+  remember(child);
   const complaints: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => complaints.push(line));
   const ended = once(child, 'exit');
@@ -77,6 +90,7 @@ export async function runCommand(
     cwd: folder,
     env: { ...process.env, ...environment },
   });
+  remember(child);
   let output = '';
   let errors = '';
   child.stdout.on('data', (chunk) => {

@@ -54,6 +54,20 @@ export function quietPipes(): void {
   });
 }
 
+const ENDING_ROUNDS = 5;
+const ENDING_MS = 2;
+
+/**
+ * Node waits for its compiling threads when it exits, and for ever where one of them waits for the collector, which only this
+ * thread can run (nodejs/node#54918). A moment lets them finish, and between its parts the collector may run.
+ */
+export function endQuietly(): void {
+  process.on('exit', () => {
+    const still = new Int32Array(new SharedArrayBuffer(4));
+    for (let round = 0; round < ENDING_ROUNDS; round++) Atomics.wait(still, 0, 0, ENDING_MS);
+  });
+}
+
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];
 
