@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fault } from '../../core/fault.ts';
+import { Recorder } from '../../core/pipe-suite.ts';
 import { Random } from '../../sim/random.ts';
 import type { QuicConnection } from './connection/connection.ts';
 import { transportFaults as faults } from './faults.ts';
@@ -171,4 +172,31 @@ test('any datagrams: no throw, no hang, never more than three times as much back
   pair.world.pass(1_000);
   assert.deepEqual(pair.world.bugs, []);
   assert.equal(pair.server.count, 0);
+});
+
+test('what waits to be sent is bounded for all streams together, and each has its part', () => {
+  const { pair, far } = standing();
+  const piece = Buffer.alloc(10_000);
+  const recorders: Recorder[] = [];
+  for (let count = 0; count < 90; count++)
+    assert.notEqual(
+      far.open(true, (pipe) => {
+        recorders.push(new Recorder(pipe));
+        return recorders.at(-1)!;
+      }),
+      null,
+    );
+  for (const { pipe } of recorders) while (pipe.room > 0) pipe.share(piece, 0, piece.length);
+  const held = recorders.reduce((sum, { pipe }) => sum + pipe.queued, 0);
+  assert.ok(held <= 16_777_216 + 90 * piece.length, String(held));
+  for (const { pipe } of recorders) assert.ok(pipe.queued >= 65_536);
+  for (const { pipe } of recorders) {
+    pipe.end();
+    pipe.flush();
+  }
+  assert.ok(
+    pair.until(() => recorders.every(({ isLost }) => isLost), 60_000),
+    'not all of it went',
+  );
+  assert.deepEqual(pair.world.bugs, []);
 });

@@ -40,13 +40,27 @@ export interface StreamsOwner extends ConnectionEvents {
   wantsToSend(): void;
 }
 
-/** Streams keep what was sent until it is acknowledged: they have to be filled up long before it is. */
-const BOUNDS: PipeBounds = {
-  ...PIPE_BOUNDS,
-  highMark: 2_097_152,
-  lowMark: 1_572_864,
-  lingerMs: NEVER,
-};
+/**
+ * Streams keep what was sent until it is acknowledged: they have to be filled up long before it is. A connection's streams share
+ * what may wait, so that one that opens many and reads none of them holds little more than one that opens one.
+ */
+const SHARED_MARK = 16_777_216;
+const HIGH_MARK_MOST = 2_097_152;
+const HIGH_MARK_LEAST = 65_536;
+
+function boundsOf(streams: { readonly size: number }): PipeBounds {
+  const mark = () => Math.max(HIGH_MARK_LEAST, Math.min(HIGH_MARK_MOST, SHARED_MARK / Math.max(1, streams.size)));
+  return {
+    ...PIPE_BOUNDS,
+    get highMark() {
+      return mark();
+    },
+    get lowMark() {
+      return mark() * 0.75;
+    },
+    lingerMs: NEVER,
+  };
+}
 
 /** Those of RFC 9218, and -1 before them. */
 const URGENCIES = 9;
@@ -84,6 +98,7 @@ export class Streams implements StreamCarrier, ConnectionEvents {
   private peers: Parameters | null = null;
 
   private readonly table = new Map<number, QuicStream>();
+  private readonly bounds = boundsOf(this.table);
   /** Two for each urgency: those that go one after the other, and those that take turns. */
   private readonly queues: QuicStream[][] = Array.from({ length: URGENCIES * 2 }, () => []);
   private flip = 0;
@@ -162,7 +177,7 @@ export class Streams implements StreamCarrier, ConnectionEvents {
 
   private make(number: number, sends: boolean, receives: boolean): QuicStream {
     const plan = { number, sends, receives, sendMax: this.sendMaxOf(number), receiveMax: this.windowBytes };
-    const stream = new QuicStream(this.owner.turn, this.owner.peerOf(number), BOUNDS, this, this, plan);
+    const stream = new QuicStream(this.owner.turn, this.owner.peerOf(number), this.bounds, this, this, plan);
     this.table.set(number, stream);
     return stream;
   }
