@@ -187,6 +187,39 @@ describe('OpenSSH', { skip }, () => {
     }
   });
 
+  test('what is asked behind a change finds it done, though nobody waited for its answer', async () => {
+    const client = await new Promise<ssh2.Client>((resolve, reject) => {
+      const made = new ssh2.Client();
+      made.on('ready', () => resolve(made)).on('error', reject);
+      made.connect({ port: Number(port), host: '127.0.0.1', username: 'ann', privateKey: readFileSync(at('id')) });
+    });
+    const files = await new Promise<SFTPWrapper>((resolve, reject) =>
+      client.sftp((error, made) => (error ? reject(error) : resolve(made))),
+    );
+    const ignored = () => {};
+    for (let round = 0; round < 20; round++) {
+      const name = `/shared/behind-${round}`;
+      const handle = await new Promise<Buffer>((resolve, reject) =>
+        files.open(name, 'w', (error, made) => (error ? reject(error) : resolve(made))),
+      );
+      files.write(handle, Buffer.from('all of it'), 0, 9, 0, ignored);
+      files.close(handle, ignored);
+      const size = new Promise<number>((resolve, reject) =>
+        files.stat(name, (error, found) => (error ? reject(error) : resolve(found.size))),
+      );
+      files.rename(name, `${name}-moved`, ignored);
+      const text = new Promise<string>((resolve, reject) =>
+        files.readFile(`${name}-moved`, (error, bytes) => (error ? reject(error) : resolve(String(bytes)))),
+      );
+      const removed = size
+        .then(() => text)
+        .then(() => new Promise((resolve) => files.unlink(`${name}-moved`, resolve)));
+      assert.deepEqual([await size, await text], [9, 'all of it']);
+      assert.equal((await removed) ?? null, null);
+    }
+    client.end();
+  });
+
   test('an upload that was cut off is not there for others, and goes on', async () => {
     const bytes = randomBytes(8_000_000);
     writeFileSync(at('long'), bytes);

@@ -1,7 +1,7 @@
 // SFTP over the files: requests of a channel as verbs of the tree, with the handles that are open meanwhile. Paths are from the
 // root; those that do not begin there are from the home of whoever signed in.
 import { ANYONE, type Caller, callerOf } from '../../core/caller.ts';
-import { MISSING, type Outcome } from '../../core/outcome.ts';
+import { MISSING, OK, type Outcome } from '../../core/outcome.ts';
 import type { Pipe, Session } from '../../core/pipe.ts';
 import { type Host, reportBug } from '../../core/protocol.ts';
 import type { FileFacts, Files, WriteWish } from '../../resources/files/contract.ts';
@@ -27,6 +27,8 @@ class SftpServer implements Upper {
   private readonly handles = new Map<number, Handle>();
   private last = 0;
   private over = false;
+  /** The last of the changes that are under way, one behind the other. */
+  private changing: Promise<unknown> | null = null;
 
   constructor(session: SftpSession, host: SftpHost, files: Files, caller: Caller) {
     this.session = session;
@@ -58,6 +60,24 @@ class SftpServer implements Upper {
         if (!this.over) this.session.status(id, C.SSH_FX.FAILURE, 'a bug of the server’s');
       },
     );
+  }
+
+  /**
+   * What comes behind a change finds it done, though the client has not waited for its answer (draft-ietf-secsh-filexfer-02
+   * §4.1): sshfs opens a file anew that it has just closed.
+   */
+  private after<Value>(work: () => Promise<Value>): Promise<Value> {
+    return this.changing === null ? work() : this.changing.then(work, work);
+  }
+
+  private change<Value>(work: () => Promise<Value>): Promise<Value> {
+    const asked = this.after(work);
+    const settled = () => {
+      if (this.changing === asked) this.changing = null;
+    };
+    this.changing = asked;
+    asked.then(settled, settled);
+    return asked;
   }
 
   /** Answers a request that only has to be done. */
@@ -96,13 +116,21 @@ class SftpServer implements Upper {
     if (this.isFull(id)) return;
     const path = this.path(given);
     if ((flags & (C.FOR_WRITE | C.FOR_APPEND)) === 0) {
-      this.ask(id, this.files.open(this.caller, path), (file) => this.keep(id, new ReadHandle(path, file)));
+      this.ask(
+        id,
+        this.after(() => this.files.open(this.caller, path)),
+        (file) => this.keep(id, new ReadHandle(path, file)),
+      );
       return;
     }
-    this.ask(id, this.begin(path, flags), (file) => {
-      file.onRoom = () => this.session.goOn();
-      this.keep(id, new WriteHandle(path, file, (flags & C.FOR_APPEND) !== 0));
-    });
+    this.ask(
+      id,
+      this.after(() => this.begin(path, flags)),
+      (file) => {
+        file.onRoom = () => this.session.goOn();
+        this.keep(id, new WriteHandle(path, file, (flags & C.FOR_APPEND) !== 0));
+      },
+    );
   }
 
   private async begin(path: string, flags: number) {
@@ -120,6 +148,12 @@ class SftpServer implements Upper {
     return left === null ? write({ begin: 'new' }) : write({ begin: 'resume', offset: left.size });
   }
 
+  private async committed({ file, mode, path }: WriteHandle): Promise<Outcome> {
+    const facts = await file.commit();
+    if (typeof facts === 'number') return facts;
+    return mode === undefined ? OK : this.files.setAttributes(this.caller, path, { mode });
+  }
+
   close(id: number, number: number): void {
     const handle = this.handleOf<Handle>(id, number, ['read', 'write', 'folder']);
     if (handle === null) return;
@@ -129,11 +163,10 @@ class SftpServer implements Upper {
       this.session.status(id, C.SSH_FX.OK);
       return;
     }
-    this.ask(id, handle.file.commit(), () => {
-      const { mode } = handle;
-      if (mode === undefined) this.session.status(id, C.SSH_FX.OK);
-      else this.done(id, this.files.setAttributes(this.caller, handle.path, { mode }));
-    });
+    this.done(
+      id,
+      this.change(() => this.committed(handle)),
+    );
   }
 
   read(id: number, number: number, offset: number, length: number): void {
@@ -181,7 +214,11 @@ class SftpServer implements Upper {
 
   stat(id: number, given: string, follows: boolean): void {
     const path = this.path(given);
-    this.ask(id, this.found(path, follows), (facts) => this.session.attributes(id, attributesOf(facts)));
+    this.ask(
+      id,
+      this.after(() => this.found(path, follows)),
+      (facts) => this.session.attributes(id, attributesOf(facts)),
+    );
   }
 
   /** What is there, or what this account's own upload left of it. */
@@ -207,7 +244,10 @@ class SftpServer implements Upper {
       ...(mode === undefined ? {} : { mode: mode & 0o777 }),
       ...(modified === undefined ? {} : { modified: modified * 1_000 }),
     };
-    this.done(id, this.files.setAttributes(this.caller, this.path(given), change));
+    this.done(
+      id,
+      this.change(() => this.files.setAttributes(this.caller, this.path(given), change)),
+    );
   }
 
   setHandle(id: number, number: number, { size, mode, modified }: C.Attributes): void {
@@ -229,10 +269,14 @@ class SftpServer implements Upper {
   }
 
   readLink(id: number, given: string): void {
-    this.ask(id, this.files.stat(this.caller, this.path(given), false), ({ link }) => {
-      if (link === null) this.session.status(id, C.SSH_FX.FAILURE, 'this is no link');
-      else this.session.names(id, [{ name: link, long: link, attributes: {} }]);
-    });
+    this.ask(
+      id,
+      this.after(() => this.files.stat(this.caller, this.path(given), false)),
+      ({ link }) => {
+        if (link === null) this.session.status(id, C.SSH_FX.FAILURE, 'this is no link');
+        else this.session.names(id, [{ name: link, long: link, attributes: {} }]);
+      },
+    );
   }
 
   // ---- folders -----------------------------------------------------------------------------------------------------
@@ -240,7 +284,8 @@ class SftpServer implements Upper {
   openFolder(id: number, given: string): void {
     if (this.isFull(id)) return;
     const path = this.path(given);
-    this.ask(id, this.files.openFolder(this.caller, path), (folder) => this.keep(id, new FolderHandle(path, folder)));
+    const asked = this.after(() => this.files.openFolder(this.caller, path));
+    this.ask(id, asked, (folder) => this.keep(id, new FolderHandle(path, folder)));
   }
 
   readFolder(id: number, number: number): void {
@@ -260,25 +305,36 @@ class SftpServer implements Upper {
   }
 
   makeFolder(id: number, given: string): void {
-    this.done(id, this.files.makeFolder(this.caller, this.path(given)));
+    this.done(
+      id,
+      this.change(() => this.files.makeFolder(this.caller, this.path(given))),
+    );
   }
 
   remove(id: number, given: string, folder: boolean): void {
     const path = this.path(given);
-    this.ask(id, this.files.stat(this.caller, path, false), (facts) => {
-      if (facts.folder && (facts.link === null) !== folder)
-        this.session.status(id, C.SSH_FX.FAILURE, folder ? 'this is no folder' : 'this is a folder');
-      else if (!facts.folder && folder) this.session.status(id, C.SSH_FX.FAILURE, 'this is no folder');
-      else this.done(id, this.files.remove(this.caller, path));
-    });
+    const removed = async (): Promise<string | Outcome> => {
+      const facts = await this.files.stat(this.caller, path, false);
+      if (typeof facts === 'number') return facts;
+      if (facts.folder && (facts.link === null) !== folder) return folder ? 'this is no folder' : 'this is a folder';
+      return !facts.folder && folder ? 'this is no folder' : this.files.remove(this.caller, path);
+    };
+    this.ask(id, this.change(removed), (wrong: string) => this.session.status(id, C.SSH_FX.FAILURE, wrong));
   }
 
   rename(id: number, from: string, to: string, replaces: boolean): void {
-    this.done(id, this.files.move(this.caller, this.path(from), this.path(to), { replace: replaces }));
+    const wish = { replace: replaces };
+    this.done(
+      id,
+      this.change(() => this.files.move(this.caller, this.path(from), this.path(to), wish)),
+    );
   }
 
   link(id: number, target: string, given: string): void {
-    this.done(id, this.files.link(this.caller, this.path(given), target));
+    this.done(
+      id,
+      this.change(() => this.files.link(this.caller, this.path(given), target)),
+    );
   }
 
   // ---- room --------------------------------------------------------------------------------------------------------
