@@ -48,18 +48,23 @@ const SHARED_MARK = 16_777_216;
 const HIGH_MARK_MOST = 2_097_152;
 const HIGH_MARK_LEAST = 65_536;
 
-function boundsOf(streams: { readonly size: number }): PipeBounds {
-  const mark = () => Math.max(HIGH_MARK_LEAST, Math.min(HIGH_MARK_MOST, SHARED_MARK / Math.max(1, streams.size)));
-  return {
-    ...PIPE_BOUNDS,
-    get highMark() {
-      return mark();
-    },
-    get lowMark() {
-      return mark() * 0.75;
-    },
-    lingerMs: NEVER,
-  };
+class SharedBounds implements PipeBounds {
+  readonly inputMax = PIPE_BOUNDS.inputMax;
+  readonly outMax = PIPE_BOUNDS.outMax;
+  readonly lingerMs = NEVER;
+  private readonly streams: { readonly size: number };
+
+  constructor(streams: { readonly size: number }) {
+    this.streams = streams;
+  }
+
+  get highMark(): number {
+    return Math.max(HIGH_MARK_LEAST, Math.min(HIGH_MARK_MOST, SHARED_MARK / Math.max(1, this.streams.size)));
+  }
+
+  get lowMark(): number {
+    return this.highMark * 0.75;
+  }
 }
 
 /** Those of RFC 9218, and -1 before them. */
@@ -98,7 +103,7 @@ export class Streams implements StreamCarrier, ConnectionEvents {
   private peers: Parameters | null = null;
 
   private readonly table = new Map<number, QuicStream>();
-  private readonly bounds = boundsOf(this.table);
+  private readonly bounds = new SharedBounds(this.table);
   /** Two for each urgency: those that go one after the other, and those that take turns. */
   private readonly queues: QuicStream[][] = Array.from({ length: URGENCIES * 2 }, () => []);
   private flip = 0;
