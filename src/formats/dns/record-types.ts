@@ -165,6 +165,8 @@ const types: Field = {
       const size = bytes[at + 1]!;
       if (size < 1 || size > 32 || at + 2 + size > end) return BAD;
       at += 2 + size;
+      // Octets that are zero at the end are left out, and so are blocks of them alone.
+      if (bytes[at - 1] === 0) return BAD;
     }
     return at;
   },

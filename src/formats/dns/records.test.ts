@@ -267,6 +267,14 @@ test('any octets as data of any type: what is taken is written in words that say
   );
 });
 
+test('a bit map whose last octet is zero, or that has a block of them alone, is none (RFC 4034 §4.1.2)', () => {
+  const csync = (...map: number[]) => Uint8Array.from([0, 0, 0, 0, 0, 0, ...map]);
+  const check = (data: Uint8Array) => checkRdata(typeFrom('CSYNC'), data, 0, data.length);
+  assert.ok(check(csync(0, 1, 0x40)));
+  for (const wrong of [csync(0, 1, 0), csync(0, 2, 0x40, 0), csync(0, 1, 0x40, 1, 1, 0)])
+    assert.equal(check(wrong), false);
+});
+
 test('words of any kind neither throw nor hang', () => {
   const types = SAMPLES.map(([name]) => typeFrom(name));
   const out = new ByteWriter(1_000_000);
